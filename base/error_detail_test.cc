@@ -1,0 +1,34 @@
+#include "base/error_detail.h"
+
+#include "base/grpc_status.h"
+#include "gtest/gtest.h"
+
+namespace evenkeel {
+namespace {
+
+TEST(ErrorDetailTest, TravelsThroughGrpcUnchanged) {
+  v1::ErrorDetail detail;
+  detail.set_reason(v1::ErrorDetail::FUTURE_STEP);
+  detail.set_open_step(81);
+  detail.set_epoch(3);
+  const absl::Status sent =
+      ServiceError(absl::StatusCode::kFailedPrecondition, detail, "step 90 is not open; step 81 is");
+
+  const absl::Status received = FromGrpcStatus(ToGrpcStatus(sent));
+
+  EXPECT_EQ(received.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(received.message(), "step 90 is not open; step 81 is");
+  EXPECT_EQ(DetailOf(received).SerializeAsString(), detail.SerializeAsString());
+}
+
+TEST(ErrorDetailTest, StatusOfAnotherOriginHasNoReason) {
+  const absl::Status received = FromGrpcStatus(
+      grpc::Status(grpc::StatusCode::UNAVAILABLE, "connection refused", "not a status at all"));
+  EXPECT_EQ(received.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ReasonOf(received), v1::ErrorDetail::REASON_UNSPECIFIED);
+  EXPECT_TRUE(FromGrpcStatus(grpc::Status::OK).ok());
+  EXPECT_TRUE(ToGrpcStatus(absl::OkStatus()).ok());
+}
+
+}  // namespace
+}  // namespace evenkeel

@@ -1,0 +1,73 @@
+"""@system: the machine's C and C++ libraries as Bazel targets, found by pkg-config.
+
+Headers are in the compiler's own search path; a target therefore carries link options only.
+"""
+
+# Target name -> pkg-config modules.
+_LIBRARIES = {
+    "absl": [
+        "absl_flat_hash_map",
+        "absl_flat_hash_set",
+        "absl_random_random",
+        "absl_span",
+        "absl_status",
+        "absl_statusor",
+        "absl_str_format",
+        "absl_strings",
+        "absl_synchronization",
+        "absl_time",
+    ],
+    "absl_flags": [
+        "absl_flags",
+        "absl_flags_parse",
+        "absl_flags_usage",
+    ],
+    "benchmark": ["benchmark"],
+    "grpc": ["grpc++"],
+    "gtest": ["gmock_main"],
+    "prometheus": [
+        "prometheus-cpp-core",
+        "prometheus-cpp-pull",
+    ],
+    "protobuf": ["protobuf"],
+    "sqlite": ["sqlite3"],
+    "xxhash": ["libxxhash"],
+    "yaml_cpp": ["yaml-cpp"],
+}
+
+_TOOLS = ["protoc", "grpc_cpp_plugin"]
+
+_HINT = "run deploy/setup.sh, which installs what the build needs"
+
+def _link_options(ctx, pkg_config, modules):
+    result = ctx.execute([pkg_config, "--libs"] + modules)
+    if result.return_code != 0:
+        fail("pkg-config does not know %s; %s\n%s" % (" ".join(modules), _HINT, result.stderr))
+    return [word for word in result.stdout.strip().split(" ") if word]
+
+def _system_libraries_impl(ctx):
+    pkg_config = ctx.which("pkg-config")
+    if not pkg_config:
+        fail("pkg-config is not installed; " + _HINT)
+    lines = ['package(default_visibility = ["//visibility:public"])']
+    for name, modules in _LIBRARIES.items():
+        lines.append("cc_library(name = %r, linkopts = %r)" % (
+            name,
+            ["-Wl,--as-needed"] + _link_options(ctx, pkg_config, modules),
+        ))
+    ctx.file("BUILD", "\n".join(lines) + "\n")
+
+    # Tools are named by absolute path, so that the caller's PATH is no hidden input of the build.
+    tools = {}
+    for tool in _TOOLS:
+        path = ctx.which(tool)
+        if not path:
+            fail("%s is not installed; %s" % (tool, _HINT))
+        tools[tool] = str(path)
+    ctx.file("tools.bzl", "".join(['%s = "%s"\n' % (tool.upper(), path) for tool, path in tools.items()]))
+
+system_libraries = repository_rule(
+    implementation = _system_libraries_impl,
+    configure = True,
+    local = True,
+)
