@@ -1,0 +1,70 @@
+#include "kernels/balance/load_metrics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/balance/check.h"
+
+namespace evenkeel::balance {
+namespace {
+
+constexpr double kStarvedLoad = 0.1;
+
+// Calls function(count, load) for each expert that has a wanted count.
+template <typename Function>
+void ForEachLoad(absl::Span<const uint64_t> counts, absl::Span<const float> target, double sum, Function function) {
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (!target.empty() && !(target[i] > 0)) continue;
+    const double wanted = target.empty() ? sum / static_cast<double>(counts.size()) : target[i] * sum;
+    function(counts[i], static_cast<double>(counts[i]) / wanted);
+  }
+}
+
+struct LoadMoments {
+  int experts = 0;
+  double sum = 0;
+  double sum_of_deviations = 0;  // |load - 1|
+  double min = std::numeric_limits<double>::infinity();
+  double max = 0;
+};
+
+}  // namespace
+
+LoadMetrics ComputeLoadMetrics(absl::Span<const uint64_t> counts, absl::Span<const float> target) {
+  Check(target.empty() || target.size() == counts.size(), "counts have the size of the target");
+  LoadMetrics metrics;
+  double total = 0;
+  for (const uint64_t count : counts) total += static_cast<double>(count);
+  if (total == 0) return metrics;
+
+  LoadMoments loads;
+  ForEachLoad(counts, target, total, [&](uint64_t count, double load) {
+    ++loads.experts;
+    loads.sum += load;
+    loads.sum_of_deviations += std::abs(load - 1);
+    loads.min = std::min(loads.min, load);
+    loads.max = std::max(loads.max, load);
+    metrics.dead += count == 0;
+    metrics.starved += load < kStarvedLoad;
+  });
+  if (loads.experts == 0) return metrics;
+  metrics.max_violation = loads.max - 1;
+  metrics.min_violation = loads.min - 1;
+  metrics.avg_violation = loads.sum_of_deviations / loads.experts;
+  if (loads.sum == 0) return metrics;
+
+  const double mean = loads.sum / loads.experts;
+  double squares = 0;
+  double entropy = 0;
+  ForEachLoad(counts, target, total, [&](uint64_t, double load) {
+    squares += (load - mean) * (load - mean);
+    const double share = load / loads.sum;
+    if (share > 0) entropy -= share * std::log(share);
+  });
+  metrics.cv = std::sqrt(squares / loads.experts) / mean;
+  metrics.entropy = loads.experts == 1 ? 1 : std::min(1.0, entropy / std::log(loads.experts));
+  return metrics;
+}
+
+}  // namespace evenkeel::balance

@@ -1,0 +1,48 @@
+// Update() is on the hot path: it must not allocate.
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "kernels/balance/update.h"
+
+namespace {
+std::atomic<int64_t> allocations{0};
+}  // namespace
+
+void* operator new(size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+
+namespace evenkeel::balance {
+namespace {
+
+TEST(UpdateAllocationTest, UpdateDoesNotAllocate) {
+  for (const absl::string_view name : PresetNames()) {
+    BalanceConfig config = FromPreset(name).value();
+    config.schedule = {Schedule::Kind::kCosine, 1, 100, 0.1, {}};
+    config.target.assign(256, 1.0f / 256);
+    config.target[9] = -1;
+    config.min_tokens = 2;
+    LayerState state = InitialState(256);
+    std::vector<uint64_t> counts(256, 3);
+    counts[5] = 80;
+
+    const int64_t before = allocations;
+    ASSERT_GT(before, 0);
+    for (uint64_t step = 1; step <= 10; ++step) Update(config, {step, step}, counts, 1, &state);
+    RecordSkipped(11, &state);
+    EXPECT_EQ(allocations, before) << name;
+    EXPECT_EQ(state.last_update, 10);
+  }
+}
+
+}  // namespace
+}  // namespace evenkeel::balance
