@@ -25,14 +25,16 @@ _LIBRARIES = {
     "benchmark": ["benchmark"],
     "grpc": ["grpc++"],
     "gtest": ["gmock_main"],
-    "prometheus": [
-        "prometheus-cpp-core",
-        "prometheus-cpp-pull",
-    ],
+    "prometheus": ["prometheus-cpp-core"],
     "protobuf": ["protobuf"],
     "sqlite": ["sqlite3"],
     "xxhash": ["libxxhash"],
     "yaml_cpp": ["yaml-cpp"],
+}
+
+# Target name -> link options, for packages that bring no pkg-config file.
+_LINK_OPTIONS = {
+    "civetweb": ["-lcivetweb"],
 }
 
 _TOOLS = ["protoc", "grpc_cpp_plugin"]
@@ -49,12 +51,12 @@ def _system_libraries_impl(ctx):
     pkg_config = ctx.which("pkg-config")
     if not pkg_config:
         fail("pkg-config is not installed; " + _HINT)
-    lines = ['package(default_visibility = ["//visibility:public"])']
+    link_options = dict(_LINK_OPTIONS)
     for name, modules in _LIBRARIES.items():
-        lines.append("cc_library(name = %r, linkopts = %r)" % (
-            name,
-            ["-Wl,--as-needed"] + _link_options(ctx, pkg_config, modules),
-        ))
+        link_options[name] = _link_options(ctx, pkg_config, modules)
+    lines = ['package(default_visibility = ["//visibility:public"])']
+    for name, options in link_options.items():
+        lines.append("cc_library(name = %r, linkopts = %r)" % (name, ["-Wl,--as-needed"] + options))
     ctx.file("BUILD", "\n".join(lines) + "\n")
 
     # Tools are named by absolute path, so that the caller's PATH is no hidden input of the build.

@@ -1,0 +1,141 @@
+#include "server/core/contribution.h"
+
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include "absl/numeric/int128.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "base/error_detail.h"
+#include "base/status_macros.h"
+#include "kernels/balance/update.h"
+#include "xxhash.h"
+
+namespace evenkeel::core {
+namespace {
+
+absl::Status Refuse(v1::ErrorDetail::Reason reason, absl::string_view message) {
+  return ServiceError(absl::StatusCode::kInvalidArgument, reason, message);
+}
+
+absl::Status CheckLength(absl::string_view field, int64_t length, int64_t expected) {
+  if (length == expected) return absl::OkStatus();
+  return Refuse(
+      v1::ErrorDetail::SHAPE_MISMATCH,
+      absl::StrCat(field, " has ", length, " entries; the layers that this contributor owns ask for ", expected));
+}
+
+absl::Status CheckShapes(const LayerTable& layers, const std::vector<int>& owned, const v1::PushRequest& push) {
+  int64_t experts = 0;
+  for (const int index : owned) experts += layers[index].num_experts;
+  const int64_t rows = owned.size();
+  EVENKEEL_RETURN_IF_ERROR(CheckLength("valid_tokens", push.valid_tokens_size(), rows));
+  if (push.short_slots_size() > 0) {
+    EVENKEEL_RETURN_IF_ERROR(CheckLength("short_slots", push.short_slots_size(), rows));
+  }
+  EVENKEEL_RETURN_IF_ERROR(CheckLength("routed.low", push.routed().low_size(), experts));
+  if (push.routed().high_size() > 0) {
+    EVENKEEL_RETURN_IF_ERROR(CheckLength("routed.high", push.routed().high_size(), experts));
+  }
+  return absl::OkStatus();
+}
+
+std::string Shown(absl::uint128 number) {
+  std::ostringstream text;
+  text << number;
+  return text.str();
+}
+
+// The invariant of the routing contract: every slot of a valid token is an assignment, or is reported as short.
+absl::Status CheckSum(const LayerTable::Layer& layer, unsigned __int128 sum, uint64_t tokens, uint64_t short_slots) {
+  const unsigned __int128 slots = static_cast<unsigned __int128>(layer.top_k) * tokens;
+  if (slots > balance::kMaxCountSum) {
+    return Refuse(v1::ErrorDetail::COUNTS_INCONSISTENT,
+                  absl::StrCat("layer \"", layer.name, "\": valid_tokens is ", tokens, "; times top_k ", layer.top_k,
+                               " that is more than a step can hold (2^48)"));
+  }
+  if (slots >= short_slots && sum == slots - short_slots) return absl::OkStatus();
+  return Refuse(v1::ErrorDetail::COUNTS_INCONSISTENT,
+                absl::StrCat("layer \"", layer.name, "\": counts add up to ", Shown(sum), ", but top_k ", layer.top_k,
+                             " * valid_tokens ", tokens, " - short_slots ", short_slots, " was expected"));
+}
+
+// Feeds arrays and scalars to one hash, each with its length, so that no two messages run into each other.
+class Hasher {
+ public:
+  Hasher() : state_(XXH3_createState(), XXH3_freeState) { XXH3_64bits_reset(state_.get()); }
+
+  void Scalar(uint64_t value) { XXH3_64bits_update(state_.get(), &value, sizeof(value)); }
+
+  template <typename Field>
+  void Array(const Field& field) {
+    Scalar(field.size());
+    XXH3_64bits_update(state_.get(), field.data(), field.size() * sizeof(*field.data()));
+  }
+
+  uint64_t Digest() const { return XXH3_64bits_digest(state_.get()); }
+
+ private:
+  std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state_;
+};
+
+}  // namespace
+
+absl::StatusOr<Contribution> Contribution::Take(const LayerTable& layers, const std::vector<int>& owned,
+                                                v1::PushRequest* push) {
+  if (push->has_dispatched()) {
+    return ServiceError(absl::StatusCode::kUnimplemented, v1::ErrorDetail::NOT_SUPPORTED,
+                        "dispatched counts are not built yet; leave the field out");
+  }
+  EVENKEEL_RETURN_IF_ERROR(CheckShapes(layers, owned, *push));
+  Contribution contribution;
+  contribution.counts_.Swap(push->mutable_routed());
+  contribution.tokens_.assign(push->valid_tokens().begin(), push->valid_tokens().end());
+  int next = 0;
+  for (size_t row = 0; row < owned.size(); ++row) {
+    const LayerTable::Layer& layer = layers[owned[row]];
+    unsigned __int128 sum = 0;
+    for (int expert = 0; expert < layer.num_experts; ++expert) sum += contribution.count(next++);
+    const uint64_t short_slots = push->short_slots_size() > 0 ? push->short_slots(row) : 0;
+    EVENKEEL_RETURN_IF_ERROR(CheckSum(layer, sum, contribution.tokens_[row], short_slots));
+  }
+  return contribution;
+}
+
+void Contribution::AddTo(const LayerTable& layers, const std::vector<int>& owned, StepSums* sums) const {
+  int next = 0;
+  for (size_t row = 0; row < owned.size(); ++row) {
+    const LayerTable::Layer& layer = layers[owned[row]];
+    uint64_t* counts = &sums->counts[layer.offset];
+    for (int expert = 0; expert < layer.num_experts; ++expert) counts[expert] += count(next++);
+    sums->tokens[owned[row]] += tokens_[row];
+  }
+}
+
+void Contribution::SubtractFrom(const LayerTable& layers, const std::vector<int>& owned, StepSums* sums) const {
+  int next = 0;
+  for (size_t row = 0; row < owned.size(); ++row) {
+    const LayerTable::Layer& layer = layers[owned[row]];
+    uint64_t* counts = &sums->counts[layer.offset];
+    for (int expert = 0; expert < layer.num_experts; ++expert) counts[expert] -= count(next++);
+    sums->tokens[owned[row]] -= tokens_[row];
+  }
+}
+
+uint64_t PayloadHash(const v1::PushRequest& push) {
+  Hasher hasher;
+  hasher.Scalar(push.step());
+  hasher.Scalar(push.ok());
+  hasher.Scalar(push.routed_with().epoch());
+  hasher.Scalar(push.routed_with().step());
+  hasher.Array(push.valid_tokens());
+  hasher.Array(push.short_slots());
+  hasher.Array(push.routed().low());
+  hasher.Array(push.routed().high());
+  hasher.Array(push.dispatched().low());
+  hasher.Array(push.dispatched().high());
+  return hasher.Digest();
+}
+
+}  // namespace evenkeel::core

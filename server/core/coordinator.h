@@ -1,0 +1,59 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "evenkeel/v1/bias_coordinator.pb.h"
+#include "evenkeel/v1/coordinator_config.pb.h"
+#include "server/core/effects.h"
+#include "server/core/job.h"
+#include "server/core/record.h"
+
+namespace evenkeel::core {
+
+// All jobs of one coordinator: every decision of the service, as a state machine without clock, disk, network or
+// threads. Each method is one event; what is to be done about it is added to `effects`, whose order effects.h
+// promises. Not thread-safe.
+class Coordinator {
+ public:
+  // `config`: default_balance and limits are read, absent limits have their defaults.
+  explicit Coordinator(const v1::CoordinatorConfig& config);
+
+  // Takes over what an earlier life left. Once, before any other event. DATA_LOSS when a record is damaged.
+  absl::Status Restore(const std::vector<JobRecord>& records, Effects* effects);
+
+  // The returned response may be sent when `effects` have been carried out.
+  absl::StatusOr<v1::JoinResponse> Join(const v1::JoinRequest& request, Effects* effects);
+
+  // The answer for `call` is in the effects of this event or of a later one.
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Effects* effects);
+
+  absl::Status Leave(const v1::LeaveRequest& request, Effects* effects);
+
+  // The caller of `call` has gone.
+  void Cancel(const std::string& job, CallId call);
+
+  // Answers all parked calls with UNAVAILABLE (SHUTTING_DOWN): their senders push again to the next life.
+  void ShutDown(Effects* effects);
+
+  absl::StatusOr<v1::JobState> State(const std::string& job) const;
+  // Summary and layers only.
+  absl::StatusOr<v1::DescribeJobResponse> DescribeLayers(const std::string& job) const;
+  absl::StatusOr<v1::DescribeJobResponse> Describe(const std::string& job) const;
+  v1::ListJobsResponse List() const;
+
+ private:
+  absl::StatusOr<Job*> FindJob(const std::string& name);
+  absl::StatusOr<const Job*> FindJob(const std::string& name) const;
+  absl::StatusOr<Job*> FindOrCreate(const JobPlan& plan, Effects* effects);
+
+  const v1::BalanceConfig default_balance_;
+  const v1::Limits limits_;
+  std::map<std::string, Job> jobs_;
+};
+
+}  // namespace evenkeel::core

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "evenkeel/v1/bias_coordinator.pb.h"
+#include "server/core/record.h"
+
+namespace evenkeel::core {
+
+// Names a call that waits for its answer; chosen by the caller, unique while it waits.
+using CallId = uint64_t;
+
+// What became of a push, for the metrics page.
+enum class PushResult {
+  kAccepted,   // counted
+  kDuplicate,  // counted before; waits for, or gets, the same answer
+  kLate,       // of a committed step; answered with the newest version
+  kRefused,    // answered with an error
+};
+
+struct Answer {
+  CallId call = 0;
+  absl::StatusOr<std::shared_ptr<const v1::CommittedVersion>> reply;
+};
+
+// A step was committed.
+struct CommitEvent {
+  std::string job;
+  uint64_t step = 0;
+  // From the first push of the step to the last.
+  absl::Duration barrier_wait;
+  // Valid tokens of the step, the largest over the layers.
+  uint64_t tokens = 0;
+};
+
+// What an event asks its caller to do, in this order: make all writes durable in one go; then, and only then, send the
+// answers. When the writes fail, the answers must not be sent and the process must not go on.
+struct Effects {
+  std::vector<Write> writes;
+  std::vector<Answer> answers;
+  std::vector<CommitEvent> commits;
+
+  // Adds the effects of a later event.
+  void Append(Effects&& later) {
+    std::move(later.writes.begin(), later.writes.end(), std::back_inserter(writes));
+    std::move(later.answers.begin(), later.answers.end(), std::back_inserter(answers));
+    std::move(later.commits.begin(), later.commits.end(), std::back_inserter(commits));
+  }
+};
+
+}  // namespace evenkeel::core

@@ -1,0 +1,122 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "evenkeel/v1/bias_coordinator.pb.h"
+#include "evenkeel/v1/error_detail.pb.h"
+#include "server/core/contribution.h"
+#include "server/core/effects.h"
+#include "server/core/job_plan.h"
+#include "server/core/job_state.h"
+#include "server/core/record.h"
+
+namespace evenkeel::core {
+
+// One job: who its contributors are, the open step, and the state of the last committed one. A state machine without
+// clock, disk, network or threads; its callers bring the time and carry out the effects.
+//
+//   slot of a contributor:   free --Join--> held --Leave--> free
+//                                            held --Join of a new incarnation--> held (the old one is replaced)
+//   open step:               waiting for pushes --the last of n pushes--> committed; the next step opens
+//
+// Errors are ServiceErrors whose reasons bias_coordinator.proto explains.
+class Job {
+ public:
+  // A job that its first contributor has just made; the write that records it is added to `effects`.
+  static Job Create(JobPlan plan, Effects* effects);
+
+  // A job as the store remembers it, in its next epoch; the write that records the epoch is added to `effects`.
+  // DATA_LOSS when the record does not fit together.
+  static absl::StatusOr<Job> Restore(const JobRecord& record, Effects* effects);
+
+  // `plan` is the plan of request.job(); whatever does not depend on the job has been checked.
+  absl::StatusOr<v1::JoinResponse> Join(const JobPlan& plan, const v1::JoinRequest& request, Effects* effects);
+
+  // Judges one push. The answer for `call` is in `effects` now or, when the push is counted and the step still waits
+  // for others, in those of a later event. Takes the counts out of `push`.
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Effects* effects);
+
+  absl::Status Leave(const v1::LeaveRequest& request, Effects* effects);
+
+  // The caller of `call` has gone: it is not answered any more. Its counts stay.
+  void Cancel(CallId call);
+
+  // Answers every parked call with `status`.
+  void AnswerAll(const absl::Status& status, Effects* effects);
+
+  v1::JobState State() const { return ToProto(plan_, state_); }
+  v1::JobSummary Summary() const;
+  // Summary and layers, without spec and contributors: what the metrics page shows.
+  v1::DescribeJobResponse DescribeLayers() const;
+  v1::DescribeJobResponse Describe() const;
+
+  const std::string& name() const { return plan_.effective.name(); }
+  uint64_t epoch() const { return epoch_; }
+  uint64_t committed_step() const { return state_.version.step(); }
+  uint64_t open_step() const { return committed_step() + 1; }
+
+ private:
+  // One contributor's place.
+  struct Slot {
+    v1::Member member;
+    // Whether the incarnation has joined in this epoch.
+    bool joined = false;
+    v1::WorkerInfo worker;
+    // Layers that it counts, ascending.
+    std::vector<int> owned;
+    // Its push of the open step.
+    bool pushed = false;
+    bool ok = true;
+    uint64_t payload_hash = 0;
+    Contribution contribution;
+    // Calls that wait for the commit.
+    std::vector<CallId> calls;
+    // The payload it last committed, and of which step; 0 when this epoch has not seen it.
+    uint64_t committed_hash = 0;
+    uint64_t committed_step = 0;
+  };
+
+  Job(JobPlan plan, JobState state);
+
+  absl::Status Error(absl::StatusCode code, v1::ErrorDetail::Reason reason, absl::string_view message) const;
+  // An error of a part that does not know the job, with what this one adds.
+  absl::Status WithJob(const absl::Status& error) const;
+  void Adopt(JobState state);
+
+  // Join, in its parts.
+  absl::Status CheckSpec(const JobPlan& plan) const;
+  absl::Status CheckRanks(const v1::JoinRequest& request) const;
+  absl::Status CheckNextStep(const Slot& slot, const v1::JoinRequest& request) const;
+  absl::Status CheckCoverage(int contributor, const std::vector<int>& owned) const;
+  void TakeSlot(const v1::JoinRequest& request, std::vector<int> owned, Slot* slot, Effects* effects);
+
+  // Push, in its parts.
+  absl::Status CheckSender(const v1::PushRequest& push) const;
+  absl::Status CheckRoutedWith(const v1::PushRequest& push) const;
+  absl::Status CheckRoom(const Slot& slot, const Contribution& contribution) const;
+  PushResult AnswerLate(const Slot& slot, CallId call, const v1::PushRequest& push, Effects* effects) const;
+  PushResult AnswerRepeated(CallId call, uint64_t payload_hash, Slot* slot, Effects* effects) const;
+  void Commit(absl::Time now, Effects* effects);
+
+  void Withdraw(Slot* slot);
+  Write MemberWrite(const Slot& slot) const;
+
+  JobPlan plan_;
+  JobState state_;
+  uint64_t epoch_ = 1;
+  // The reply to the last committed step (or the initial bias), shared by everyone who asks.
+  std::shared_ptr<const v1::CommittedVersion> reply_;
+  std::vector<VersionRecord> versions_;
+  std::vector<Slot> slots_;
+  StepSums sums_;
+  int pushed_ = 0;
+  absl::Time first_push_;
+};
+
+}  // namespace evenkeel::core

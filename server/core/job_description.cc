@@ -1,0 +1,74 @@
+// What people and tools are told of a job: the read-only half of job.h.
+
+#include <algorithm>
+
+#include "kernels/balance/load_metrics.h"
+#include "server/core/job.h"
+
+namespace evenkeel::core {
+namespace {
+
+void DescribeLoad(const balance::LoadMetrics& load, v1::LayerStatus* status) {
+  status->set_max_violation(load.max_violation);
+  status->set_min_violation(load.min_violation);
+  status->set_avg_violation(load.avg_violation);
+  status->set_coefficient_of_variation(load.cv);
+  status->set_normalized_entropy(load.entropy);
+  status->set_dead_experts(load.dead);
+  status->set_starved_experts(load.starved);
+}
+
+}  // namespace
+
+v1::JobSummary Job::Summary() const {
+  v1::JobSummary summary;
+  summary.set_name(name());
+  *summary.mutable_version() = state_.version;
+  summary.set_epoch(epoch_);
+  summary.set_open_step(open_step());
+  summary.set_contributors(slots_.size());
+  summary.set_joined(std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.joined; }));
+  summary.set_layers(plan_.layers.size());
+  summary.set_experts(plan_.layers.total_experts());
+  double sum = 0;
+  for (const float violation : reply_->max_violation()) sum += violation;
+  summary.set_max_violation(sum / plan_.layers.size());
+  summary.set_state_hash(versions_.back().state_hash);
+  return summary;
+}
+
+v1::DescribeJobResponse Job::DescribeLayers() const {
+  v1::DescribeJobResponse response;
+  *response.mutable_summary() = Summary();
+  for (int i = 0; i < plan_.layers.size(); ++i) {
+    const JobState::Layer& layer = state_.layers[i];
+    v1::LayerStatus* status = response.add_layers();
+    status->set_name(plan_.layers[i].name);
+    status->set_num_experts(plan_.layers[i].num_experts);
+    status->set_top_k(plan_.layers[i].top_k);
+    status->set_last_reason(reply_->reasons(i));
+    status->set_last_update(layer.balance.last_update);
+    DescribeLoad(balance::ComputeLoadMetrics(layer.last_counts, plan_.balance[i].target), status);
+    const auto range = std::minmax_element(layer.balance.bias.begin(), layer.balance.bias.end());
+    status->set_bias_min(*range.first);
+    status->set_bias_max(*range.second);
+  }
+  return response;
+}
+
+v1::DescribeJobResponse Job::Describe() const {
+  v1::DescribeJobResponse response = DescribeLayers();
+  *response.mutable_effective() = plan_.effective;
+  for (const Slot& slot : slots_) {
+    v1::ContributorStatus* status = response.add_contributors();
+    status->set_contributor(slot.member.contributor());
+    *status->mutable_ranks() = slot.member.ranks();
+    status->set_incarnation(slot.member.incarnation());
+    status->set_joined(slot.joined);
+    status->set_pushed(slot.pushed);
+    *status->mutable_worker() = slot.worker;
+  }
+  return response;
+}
+
+}  // namespace evenkeel::core

@@ -1,0 +1,170 @@
+#include "server/core/job_state.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "kernels/balance/bias_hash.h"
+#include "kernels/balance/load_metrics.h"
+#include "kernels/balance/update.h"
+
+namespace evenkeel::core {
+namespace {
+
+balance::Mode BalanceMode(const v1::JobSpec& spec) {
+  switch (spec.mode()) {
+    case v1::JobSpec::Mode::FROZEN:
+      return balance::Mode::kFrozen;
+    case v1::JobSpec::Mode::OBSERVE:
+      return balance::Mode::kObserve;
+    default:
+      return balance::Mode::kBalance;
+  }
+}
+
+// The enums name the same reasons in the same order; the test of this file holds them together.
+v1::UpdateReason::Kind ReasonToProto(balance::UpdateReason reason) {
+  return static_cast<v1::UpdateReason::Kind>(reason);
+}
+
+template <typename T, typename Field>
+void Append(const std::vector<T>& values, Field* field) {
+  field->Add(values.begin(), values.end());
+}
+
+template <typename T, typename Field>
+bool Extract(const Field& field, int size, std::vector<T>* values) {
+  values->assign(field.begin(), field.end());
+  return field.size() == size;
+}
+
+std::vector<uint64_t> LayerHashes(const JobState& state) {
+  std::vector<uint64_t> hashes;
+  hashes.reserve(state.layers.size());
+  for (const JobState::Layer& layer : state.layers) hashes.push_back(balance::HashBias(layer.balance.bias));
+  return hashes;
+}
+
+}  // namespace
+
+JobState InitialJobState(const JobPlan& plan) {
+  JobState state;
+  state.version.set_epoch(1);
+  for (const LayerTable::Layer& layer : plan.layers.layers()) {
+    state.layers.push_back(
+        {balance::InitialState(layer.num_experts), std::vector<uint64_t>(layer.num_experts), /*last_tokens=*/0});
+  }
+  return state;
+}
+
+void CommitStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state) {
+  const bool applied = inputs.ok || plan.effective.skip_policy() == v1::JobSpec::SkipPolicy::APPLY;
+  const uint64_t step = inputs.version.step();
+  const balance::StepInfo info{step, state->position + 1, BalanceMode(plan.effective)};
+  for (int i = 0; i < plan.layers.size(); ++i) {
+    const LayerTable::Layer& shape = plan.layers[i];
+    JobState::Layer& layer = state->layers[i];
+    layer.last_counts.assign(&sums.counts[shape.offset], &sums.counts[shape.offset] + shape.num_experts);
+    layer.last_tokens = sums.tokens[i];
+    if (applied) {
+      balance::Update(plan.balance[i], info, layer.last_counts, layer.last_tokens, &layer.balance);
+    } else {
+      balance::RecordSkipped(step, &layer.balance);
+    }
+  }
+  state->version = inputs.version;
+  state->ok = inputs.ok;
+  state->participants = inputs.participants;
+  if (inputs.ok) ++state->position;
+}
+
+uint64_t StateHash(const JobState& state) { return balance::CombineHashes(LayerHashes(state)); }
+
+std::shared_ptr<const v1::CommittedVersion> CommittedVersionOf(const JobPlan& plan, const JobState& state) {
+  auto reply = std::make_shared<v1::CommittedVersion>();
+  *reply->mutable_version() = state.version;
+  reply->set_valid_from(state.version.step() + 1 + plan.effective.lag());
+  reply->set_ok(state.ok);
+  const bool sends_bias = plan.effective.mode() != v1::JobSpec::Mode::OBSERVE;
+  if (sends_bias) {
+    reply->mutable_bias()->Reserve(plan.layers.total_experts());
+    const std::vector<uint64_t> hashes = LayerHashes(state);
+    Append(hashes, reply->mutable_layer_hashes());
+    reply->set_state_hash(balance::CombineHashes(hashes));
+  }
+  uint64_t tokens = 0;
+  for (size_t i = 0; i < state.layers.size(); ++i) {
+    const JobState::Layer& layer = state.layers[i];
+    if (sends_bias) Append(layer.balance.bias, reply->mutable_bias());
+    reply->add_reasons(ReasonToProto(layer.balance.last_reason));
+    reply->add_max_violation(
+        static_cast<float>(balance::ComputeLoadMetrics(layer.last_counts, plan.balance[i].target).max_violation));
+    tokens = std::max(tokens, layer.last_tokens);
+  }
+  Append(state.participants, reply->mutable_participants());
+  reply->set_durable_step(state.version.step());
+  reply->set_tokens(tokens);
+  return reply;
+}
+
+v1::JobState ToProto(const JobPlan& plan, const JobState& state) {
+  v1::JobState message;
+  *message.mutable_spec() = plan.effective;
+  message.set_fingerprint(plan.fingerprint);
+  *message.mutable_version() = state.version;
+  message.set_position(state.position);
+  for (int i = 0; i < plan.layers.size(); ++i) {
+    const JobState::Layer& layer = state.layers[i];
+    v1::LayerState* out = message.add_layers();
+    out->set_layer(plan.layers[i].name);
+    Append(layer.balance.bias, out->mutable_bias());
+    Append(layer.balance.ema, out->mutable_ema());
+    out->set_ema_product(layer.balance.ema_product);
+    Append(layer.balance.counts, out->mutable_pending_counts());
+    out->set_pending_tokens(layer.balance.tokens);
+    out->set_last_commit(layer.balance.last_commit);
+    out->set_last_update(layer.balance.last_update);
+    out->set_last_reason(ReasonToProto(layer.balance.last_reason));
+    Append(layer.last_counts, out->mutable_last_counts());
+    out->set_last_tokens(layer.last_tokens);
+  }
+  message.mutable_last_commit()->set_ok(state.ok);
+  Append(state.participants, message.mutable_last_commit()->mutable_participants());
+  return message;
+}
+
+absl::StatusOr<JobState> FromProto(const JobPlan& plan, const v1::JobState& message) {
+  if (message.layers_size() != plan.layers.size()) {
+    return absl::DataLossError(
+        absl::StrCat("the state has ", message.layers_size(), " layers, its spec ", plan.layers.size()));
+  }
+  JobState state;
+  state.version = message.version();
+  state.position = message.position();
+  state.ok = message.last_commit().ok();
+  state.participants.assign(message.last_commit().participants().begin(), message.last_commit().participants().end());
+  for (int i = 0; i < plan.layers.size(); ++i) {
+    const v1::LayerState& in = message.layers(i);
+    const int experts = plan.layers[i].num_experts;
+    JobState::Layer layer;
+    const bool fits = in.layer() == plan.layers[i].name && Extract(in.bias(), experts, &layer.balance.bias) &&
+                      Extract(in.ema(), experts, &layer.balance.ema) &&
+                      Extract(in.pending_counts(), experts, &layer.balance.counts) &&
+                      Extract(in.last_counts(), experts, &layer.last_counts);
+    if (!fits) {
+      return absl::DataLossError(absl::StrCat("the state of layer \"", in.layer(),
+                                              "\" does not fit the spec's layer \"", plan.layers[i].name, "\" of ",
+                                              experts, " experts"));
+    }
+    layer.balance.ema_product = in.ema_product();
+    layer.balance.tokens = in.pending_tokens();
+    layer.balance.last_commit = in.last_commit();
+    layer.balance.last_update = in.last_update();
+    layer.balance.last_reason = static_cast<balance::UpdateReason>(in.last_reason());
+    layer.last_tokens = in.last_tokens();
+    state.layers.push_back(std::move(layer));
+  }
+  return state;
+}
+
+}  // namespace evenkeel::core

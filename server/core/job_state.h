@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "evenkeel/v1/bias_coordinator.pb.h"
+#include "evenkeel/v1/snapshot.pb.h"
+#include "kernels/balance/layer_state.h"
+#include "server/core/contribution.h"
+#include "server/core/job_plan.h"
+
+namespace evenkeel::core {
+
+// The balancing state of a job after its last commit, as plain arrays; v1::JobState is its stored form.
+struct JobState {
+  struct Layer {
+    balance::LayerState balance;
+    // Of the last commit, whatever became of them.
+    std::vector<uint64_t> last_counts;
+    uint64_t last_tokens = 0;
+  };
+
+  v1::Version version;
+  // Steps committed with ok = true.
+  uint64_t position = 0;
+  // In layer order.
+  std::vector<Layer> layers;
+  bool ok = true;
+  // Contributors of the last commit, ascending.
+  std::vector<int> participants;
+};
+
+// A job that no step has touched: bias 0, version {epoch 1, step 0}.
+JobState InitialJobState(const JobPlan& plan);
+
+// What a commit is told beyond the counts.
+struct CommitInputs {
+  v1::Version version;
+  bool ok = true;
+  std::vector<int> participants;
+};
+
+// The one event that moves the bias: applies the rule of every layer to the summed counts of a step. Pure; the same
+// inputs give the same bits everywhere.
+void CommitStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state);
+
+// The reply to the state's last step: a function of plan and state alone, so that it is the same after a restart.
+std::shared_ptr<const v1::CommittedVersion> CommittedVersionOf(const JobPlan& plan, const JobState& state);
+
+// XXH3-64 over the hashes of all layers' biases, as in v1::CommittedVersion::state_hash.
+uint64_t StateHash(const JobState& state);
+
+v1::JobState ToProto(const JobPlan& plan, const JobState& state);
+
+// DATA_LOSS, naming the layer, when the arrays do not fit the plan.
+absl::StatusOr<JobState> FromProto(const JobPlan& plan, const v1::JobState& message);
+
+}  // namespace evenkeel::core

@@ -1,0 +1,213 @@
+#include "server/engine/engine.h"
+
+#include <chrono>
+#include <set>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/time/clock.h"
+#include "base/error_detail.h"
+#include "base/status_macros.h"
+#include "evenkeel/v1/error_detail.pb.h"
+#include "server/engine/job_view.h"
+
+namespace evenkeel::engine {
+namespace {
+
+absl::Status ShuttingDown() {
+  return ServiceError(absl::StatusCode::kUnavailable, v1::ErrorDetail::SHUTTING_DOWN,
+                      "the coordinator is stopping; retry");
+}
+
+std::string PushLabel(core::PushResult result, const core::Effects& effects) {
+  switch (result) {
+    case core::PushResult::kAccepted:
+      return "accepted";
+    case core::PushResult::kDuplicate:
+      return "duplicate";
+    case core::PushResult::kLate:
+      return "late";
+    case core::PushResult::kRefused:
+      break;
+  }
+  return absl::AsciiStrToLower(v1::ErrorDetail::Reason_Name(ReasonOf(effects.answers.back().reply.status())));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(const v1::CoordinatorConfig& config,
+                                                      std::unique_ptr<store::Store> store, telemetry::Metrics* metrics,
+                                                      std::function<void(const absl::Status&)> fatal) {
+  EVENKEEL_ASSIGN_OR_RETURN(const std::vector<core::JobRecord> records, store->Load());
+  std::unique_ptr<Engine> engine(new Engine(config, std::move(store), metrics, std::move(fatal)));
+  core::Effects effects;
+  EVENKEEL_RETURN_IF_ERROR(engine->coordinator_.Restore(records, &effects));
+  if (!effects.writes.empty()) EVENKEEL_RETURN_IF_ERROR(engine->store_->Apply(effects.writes));
+  engine->Publish(effects, /*store_seconds=*/0);
+  engine->thread_ = std::thread([raw = engine.get()] { raw->Run(); });
+  return engine;
+}
+
+Engine::Engine(const v1::CoordinatorConfig& config, std::unique_ptr<store::Store> store, telemetry::Metrics* metrics,
+               std::function<void(const absl::Status&)> fatal)
+    : coordinator_(config), store_(std::move(store)), metrics_(metrics), fatal_(std::move(fatal)) {}
+
+Engine::~Engine() { Stop(); }
+
+void Engine::Drain() {
+  Post([this](core::Effects* effects) {
+    shutting_down_ = true;
+    coordinator_.ShutDown(effects);
+    return nullptr;
+  });
+}
+
+void Engine::Stop() {
+  {
+    MutexLock lock(&mutex_);
+    stop_ = true;
+  }
+  wake_.NotifyOne();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Engine::Post(Event event) {
+  {
+    MutexLock lock(&mutex_);
+    queue_.push_back(std::move(event));
+  }
+  wake_.NotifyOne();
+}
+
+void Engine::Run() {
+  std::vector<Event> events;
+  while (true) {
+    {
+      MutexLock lock(&mutex_);
+      while (queue_.empty() && !stop_) wake_.Wait(&mutex_);
+      if (queue_.empty()) return;
+      events.swap(queue_);
+    }
+    RunBatch(events);
+    events.clear();
+  }
+}
+
+void Engine::RunBatch(const std::vector<Event>& events) {
+  if (failed_) return;
+  core::Effects effects;
+  std::vector<std::function<void()>> replies;
+  replies.reserve(events.size());
+  for (const Event& event : events) replies.push_back(event(&effects));
+
+  const auto start = std::chrono::steady_clock::now();
+  if (!effects.writes.empty()) {
+    const absl::Status status = store_->Apply(effects.writes);
+    if (!status.ok()) {
+      failed_ = true;
+      fatal_(status);
+      return;
+    }
+  }
+  const std::chrono::duration<double> store_seconds = std::chrono::steady_clock::now() - start;
+  for (core::Answer& answer : effects.answers) Answer(std::move(answer));
+  for (const std::function<void()>& reply : replies) {
+    if (reply) reply();
+  }
+  Publish(effects, store_seconds.count());
+}
+
+template <typename T>
+void Engine::Ask(Done<T> done, std::function<absl::StatusOr<T>(core::Effects*)> question) {
+  Post([this, done = std::move(done), question = std::move(question)](core::Effects* effects) {
+    auto answer = std::make_shared<absl::StatusOr<T>>(shutting_down_ ? ShuttingDown() : question(effects));
+    return [done, answer] { done(std::move(*answer)); };
+  });
+}
+
+void Engine::Join(v1::JoinRequest request, Done<v1::JoinResponse> done) {
+  Ask<v1::JoinResponse>(std::move(done), [this, request = std::move(request)](core::Effects* effects) {
+    return coordinator_.Join(request, effects);
+  });
+}
+
+void Engine::Leave(v1::LeaveRequest request, Done<v1::LeaveResponse> done) {
+  Ask<v1::LeaveResponse>(
+      std::move(done),
+      [this, request = std::move(request)](core::Effects* effects) -> absl::StatusOr<v1::LeaveResponse> {
+        EVENKEEL_RETURN_IF_ERROR(coordinator_.Leave(request, effects));
+        return v1::LeaveResponse();
+      });
+}
+
+void Engine::State(std::string job, Done<v1::JobState> done) {
+  Ask<v1::JobState>(std::move(done), [this, job = std::move(job)](core::Effects*) { return coordinator_.State(job); });
+}
+
+void Engine::Describe(std::string job, Done<v1::DescribeJobResponse> done) {
+  Ask<v1::DescribeJobResponse>(std::move(done),
+                               [this, job = std::move(job)](core::Effects*) { return coordinator_.Describe(job); });
+}
+
+void Engine::List(Done<v1::ListJobsResponse> done) {
+  Ask<v1::ListJobsResponse>(
+      std::move(done), [this](core::Effects*) -> absl::StatusOr<v1::ListJobsResponse> { return coordinator_.List(); });
+}
+
+core::CallId Engine::Push(v1::PushRequest request, PushDone done) {
+  // std::function asks for copyable captures; the request is large, and moves.
+  auto shared = std::make_shared<v1::PushRequest>(std::move(request));
+  MutexLock lock(&mutex_);
+  const core::CallId call = next_call_++;
+  queue_.push_back([this, call, shared, done = std::move(done)](core::Effects* effects) -> std::function<void()> {
+    if (shutting_down_) return [done] { done(ShuttingDown()); };
+    const std::string job = shared->job();
+    parked_.emplace(call, ParkedPush{job, done});
+    const core::PushResult result = coordinator_.Push(absl::Now(), call, shared.get(), effects);
+    CountPush(job, result, *effects);
+    return nullptr;
+  });
+  wake_.NotifyOne();
+  return call;
+}
+
+void Engine::Cancel(core::CallId call) {
+  Post([this, call](core::Effects* effects) {
+    const auto parked = parked_.find(call);
+    if (parked != parked_.end()) {
+      coordinator_.Cancel(parked->second.job, call);
+      effects->answers.push_back({call, absl::CancelledError("the caller has gone")});
+    }
+    return nullptr;
+  });
+}
+
+void Engine::CountPush(const std::string& job, core::PushResult result, const core::Effects& effects) {
+  const std::string label = PushLabel(result, effects);
+  // A name that is nobody's job must not become a label value.
+  metrics_->CountPush(label == "job_unknown" ? absl::string_view() : job, label);
+}
+
+// A call whose answer was decided twice in one batch (a commit and a cancellation) hears the first.
+void Engine::Answer(core::Answer answer) {
+  const auto parked = parked_.find(answer.call);
+  if (parked == parked_.end()) return;
+  const PushDone done = std::move(parked->second.done);
+  parked_.erase(parked);
+  done(std::move(answer.reply));
+}
+
+void Engine::Publish(const core::Effects& effects, double store_seconds) {
+  for (const core::CommitEvent& commit : effects.commits) {
+    tokens_total_[commit.job] += commit.tokens;
+    metrics_->ObserveCommit(commit.job, absl::ToDoubleSeconds(commit.barrier_wait) + store_seconds, store_seconds);
+  }
+  std::set<std::string> jobs;
+  for (const core::Write& write : effects.writes) jobs.insert(write.job);
+  for (const std::string& job : jobs) {
+    const absl::StatusOr<v1::DescribeJobResponse> description = coordinator_.DescribeLayers(job);
+    if (description.ok()) metrics_->Publish(MakeJobView(*description, tokens_total_[job]));
+  }
+}
+
+}  // namespace evenkeel::engine

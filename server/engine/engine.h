@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/mutex.h"
+#include "evenkeel/v1/bias_coordinator.pb.h"
+#include "evenkeel/v1/coordinator_config.pb.h"
+#include "server/core/coordinator.h"
+#include "server/core/effects.h"
+#include "server/store/store.h"
+#include "server/telemetry/metrics.h"
+
+namespace evenkeel::engine {
+
+// Runs the coordinator: the one thread that owns core and store. Calls arrive from any thread as events in a queue; the
+// thread takes all that are waiting, lets core decide, makes what they changed durable in one transaction, and only
+// then answers. So commits of several jobs share a disk write, and nobody hears of what is not on disk.
+//
+// All methods are thread-safe and none blocks, but for Start and Stop. Callbacks run on the engine's thread, each
+// exactly once, and must not block.
+class Engine {
+ public:
+  template <typename T>
+  using Done = std::function<void(absl::StatusOr<T>)>;
+  using PushDone = Done<std::shared_ptr<const v1::CommittedVersion>>;
+
+  // Restores what the store holds, in its next epoch, and starts. `metrics` outlives the engine. `fatal` is called, on
+  // the engine's thread, when a write fails: nothing is answered from then on, and the process must end.
+  static absl::StatusOr<std::unique_ptr<Engine>> Start(const v1::CoordinatorConfig& config,
+                                                       std::unique_ptr<store::Store> store, telemetry::Metrics* metrics,
+                                                       std::function<void(const absl::Status&)> fatal);
+
+  // Stops as Stop does.
+  ~Engine();
+
+  void Join(v1::JoinRequest request, Done<v1::JoinResponse> done);
+
+  // `done` is called when the step commits. Returns the name by which Cancel knows the call.
+  core::CallId Push(v1::PushRequest request, PushDone done);
+  // Answers the call with CANCELLED, if it still waits. Its counts stay.
+  void Cancel(core::CallId call);
+
+  void Leave(v1::LeaveRequest request, Done<v1::LeaveResponse> done);
+  void State(std::string job, Done<v1::JobState> done);
+  void Describe(std::string job, Done<v1::DescribeJobResponse> done);
+  void List(Done<v1::ListJobsResponse> done);
+
+  // Answers parked calls, and all that come later, with UNAVAILABLE (SHUTTING_DOWN).
+  void Drain();
+
+  // Ends the thread when the queue is empty. No call may come later, or still wait: drain, and shut the server down,
+  // first. Idempotent.
+  void Stop();
+
+ private:
+  // One event: what core decides goes into the batch; what is to be said once the batch is durable is returned.
+  using Event = std::function<std::function<void()>(core::Effects*)>;
+  struct ParkedPush {
+    std::string job;
+    PushDone done;
+  };
+
+  Engine(const v1::CoordinatorConfig& config, std::unique_ptr<store::Store> store, telemetry::Metrics* metrics,
+         std::function<void(const absl::Status&)> fatal);
+
+  void Post(Event event);
+  void Run();
+  void RunBatch(const std::vector<Event>& events);
+  // An event that asks core and answers with what it says.
+  template <typename T>
+  void Ask(Done<T> done, std::function<absl::StatusOr<T>(core::Effects*)> question);
+
+  void CountPush(const std::string& job, core::PushResult result, const core::Effects& effects);
+  void Answer(core::Answer answer);
+  void Publish(const core::Effects& effects, double store_seconds);
+
+  // Of the engine's thread.
+  core::Coordinator coordinator_;
+  const std::unique_ptr<store::Store> store_;
+  telemetry::Metrics* const metrics_;
+  const std::function<void(const absl::Status&)> fatal_;
+  std::unordered_map<core::CallId, ParkedPush> parked_;
+  std::unordered_map<std::string, uint64_t> tokens_total_;
+  bool failed_ = false;
+  bool shutting_down_ = false;
+
+  Mutex mutex_;
+  CondVar wake_;
+  std::vector<Event> queue_ ABSL_GUARDED_BY(mutex_);
+  core::CallId next_call_ ABSL_GUARDED_BY(mutex_) = 1;
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::thread thread_;
+};
+
+}  // namespace evenkeel::engine

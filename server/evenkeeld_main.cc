@@ -1,0 +1,137 @@
+// evenkeeld: the coordinator. Wires store, engine, gRPC and metrics together, and waits for a signal.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
+#include "base/status_macros.h"
+#include "server/engine/engine.h"
+#include "server/options.h"
+#include "server/rpc/server.h"
+#include "server/store/store.h"
+#include "server/telemetry/metrics.h"
+
+ABSL_FLAG(std::string, config, "", "YAML file with a CoordinatorConfig (doc/operations.md); flags win over it.");
+ABSL_FLAG(std::string, listen, "",
+          "host:port of the gRPC service; port 0 takes a free one. Default: the file's, else 127.0.0.1:7411.");
+ABSL_FLAG(absl::optional<std::string>, metrics_listen, absl::nullopt,
+          "host:port of the metrics page; port 0 takes a free one, empty has none. Default: the file's, else "
+          "127.0.0.1:7412.");
+ABSL_FLAG(std::string, state_dir, "", "Folder that holds the state; made if missing, held by one process at a time.");
+ABSL_FLAG(std::string, ready_file, "", "File to write once calls are accepted: JSON with the addresses and the pid.");
+ABSL_FLAG(bool, insecure, false, "Listen beyond loopback although connections are not encrypted.");
+
+namespace evenkeel {
+namespace {
+
+constexpr char kUsage[] =
+    "Keeps the expert biases of MoE training jobs, and hands every worker the same new ones each step.\n\n"
+    "  evenkeeld --state_dir /var/lib/evenkeel\n"
+    "  evenkeeld --config evenkeeld.yaml\n"
+    "  evenkeeld --state_dir state --listen 127.0.0.1:0 --metrics_listen 127.0.0.1:0 --ready_file ready.json\n\n"
+    "SIGTERM and SIGINT stop it cleanly: what was answered is on disk, workers push again to the next life.";
+
+void Log(const std::string& line) { std::fprintf(stderr, "evenkeeld: %s\n", line.c_str()); }
+
+// Signals that end the process; blocked in all threads, and taken by WaitForSignal.
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+std::string WaitForSignal() {
+  const sigset_t signals = StopSignals();
+  int signal = 0;
+  sigwait(&signals, &signal);
+  return strsignal(signal);
+}
+
+// Written under another name first, so that whoever sees the file sees all of it.
+absl::Status WriteReadyFile(const std::string& path, const std::string& grpc, const std::string& metrics) {
+  const std::string temporary = absl::StrCat(path, ".", getpid());
+  std::ofstream file(temporary);
+  file << "{\"grpc\": \"" << grpc << "\", \"metrics\": \"" << metrics << "\", \"pid\": " << getpid() << "}\n";
+  file.close();
+  if (!file || std::rename(temporary.c_str(), path.c_str()) != 0) {
+    return absl::UnavailableError(absl::StrCat("--ready_file: cannot write ", path));
+  }
+  return absl::OkStatus();
+}
+
+// After a failed write nothing may be answered, and what the disk holds is unknown: the next life finds out.
+void DieOfStore(const absl::Status& status) {
+  Log(absl::StrCat("the state cannot be written, and nothing was answered that is not on disk: ", status.message(),
+                   "; ending. Mend the disk and start again: workers will push the open step again"));
+  std::_Exit(1);
+}
+
+absl::Status Run() {
+  CommandLine command_line;
+  command_line.config_file = absl::GetFlag(FLAGS_config);
+  command_line.listen = absl::GetFlag(FLAGS_listen);
+  command_line.has_metrics_listen = absl::GetFlag(FLAGS_metrics_listen).has_value();
+  command_line.metrics_listen = absl::GetFlag(FLAGS_metrics_listen).value_or("");
+  command_line.state_dir = absl::GetFlag(FLAGS_state_dir);
+  command_line.insecure = absl::GetFlag(FLAGS_insecure);
+  EVENKEEL_ASSIGN_OR_RETURN(const v1::CoordinatorConfig config, ConfigureCoordinator(command_line));
+
+  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<store::Store> store, store::Store::Open(config.state_dir()));
+  telemetry::Metrics metrics;
+  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<engine::Engine> engine,
+                            engine::Engine::Start(config, std::move(store), &metrics, DieOfStore));
+  std::unique_ptr<telemetry::MetricsServer> metrics_server;
+  if (!config.metrics_listen().empty()) {
+    EVENKEEL_ASSIGN_OR_RETURN(metrics_server, telemetry::MetricsServer::Start(config.metrics_listen(), &metrics));
+  }
+  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<rpc::Server> server, rpc::Server::Start(config, engine.get()));
+
+  const std::string metrics_address = metrics_server ? metrics_server->address() : "";
+  Log(absl::StrCat("serving on ", server->address(), ", metrics on ",
+                   metrics_server ? absl::StrCat("http://", metrics_address, "/metrics") : "no address", ", state in ",
+                   config.state_dir()));
+  if (!absl::GetFlag(FLAGS_ready_file).empty()) {
+    EVENKEEL_RETURN_IF_ERROR(WriteReadyFile(absl::GetFlag(FLAGS_ready_file), server->address(), metrics_address));
+  }
+  Log(absl::StrCat(WaitForSignal(), ": stopping"));
+  server->Drain();
+  engine->Drain();
+  server->Shutdown();
+  engine->Stop();
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace evenkeel
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage(evenkeel::kUsage);
+  const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
+  if (words.size() > 1) {
+    evenkeel::Log(absl::StrCat("unexpected argument \"", words[1], "\"; see --help"));
+    return 2;
+  }
+  const sigset_t signals = evenkeel::StopSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  // A file-size limit (ulimit -f) is to be an error of the write, which the store reports.
+  signal(SIGXFSZ, SIG_IGN);
+  const absl::Status status = evenkeel::Run();
+  if (!status.ok()) {
+    evenkeel::Log(std::string(status.message()));
+    return 1;
+  }
+  return 0;
+}

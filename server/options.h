@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "evenkeel/v1/coordinator_config.pb.h"
+
+namespace evenkeel {
+
+// What the command line of evenkeeld said; empty for what it left out.
+struct CommandLine {
+  std::string config_file;
+  std::string listen;
+  // Whether the flag was given: "" given means no metrics page.
+  bool has_metrics_listen = false;
+  std::string metrics_listen;
+  std::string state_dir;
+  // Listen beyond loopback although connections are not encrypted.
+  bool insecure = false;
+};
+
+// The configuration in force: defaults, then the file, then the command line; every field set and checked.
+// INVALID_ARGUMENT or NOT_FOUND, naming the field and its value, when something is wrong.
+absl::StatusOr<v1::CoordinatorConfig> ConfigureCoordinator(const CommandLine& command_line);
+
+}  // namespace evenkeel

@@ -1,0 +1,127 @@
+#include "server/rpc/service.h"
+
+#include <utility>
+
+#include "base/error_detail.h"
+#include "base/grpc_status.h"
+#include "grpcpp/impl/codegen/proto_utils.h"
+#include "server/rpc/push_reactor.h"
+#include "server/rpc/request_check.h"
+#include "server/store/snapshot_blob.h"
+
+namespace evenkeel::rpc {
+namespace {
+
+grpc::ServerUnaryReactor* FinishWith(grpc::CallbackServerContext* context, const absl::Status& status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(ToGrpcStatus(status));
+  return reactor;
+}
+
+absl::Status NotBuiltYet(const char* sentence) {
+  return ServiceError(absl::StatusCode::kUnimplemented, v1::ErrorDetail::NOT_SUPPORTED, sentence);
+}
+
+// Answers with what the engine says, moved into `response`.
+template <typename T>
+engine::Engine::Done<T> AnswerInto(grpc::ServerUnaryReactor* reactor, T* response) {
+  return [reactor, response](absl::StatusOr<T> answer) {
+    if (answer.ok()) *response = *std::move(answer);
+    reactor->Finish(ToGrpcStatus(answer.status()));
+  };
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* Service::Join(grpc::CallbackServerContext* context, const v1::JoinRequest* request,
+                                        v1::JoinResponse* response) {
+  const absl::Status status = CheckRequest(*context, *request);
+  if (!status.ok()) return FinishWith(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  engine_->Join(*request, AnswerInto(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* Service::Push(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                        grpc::ByteBuffer* response) {
+  v1::PushRequest push;
+  grpc::ByteBuffer bytes(*request);
+  if (!grpc::SerializationTraits<v1::PushRequest>::Deserialize(&bytes, &push).ok()) {
+    return FinishWith(context, ServiceError(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::INVALID_FIELD,
+                                            "the request is not a PushRequest"));
+  }
+  const absl::Status status = CheckRequest(*context, push);
+  if (!status.ok()) return FinishWith(context, status);
+  return PushReactor::Start(std::move(push), engine_, &replies_, response);
+}
+
+grpc::ServerUnaryReactor* Service::Leave(grpc::CallbackServerContext* context, const v1::LeaveRequest* request,
+                                         v1::LeaveResponse* response) {
+  const absl::Status status = CheckRequest(*context, *request);
+  if (!status.ok()) return FinishWith(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  engine_->Leave(*request, AnswerInto(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* Service::GetState(grpc::CallbackServerContext* context, const v1::GetStateRequest* request,
+                                            v1::GetStateResponse* response) {
+  const absl::Status status = CheckRequest(*context, *request);
+  if (!status.ok()) return FinishWith(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  engine_->State(request->job(), [reactor, response](absl::StatusOr<v1::JobState> state) {
+    if (state.ok()) *response->mutable_snapshot() = store::MakeSnapshot(*state);
+    reactor->Finish(ToGrpcStatus(state.status()));
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* Service::ListJobs(grpc::CallbackServerContext* context, const v1::ListJobsRequest* request,
+                                            v1::ListJobsResponse* response) {
+  const absl::Status status = CheckRequest(*context, *request);
+  if (!status.ok()) return FinishWith(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  engine_->List(AnswerInto(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* Service::DescribeJob(grpc::CallbackServerContext* context,
+                                               const v1::DescribeJobRequest* request,
+                                               v1::DescribeJobResponse* response) {
+  const absl::Status status = CheckRequest(*context, *request);
+  if (!status.ok()) return FinishWith(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  engine_->Describe(request->job(), AnswerInto(reactor, response));
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::CommittedVersion>* Service::Watch(grpc::CallbackServerContext* context,
+                                                               const v1::WatchRequest* request) {
+  class Refusal final : public grpc::ServerWriteReactor<v1::CommittedVersion> {
+   public:
+    Refusal() {
+      Finish(ToGrpcStatus(NotBuiltYet("Watch is not built yet; every Push is answered with the newest version")));
+    }
+    void OnDone() override { delete this; }
+  };
+  return new Refusal;
+}
+
+grpc::ServerUnaryReactor* Service::PutState(grpc::CallbackServerContext* context, const v1::PutStateRequest* request,
+                                            v1::PutStateResponse* response) {
+  return FinishWith(context, NotBuiltYet("PutState is not built yet; a job starts from a bias of zero"));
+}
+
+grpc::ServerUnaryReactor* Service::UpdateConfig(grpc::CallbackServerContext* context,
+                                                const v1::UpdateConfigRequest* request,
+                                                v1::UpdateConfigResponse* response) {
+  return FinishWith(context,
+                    NotBuiltYet("UpdateConfig is not built yet; a job keeps the config that it was made with"));
+}
+
+grpc::ServerUnaryReactor* Service::Rendezvous(grpc::CallbackServerContext* context,
+                                              const v1::RendezvousRequest* request, v1::RendezvousResponse* response) {
+  return FinishWith(context, NotBuiltYet("Rendezvous is not built yet; every rank pushes its own counts"));
+}
+
+}  // namespace evenkeel::rpc

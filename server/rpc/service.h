@@ -1,0 +1,53 @@
+#pragma once
+
+#include "evenkeel/v1/bias_coordinator.grpc.pb.h"
+#include "server/engine/engine.h"
+#include "server/rpc/reply_cache.h"
+
+namespace evenkeel::rpc {
+
+// All calls by the callback API, but for Push, which is handled as bytes so that the answers can share theirs.
+using ServiceBase = v1::BiasCoordinator::WithRawCallbackMethod_Push<
+    v1::BiasCoordinator::WithCallbackMethod_Join<v1::BiasCoordinator::WithCallbackMethod_Watch<
+        v1::BiasCoordinator::WithCallbackMethod_Leave<v1::BiasCoordinator::WithCallbackMethod_GetState<
+            v1::BiasCoordinator::WithCallbackMethod_PutState<v1::BiasCoordinator::WithCallbackMethod_UpdateConfig<
+                v1::BiasCoordinator::WithCallbackMethod_Rendezvous<v1::BiasCoordinator::WithCallbackMethod_ListJobs<
+                    v1::BiasCoordinator::WithCallbackMethod_DescribeJob<v1::BiasCoordinator::Service>>>>>>>>>>;
+
+// The service of bias_coordinator.proto: parses, checks the form of a request, hands it to the engine, and answers when
+// the engine does. Blocks no gRPC thread.
+class Service final : public ServiceBase {
+ public:
+  // `engine` outlives the service's server.
+  explicit Service(engine::Engine* engine) : engine_(engine) {}
+
+  grpc::ServerUnaryReactor* Join(grpc::CallbackServerContext* context, const v1::JoinRequest* request,
+                                 v1::JoinResponse* response) override;
+  grpc::ServerUnaryReactor* Push(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                 grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* Leave(grpc::CallbackServerContext* context, const v1::LeaveRequest* request,
+                                  v1::LeaveResponse* response) override;
+  grpc::ServerUnaryReactor* GetState(grpc::CallbackServerContext* context, const v1::GetStateRequest* request,
+                                     v1::GetStateResponse* response) override;
+  grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context, const v1::ListJobsRequest* request,
+                                     v1::ListJobsResponse* response) override;
+  grpc::ServerUnaryReactor* DescribeJob(grpc::CallbackServerContext* context, const v1::DescribeJobRequest* request,
+                                        v1::DescribeJobResponse* response) override;
+
+  // Not built yet: UNIMPLEMENTED, with a sentence.
+  grpc::ServerWriteReactor<v1::CommittedVersion>* Watch(grpc::CallbackServerContext* context,
+                                                        const v1::WatchRequest* request) override;
+  grpc::ServerUnaryReactor* PutState(grpc::CallbackServerContext* context, const v1::PutStateRequest* request,
+                                     v1::PutStateResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateConfig(grpc::CallbackServerContext* context, const v1::UpdateConfigRequest* request,
+                                         v1::UpdateConfigResponse* response) override;
+  grpc::ServerUnaryReactor* Rendezvous(grpc::CallbackServerContext* context, const v1::RendezvousRequest* request,
+                                       v1::RendezvousResponse* response) override;
+
+ private:
+  engine::Engine* const engine_;
+  // Of the engine's thread, on which all pushes are answered.
+  ReplyCache replies_;
+};
+
+}  // namespace evenkeel::rpc

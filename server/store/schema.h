@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/store/sqlite.h"
+
+namespace evenkeel::store {
+
+// File in the state directory. It may be read while the coordinator runs: sqlite3 -readonly evenkeel.db
+inline constexpr char kDatabaseName[] = "evenkeel.db";
+
+// In PRAGMA application_id and PRAGMA user_version: "Evnk", and the version of the tables in schema.cc.
+inline constexpr int kApplicationId = 0x45766e6b;
+inline constexpr int kSchemaVersion = 1;
+
+// Opens the database at `path`, with every commit synced to disk (WAL, synchronous=FULL) and foreign keys enforced, and
+// makes the tables if it is new.
+//   FAILED_PRECONDITION  it has another schema version, or is another program's
+//   DATA_LOSS            it is damaged (PRAGMA quick_check) or no database
+//   UNAVAILABLE          it cannot be opened, read or written
+absl::StatusOr<Database> OpenStateDatabase(const std::string& path);
+
+}  // namespace evenkeel::store

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "evenkeel/v1/snapshot.pb.h"
+
+namespace evenkeel::store {
+
+// Holds a state against its own spec. INVALID_ARGUMENT, naming the field and its value, unless
+//   spec         has a name, contributors >= 1 and at least one layer; layers in strictly ascending order of names,
+//                each with 1 <= top_k <= num_experts <= 16384
+//   layers       has one entry for each stream of each layer, in that order
+//   bias, ema    are finite, float32 [num_experts]
+//   momentum     likewise, or empty
+//   pending_counts, last_counts    have num_experts entries
+//   ema_product  is in [0, 1]
+//   steps        last_update <= last_commit <= version.step for every layer, and position <= version.step
+//   last_commit  names contributors of the job, in strictly ascending order
+// What the spec's settings mean is not looked at. Pure, thread-safe.
+absl::Status CheckStateShape(const v1::JobState& state);
+
+}  // namespace evenkeel::store

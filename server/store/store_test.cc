@@ -1,0 +1,387 @@
+#include "server/store/store.h"
+
+#include <sys/resource.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/store/schema.h"
+#include "server/store/snapshot_blob.h"
+#include "server/store/sqlite.h"
+#include "server/store/test_process.h"
+#include "server/store/test_records.h"
+
+namespace evenkeel::store {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class StoreTest : public testing::Test {
+ protected:
+  std::string DatabasePath() const { return absl::StrCat(directory_.path(), "/", kDatabaseName); }
+
+  std::unique_ptr<Store> OpenOrDie() const {
+    absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(directory_.path());
+    EXPECT_TRUE(store.ok()) << store.status();
+    return *std::move(store);
+  }
+
+  // A database with the jobs "a" and "b", both at step 3.
+  void WriteTwoJobs() const {
+    const std::unique_ptr<Store> store = OpenOrDie();
+    for (uint64_t tag = 1; tag <= 3; ++tag) {
+      ASSERT_EQ(store->Apply({TestWrite("b", tag), TestWrite("a", tag)}), absl::OkStatus());
+    }
+  }
+
+  // Runs one statement as a person might, past the store.
+  template <typename... Values>
+  void Tamper(absl::string_view sql, const Values&... values) const {
+    absl::StatusOr<Database> database = Database::Open(DatabasePath());
+    ASSERT_TRUE(database.ok()) << database.status();
+    ASSERT_EQ(database->Run(sql, values...), absl::OkStatus());
+  }
+
+  std::string Ask(absl::string_view sql) const {
+    absl::StatusOr<Database> database = Database::Open(DatabasePath());
+    return database.ok() ? database->Ask(sql).value_or("error") : "error";
+  }
+
+  absl::Status StatusOfOpen() const { return Store::Open(directory_.path()).status(); }
+  absl::Status StatusOfLoad() const { return OpenOrDie()->Load().status(); }
+
+  ScratchDirectory directory_;
+};
+
+TEST_F(StoreTest, ANewDirectoryHoldsNothing) {
+  const absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(directory_.path() + "/new/state");
+  ASSERT_TRUE(store.ok()) << store.status();
+  const auto records = (*store)->Load();
+  ASSERT_TRUE(records.ok()) << records.status();
+  EXPECT_THAT(*records, IsEmpty());
+}
+
+TEST_F(StoreTest, WhatWasAppliedIsLoadedByTheNextStoreInOrderOfNames) {
+  WriteTwoJobs();
+  const auto records = OpenOrDie()->Load();
+  ASSERT_TRUE(records.ok()) << records.status();
+  EXPECT_EQ(Text(*records), Text({TestRecord("a", 3), TestRecord("b", 3)}));
+}
+
+TEST_F(StoreTest, TheStoreThatWroteLoadsTheSame) {
+  const std::unique_ptr<Store> store = OpenOrDie();
+  ASSERT_EQ(store->Apply({TestWrite("a", 1)}), absl::OkStatus());
+  EXPECT_EQ(Text(*store->Load()), Text({TestRecord("a", 1)}));
+  ASSERT_EQ(store->Apply({TestWrite("a", 2)}), absl::OkStatus());
+  EXPECT_EQ(Text(*store->Load()), Text({TestRecord("a", 2)}));
+}
+
+TEST_F(StoreTest, MembersChangeWithoutTheState) {
+  const std::unique_ptr<Store> store = OpenOrDie();
+  ASSERT_EQ(store->Apply({TestWrite("a", 1)}), absl::OkStatus());
+  core::Write write;
+  write.job = "a";
+  write.epoch = TestRecord("a", 1).epoch;
+  write.members.resize(1);
+  write.members[0].set_contributor(1);
+  write.members[0].set_incarnation(99);
+  ASSERT_EQ(store->Apply({write}), absl::OkStatus());
+
+  core::JobRecord expected = TestRecord("a", 1);
+  expected.members[1] = write.members[0];
+  EXPECT_EQ(Text(*store->Load()), Text({expected}));
+}
+
+TEST_F(StoreTest, AnEmptyApplyChangesNothing) {
+  WriteTwoJobs();
+  const std::unique_ptr<Store> store = OpenOrDie();
+  EXPECT_EQ(store->Apply({}), absl::OkStatus());
+  EXPECT_EQ(Text(*store->Load()), Text({TestRecord("a", 3), TestRecord("b", 3)}));
+}
+
+TEST_F(StoreTest, OneApplyRunsItsWritesInOrder) {
+  const std::unique_ptr<Store> store = OpenOrDie();
+  ASSERT_EQ(store->Apply({TestWrite("a", 1), TestWrite("a", 2), TestWrite("a", 3)}), absl::OkStatus());
+  EXPECT_EQ(Text(*store->Load()), Text({TestRecord("a", 3)}));
+}
+
+TEST_F(StoreTest, KeepsTheNewestVersions) {
+  const std::unique_ptr<Store> store = OpenOrDie();
+  for (uint64_t tag = 1; tag <= core::kKeptVersions + 5; ++tag) {
+    ASSERT_EQ(store->Apply({TestWrite("a", tag), TestWrite("b", tag)}), absl::OkStatus());
+  }
+  const auto records = store->Load();
+  ASSERT_TRUE(records.ok()) << records.status();
+  EXPECT_THAT((*records)[0].versions, SizeIs(core::kKeptVersions));
+  EXPECT_EQ(Text(*records), Text({TestRecord("a", core::kKeptVersions + 5), TestRecord("b", core::kKeptVersions + 5)}));
+}
+
+TEST_F(StoreTest, AVersionOfTheSameStepIsReplaced) {
+  const std::unique_ptr<Store> store = OpenOrDie();
+  ASSERT_EQ(store->Apply({TestWrite("a", 1)}), absl::OkStatus());
+  core::Write again = TestWrite("a", 1);
+  again.versions[0] = {1, 2, false, 77};
+  ASSERT_EQ(store->Apply({again}), absl::OkStatus());
+  core::JobRecord expected = TestRecord("a", 1);
+  expected.versions = {{1, 2, false, 77}};
+  EXPECT_EQ(Text(*store->Load()), Text({expected}));
+}
+
+TEST_F(StoreTest, AStepOfANewerEpochIsNewerThanAnyOfAnOlder) {
+  const std::unique_ptr<Store> store = OpenOrDie();
+  for (uint64_t tag = 1; tag <= core::kKeptVersions + 5; ++tag) {
+    ASSERT_EQ(store->Apply({TestWrite("a", tag)}), absl::OkStatus());
+  }
+  core::Write rewound = TestWrite("a", 2);
+  rewound.versions[0].epoch = 2;
+  ASSERT_EQ(store->Apply({rewound}), absl::OkStatus());
+  const auto records = store->Load();
+  ASSERT_TRUE(records.ok()) << records.status();
+  const auto& versions = (*records)[0].versions;
+  ASSERT_THAT(versions, SizeIs(core::kKeptVersions));
+  EXPECT_EQ(versions[0].step, 2);
+  EXPECT_EQ(versions[0].epoch, 2);
+  EXPECT_EQ(versions[1].step, 7);
+  EXPECT_EQ(versions.back().step, core::kKeptVersions + 5);
+}
+
+TEST_F(StoreTest, NumbersUpToTheLargestSurvive) {
+  constexpr uint64_t kLargest = std::numeric_limits<uint64_t>::max();
+  constexpr uint64_t kHalf = uint64_t{1} << 63;
+  core::Write write;
+  write.job = "a";
+  write.epoch = kLargest;
+  v1::JobState state = TestState("a", 1);
+  state.mutable_version()->set_epoch(kLargest);
+  state.mutable_version()->set_step(kLargest);
+  state.set_position(kHalf);
+  state.set_fingerprint(kLargest);
+  state.mutable_layers(0)->set_last_counts(0, kLargest);
+  write.state = std::make_shared<v1::JobState>(state);
+  write.versions = {{kLargest, kLargest, true, kLargest}, {kHalf - 1, kHalf, false, kHalf}};
+  // More versions than are kept: the order of age goes past 2^63, too.
+  for (uint64_t step = 1; step <= core::kKeptVersions; ++step) write.versions.push_back({step, kHalf - 1, true, step});
+  write.members.resize(1);
+  write.members[0].set_incarnation(kLargest);
+  write.members[0].set_joined_after(kHalf);
+  ASSERT_EQ(OpenOrDie()->Apply({write}), absl::OkStatus());
+
+  core::JobRecord expected;
+  expected.state = state;
+  expected.epoch = kLargest;
+  expected.members = write.members;
+  for (uint64_t step = 3; step <= core::kKeptVersions; ++step)
+    expected.versions.push_back({step, kHalf - 1, true, step});
+  expected.versions.push_back({kHalf - 1, kHalf, false, kHalf});
+  expected.versions.push_back({kLargest, kLargest, true, kLargest});
+  EXPECT_EQ(Text(*OpenOrDie()->Load()), Text({expected}));
+}
+
+TEST_F(StoreTest, AnEpochIsWrittenWithoutAState) {
+  WriteTwoJobs();
+  core::Write next_life;
+  next_life.job = "a";
+  next_life.epoch = 9;
+  ASSERT_EQ(OpenOrDie()->Apply({next_life}), absl::OkStatus());
+  const auto records = OpenOrDie()->Load();
+  ASSERT_TRUE(records.ok()) << records.status();
+  EXPECT_EQ((*records)[0].epoch, 9);
+  EXPECT_EQ((*records)[0].state.version().epoch(), 1);
+  EXPECT_EQ((*records)[1].epoch, TestRecord("b", 3).epoch);
+}
+
+TEST_F(StoreTest, PeopleCanQueryIt) {
+  WriteTwoJobs();
+  const std::unique_ptr<Store> running = OpenOrDie();
+  EXPECT_EQ(Ask("SELECT epoch || ' ' || step || ' ' || ok FROM jobs WHERE name = 'a'"), "4 3 0");
+  EXPECT_EQ(Ask("SELECT group_concat(step) FROM versions WHERE job = 'a'"), "1,2,3");
+  EXPECT_EQ(Ask("SELECT count(*) FROM versions WHERE committed_at / 1000 BETWEEN unixepoch() - 3600 AND unixepoch()"),
+            "6");
+  EXPECT_EQ(Ask("PRAGMA journal_mode"), "wal");
+}
+
+// A write that fails.
+
+TEST_F(StoreTest, NothingOfAFailedApplyIsKeptAndTheStoreIsOutOfUse) {
+  WriteTwoJobs();
+  {
+    const std::unique_ptr<Store> store = OpenOrDie();
+    core::Write orphan;
+    orphan.job = "nobody";
+    orphan.members.resize(1);
+    const absl::Status failure = store->Apply({TestWrite("a", 4), orphan});
+    EXPECT_EQ(failure.code(), absl::StatusCode::kInternal);
+    EXPECT_THAT(std::string(failure.message()), AllOf(HasSubstr(DatabasePath()), HasSubstr("FOREIGN KEY")));
+    for (const absl::Status& later : {store->Apply({TestWrite("a", 4)}), store->Load().status()}) {
+      EXPECT_EQ(later.code(), absl::StatusCode::kFailedPrecondition);
+      EXPECT_THAT(std::string(later.message()), HasSubstr("FOREIGN KEY"));
+    }
+  }
+  EXPECT_EQ(Text(*OpenOrDie()->Load()), Text({TestRecord("a", 3), TestRecord("b", 3)}));
+}
+
+TEST_F(StoreTest, AFullDiskIsAnErrorAndNothingIsApplied) {
+  WriteTwoJobs();
+  EXPECT_EQ(RunInChild([&] {
+              const std::unique_ptr<Store> store = OpenOrDie();
+              signal(SIGXFSZ, SIG_IGN);
+              rlimit limit;
+              getrlimit(RLIMIT_FSIZE, &limit);
+              limit.rlim_cur = 16384;
+              setrlimit(RLIMIT_FSIZE, &limit);
+              const absl::Status status = store->Apply({TestWrite("a", 4, /*layers=*/8, /*experts=*/1024)});
+              return absl::IsUnavailable(status) && absl::StrContains(status.message(), "disk I/O error") ? 0 : 1;
+            }),
+            0);
+  EXPECT_EQ(Text(*OpenOrDie()->Load()), Text({TestRecord("a", 3), TestRecord("b", 3)}));
+}
+
+TEST_F(StoreTest, APersonWhoOnlyReadsIsNotInTheWay) {
+  WriteTwoJobs();
+  const std::unique_ptr<Store> store = OpenOrDie();
+  absl::StatusOr<Database> reader = Database::Open(DatabasePath());
+  ASSERT_TRUE(reader.ok());
+  ASSERT_TRUE(reader->Run("BEGIN").ok());
+  EXPECT_EQ(*reader->Ask("SELECT step FROM jobs WHERE name = 'a'"), "3");
+  EXPECT_EQ(store->Apply({TestWrite("a", 4)}), absl::OkStatus());
+  EXPECT_EQ(*reader->Ask("SELECT step FROM jobs WHERE name = 'a'"), "3");  // its own point in time
+  ASSERT_TRUE(reader->Run("COMMIT").ok());
+  EXPECT_EQ(*reader->Ask("SELECT step FROM jobs WHERE name = 'a'"), "4");
+}
+
+// What Open refuses.
+
+TEST_F(StoreTest, OneStoreAtATime) {
+  const std::unique_ptr<Store> store = OpenOrDie();
+  EXPECT_EQ(RunInChild([&] { return absl::IsFailedPrecondition(StatusOfOpen()) ? 0 : 1; }), 0);
+  EXPECT_THAT(std::string(StatusOfOpen().message()),
+              AllOf(HasSubstr(directory_.path()), HasSubstr("is held by process")));
+}
+
+TEST_F(StoreTest, AFileInPlaceOfTheDirectoryIsUnavailable) {
+  std::ofstream(directory_.path() + "/file") << "x";
+  const absl::Status status = Store::Open(directory_.path() + "/file").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("File exists"));
+}
+
+TEST_F(StoreTest, ADirectoryInPlaceOfTheDatabaseIsUnavailable) {
+  std::filesystem::create_directory(DatabasePath());
+  const absl::Status status = StatusOfOpen();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(DatabasePath()));
+}
+
+TEST_F(StoreTest, AFileThatIsNoDatabaseIsDataLoss) {
+  std::ofstream(DatabasePath()) << std::string(9000, '\x5a');
+  const absl::Status status = StatusOfOpen();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr(DatabasePath()), HasSubstr("not a database")));
+}
+
+TEST_F(StoreTest, ADatabaseWithoutItsEndIsDataLoss) {
+  WriteTwoJobs();
+  std::filesystem::resize_file(DatabasePath(), std::filesystem::file_size(DatabasePath()) / 2);
+  EXPECT_EQ(StatusOfOpen().code(), absl::StatusCode::kDataLoss) << StatusOfOpen();
+}
+
+TEST_F(StoreTest, ADamagedPageIsDataLoss) {
+  WriteTwoJobs();
+  {
+    // The second page: the root of the table of jobs.
+    std::fstream file(DatabasePath(), std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(16384) << std::string(64, '\xff');
+  }
+  const absl::Status status = StatusOfOpen();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("is damaged"));
+}
+
+TEST_F(StoreTest, ANewerSchemaIsRefusedAndLeftAlone) {
+  WriteTwoJobs();
+  Tamper("PRAGMA user_version = 2");
+  const absl::Status status = StatusOfOpen();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("(user_version) 2; this program reads and writes 1"));
+  EXPECT_EQ(Ask("PRAGMA user_version"), "2");
+}
+
+TEST_F(StoreTest, TheDatabaseOfAnotherProgramIsRefusedAndLeftAlone) {
+  Tamper("CREATE TABLE albums (title)");
+  const absl::Status status = StatusOfOpen();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("is not an Evenkeel database"));
+  EXPECT_EQ(Ask("SELECT group_concat(name) FROM sqlite_schema"), "albums");
+}
+
+// What Load refuses: each names the job.
+
+TEST_F(StoreTest, OneFlippedByteInAStateIsDataLoss) {
+  WriteTwoJobs();
+  std::string blob = EncodeSnapshot(TestState("b", 3));
+  blob[blob.size() / 2] ^= 1;
+  Tamper("UPDATE jobs SET state = ? WHERE name = 'b'", Blob{blob});
+  const absl::Status status = StatusOfLoad();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("job \"b\""), HasSubstr("checksum")));
+}
+
+TEST_F(StoreTest, WhatDoesNotBelongTogetherIsDataLoss) {
+  v1::JobState misshapen = TestState("b", 3);
+  misshapen.mutable_layers(0)->mutable_bias()->RemoveLast();
+  v1::Member stranger;
+  stranger.set_contributor(1);
+  const std::string other_blob = EncodeSnapshot(TestState("a", 3));
+  const std::string misshapen_blob = EncodeSnapshot(misshapen);
+  const std::string stranger_blob = stranger.SerializeAsString();
+  const std::vector<std::pair<std::string, std::function<void()>>> cases = {
+      {"layers[0].bias has 7 entries",
+       [&] { Tamper("UPDATE jobs SET state = ? WHERE name = 'b'", Blob{misshapen_blob}); }},
+      {"the state is of \"a\"", [&] { Tamper("UPDATE jobs SET state = ? WHERE name = 'b'", Blob{other_blob}); }},
+      {"the row says epoch 4 and step 2, the state epoch 1 and step 3",
+       [&] { Tamper("UPDATE jobs SET step = 2 WHERE name = 'b'"); }},
+      {"the row says epoch 0", [&] { Tamper("UPDATE jobs SET epoch = 0 WHERE name = 'b'"); }},
+      {"a member is contributor 2 of 2",
+       [&] { Tamper("UPDATE members SET contributor = 2 WHERE contributor = 1 AND job = 'b'"); }},
+      {"a member is contributor -1 of 2",
+       [&] { Tamper("UPDATE members SET contributor = -1 WHERE contributor = 1 AND job = 'b'"); }},
+      {"the member of contributor 0 is damaged",
+       [&] { Tamper("UPDATE members SET member = ? WHERE contributor = 0 AND job = 'b'", Blob{stranger_blob}); }},
+      {"the member of contributor 0 is damaged",
+       [&] { Tamper("UPDATE members SET member = x'ffff' WHERE contributor = 0 AND job = 'b'"); }},
+  };
+  for (const auto& [message, damage] : cases) {
+    std::filesystem::remove(DatabasePath());
+    WriteTwoJobs();
+    damage();
+    const absl::Status status = StatusOfLoad();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << message;
+    EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("job \"b\": "), HasSubstr(message)));
+  }
+}
+
+TEST_F(StoreTest, ASnapshotOfANewerFormatIsToldFromDamage) {
+  WriteTwoJobs();
+  v1::Snapshot newer = MakeSnapshot(TestState("b", 3));
+  newer.set_format_version(2);
+  Tamper("UPDATE jobs SET state = ? WHERE name = 'b'", Blob{newer.SerializeAsString()});
+  const absl::Status status = StatusOfLoad();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("job \"b\""), HasSubstr("format_version is 2")));
+}
+
+}  // namespace
+}  // namespace evenkeel::store

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "prometheus/client_metric.h"
+#include "server/telemetry/metrics.h"
+
+namespace evenkeel::telemetry {
+
+// Everything that one scrape shows of one job.
+struct JobSample {
+  // Null only for the pushes of jobs that have no view.
+  std::shared_ptr<const JobView> view;
+  std::map<std::string, uint64_t> pushes;  // by result
+  prometheus::ClientMetric step_commit_seconds;
+  prometheus::ClientMetric store_write_seconds;
+};
+
+}  // namespace evenkeel::telemetry

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace evenkeel::telemetry {
+
+// What the metrics page shows of one job: a picture of its last commit, made once per commit and shared.
+struct JobView {
+  struct Layer {
+    std::string name;
+    double max_violation = 0;  // (largest count - mean) / mean, arXiv 2408.15664
+    double min_violation = 0;
+    double avg_violation = 0;
+    uint64_t last_update_step = 0;
+  };
+  std::string job;
+  uint64_t epoch = 0;
+  uint64_t step = 0;
+  int contributors = 0;
+  int joined = 0;
+  uint64_t tokens_total = 0;  // valid tokens of all steps since the coordinator started
+  std::vector<Layer> layers;
+};
+
+// The coordinator's metrics; doc/metrics.md lists them. All methods are thread-safe; none blocks on a scrape.
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  // A push was answered or parked: "accepted", "duplicate", "late" or the reason it was refused for. Pushes of jobs
+  // that have no view are counted under the empty name, so that strangers cannot make series. `result` must be one of a
+  // few words.
+  void CountPush(absl::string_view job, absl::string_view result);
+  // Seconds from the first push of a step to its commit, and those of the commit's write to disk. Of no effect while
+  // the job has no view.
+  void ObserveCommit(absl::string_view job, double barrier_seconds, double store_seconds);
+  // Replaces what is shown of `view->job`. All series of a job, its counters and histograms too, appear and vanish with
+  // its view.
+  void Publish(std::shared_ptr<const JobView> view);
+  void Remove(absl::string_view job);
+
+  // The page in the Prometheus text format, version 0.0.4.
+  std::string Text() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Serves /metrics (and /healthz: 200 "ok") over HTTP, on threads of its own.
+class MetricsServer {
+ public:
+  // `address` is host:port, with the name or IPv4 address of a host; port 0 takes a free one. `metrics` outlives the
+  // server.
+  //   INVALID_ARGUMENT  `address` is not host:port
+  //   UNAVAILABLE       naming the address and the cause: it cannot listen there
+  static absl::StatusOr<std::unique_ptr<MetricsServer>> Start(const std::string& address, Metrics* metrics);
+  // Stops listening, and waits for the requests that are being answered.
+  ~MetricsServer();
+  MetricsServer(const MetricsServer&) = delete;
+  MetricsServer& operator=(const MetricsServer&) = delete;
+
+  // host:port as bound.
+  const std::string& address() const;
+
+ private:
+  struct Impl;
+  explicit MetricsServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace evenkeel::telemetry

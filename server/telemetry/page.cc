@@ -1,0 +1,138 @@
+#include "server/telemetry/page.h"
+
+#include <sstream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "prometheus/metric_family.h"
+#include "prometheus/text_serializer.h"
+
+namespace evenkeel::telemetry {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+constexpr char kVersion[] = "0.1.0";
+#if defined(__clang__)
+constexpr char kCompiler[] = "clang " __clang_version__;
+#else
+constexpr char kCompiler[] = "gcc " __VERSION__;
+#endif
+
+// One number of each job.
+struct JobMetric {
+  const char* name;
+  MetricType type;
+  const char* help;
+  double (*value)(const JobView& view);
+};
+
+constexpr JobMetric kJobMetrics[] = {
+    {"evenkeel_job_step", MetricType::Gauge, "Newest committed step.",
+     [](const JobView& view) { return static_cast<double>(view.step); }},
+    {"evenkeel_job_epoch", MetricType::Gauge, "The coordinator's life number for the job.",
+     [](const JobView& view) { return static_cast<double>(view.epoch); }},
+    {"evenkeel_job_contributors", MetricType::Gauge, "Contributors that every step waits for.",
+     [](const JobView& view) { return static_cast<double>(view.contributors); }},
+    {"evenkeel_job_joined", MetricType::Gauge, "Contributors that have joined since the coordinator's start.",
+     [](const JobView& view) { return static_cast<double>(view.joined); }},
+    {"evenkeel_job_tokens_total", MetricType::Counter, "Valid tokens of all steps since the coordinator's start.",
+     [](const JobView& view) { return static_cast<double>(view.tokens_total); }},
+};
+
+// One number of each layer of each job.
+struct LayerMetric {
+  const char* name;
+  const char* help;
+  double (*value)(const JobView::Layer& layer);
+};
+
+constexpr LayerMetric kLayerMetrics[] = {
+    {"evenkeel_layer_max_violation_ratio", "Load of the fullest expert less 1, of the last commit.",
+     [](const JobView::Layer& layer) { return layer.max_violation; }},
+    {"evenkeel_layer_min_violation_ratio", "Load of the emptiest expert less 1, of the last commit.",
+     [](const JobView::Layer& layer) { return layer.min_violation; }},
+    {"evenkeel_layer_avg_violation_ratio", "Mean distance of the experts' loads from 1, of the last commit.",
+     [](const JobView::Layer& layer) { return layer.avg_violation; }},
+    {"evenkeel_layer_last_update_step", "Step that last moved the layer's bias; 0 before the first.",
+     [](const JobView::Layer& layer) { return static_cast<double>(layer.last_update_step); }},
+};
+
+// A sample of a counter or a gauge: the serializer reads the member that the family's type names.
+ClientMetric Value(double value, std::vector<ClientMetric::Label> labels) {
+  ClientMetric metric;
+  metric.label = std::move(labels);
+  metric.gauge.value = value;
+  metric.counter.value = value;
+  return metric;
+}
+
+MetricFamily BuildInfo() {
+  return {"evenkeel_build_info",
+          "The program itself; always 1.",
+          MetricType::Gauge,
+          {Value(1, {{"version", kVersion}, {"compiler", kCompiler}})}};
+}
+
+MetricFamily JobFamily(const JobMetric& metric, const std::vector<JobSample>& samples) {
+  MetricFamily family{metric.name, metric.help, metric.type, {}};
+  for (const JobSample& sample : samples) {
+    if (sample.view == nullptr) continue;
+    family.metric.push_back(Value(metric.value(*sample.view), {{"job", sample.view->job}}));
+  }
+  return family;
+}
+
+MetricFamily LayerFamily(const LayerMetric& metric, const std::vector<JobSample>& samples) {
+  MetricFamily family{metric.name, metric.help, MetricType::Gauge, {}};
+  for (const JobSample& sample : samples) {
+    if (sample.view == nullptr) continue;
+    for (const JobView::Layer& layer : sample.view->layers) {
+      family.metric.push_back(Value(metric.value(layer), {{"job", sample.view->job}, {"layer", layer.name}}));
+    }
+  }
+  return family;
+}
+
+MetricFamily PushFamily(const std::vector<JobSample>& samples) {
+  MetricFamily family{"evenkeel_pushes_total", "Pushes, by what became of them.", MetricType::Counter, {}};
+  for (const JobSample& sample : samples) {
+    const std::string job = sample.view == nullptr ? "" : sample.view->job;
+    for (const auto& [result, count] : sample.pushes) {
+      family.metric.push_back(Value(static_cast<double>(count), {{"job", job}, {"result", result}}));
+    }
+  }
+  return family;
+}
+
+MetricFamily HistogramFamily(const char* name, const char* help, ClientMetric JobSample::*histogram,
+                             const std::vector<JobSample>& samples) {
+  MetricFamily family{name, help, MetricType::Histogram, {}};
+  for (const JobSample& sample : samples) {
+    if (sample.view == nullptr) continue;
+    family.metric.push_back(sample.*histogram);
+    family.metric.back().label = {{"job", sample.view->job}};
+  }
+  return family;
+}
+
+}  // namespace
+
+std::string RenderPage(const std::vector<JobSample>& samples) {
+  std::vector<MetricFamily> families = {BuildInfo()};
+  for (const JobMetric& metric : kJobMetrics) families.push_back(JobFamily(metric, samples));
+  families.push_back(PushFamily(samples));
+  families.push_back(HistogramFamily("evenkeel_step_commit_seconds",
+                                     "From the first push of a step to its commit, the write to disk included.",
+                                     &JobSample::step_commit_seconds, samples));
+  families.push_back(HistogramFamily("evenkeel_store_write_seconds", "The write of a commit to disk.",
+                                     &JobSample::store_write_seconds, samples));
+  for (const LayerMetric& metric : kLayerMetrics) families.push_back(LayerFamily(metric, samples));
+  std::ostringstream page;
+  prometheus::TextSerializer().Serialize(page, families);
+  return page.str();
+}
+
+}  // namespace evenkeel::telemetry
