@@ -1,0 +1,155 @@
+#include "client/examples/flags.h"
+
+#include <charconv>
+#include <functional>
+#include <limits>
+#include <map>
+#include <utility>
+
+namespace text_worker {
+
+using evenkeel::Status;
+using evenkeel::StatusCode;
+
+const char kHelp[] =
+    R"(text_worker: routes the bytes of real text through mixture-of-experts routers and lets
+evenkeeld balance them. Start evenkeeld, then one worker for each contributor:
+
+  text_worker --contributor 0 --contributors 2 &
+  text_worker --contributor 1 --contributors 2
+
+Each step it makes a hidden state of every byte and of those before it, routes it through all
+layers, commits its counts, and waits for the bias of the next step.
+
+The job, which all of its workers must be given alike:
+  --coordinator HOST:PORT  where evenkeeld listens             (127.0.0.1:7411)
+  --job NAME               name of the training run            (quickstart)
+  --contributors N         workers that every step waits for   (1)
+  --layers L               routers                             (8)
+  --experts E              experts of each                     (64)
+  --top-k K                experts chosen for a token          (6)
+  --balance JSON           a BalanceConfig, for example '{"preset": "loss_free", "rate": 0.001}'
+                           (the coordinator's default)
+This worker:
+  --contributor I          its place, 0 to N - 1               (0)
+  --next-step S            step to begin with: 1, or where an earlier run of the job ended  (1)
+  --steps S                step to end with                    (200)
+The work, which decides what the steps count:
+  --text PATH...           files, or folders with all below    (/usr/share/common-licenses)
+  --tokens T               bytes of text in each step          (2048)
+  --micro-batches M        parts that a step is routed in      (2)
+  --hidden H               numbers in a hidden state           (64)
+  --seed S                 of embeddings and routers           (1)
+Output:
+  --json                   one JSON object a line: begin, commit and step events, and done
+  --help                   this
+
+Exit codes: 0 done, 1 an error (one line on stderr), 2 wrong usage.
+)";
+
+namespace {
+
+Status Wrong(const std::string& message) { return Status(StatusCode::kInvalidArgument, message); }
+
+template <typename Number>
+Status ParseNumber(const std::string& flag, const std::string& text, Number min, Number max, Number* number) {
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, *number);
+  if (error == std::errc() && stop == end && *number >= min && *number <= max) return Status();
+  return Wrong(flag + " is \"" + text + "\"; " + std::to_string(min) + " to " + std::to_string(max) + " are allowed");
+}
+
+// One flag that takes a value: what to do with it.
+using Setter = std::function<Status(const std::string& flag, const std::string& value)>;
+
+Setter To(std::string* target) {
+  return [target](const std::string& flag, const std::string& value) {
+    *target = value;
+    return Status();
+  };
+}
+
+template <typename Number>
+Setter To(Number* target, Number min, Number max) {
+  return [=](const std::string& flag, const std::string& value) { return ParseNumber(flag, value, min, max, target); };
+}
+
+std::map<std::string, Setter> SettersOf(Flags* flags) {
+  constexpr uint64_t kAny = std::numeric_limits<uint64_t>::max();
+  return {
+      {"--coordinator", To(&flags->coordinator)},
+      {"--job", To(&flags->job)},
+      {"--contributor", To(&flags->contributor, 0, 65535)},
+      {"--contributors", To(&flags->contributors, 1, 65536)},
+      {"--next-step", To<uint64_t>(&flags->next_step, 1, kAny / 2)},
+      {"--steps", To<uint64_t>(&flags->steps, 1, kAny / 2)},
+      {"--layers", To(&flags->layers, 1, 1024)},
+      {"--experts", To(&flags->experts, 1, 16384)},
+      {"--top-k", To(&flags->top_k, 1, 16384)},
+      {"--tokens", To(&flags->tokens, 1, 1 << 24)},
+      {"--hidden", To(&flags->hidden, 1, 65536)},
+      {"--micro-batches", To(&flags->micro_batches, 1, 1 << 16)},
+      {"--seed", To<uint64_t>(&flags->seed, 0, kAny)},
+      {"--balance", To(&flags->balance)},
+  };
+}
+
+bool IsFlag(const std::string& argument) { return argument.rfind("--", 0) == 0; }
+
+Status CheckTogether(const Flags& flags) {
+  if (flags.contributor >= flags.contributors) {
+    return Wrong("--contributor is " + std::to_string(flags.contributor) + "; it must be below --contributors " +
+                 std::to_string(flags.contributors));
+  }
+  if (flags.top_k > flags.experts) {
+    return Wrong("--top-k is " + std::to_string(flags.top_k) + "; it must be at most --experts " +
+                 std::to_string(flags.experts));
+  }
+  if (flags.steps < flags.next_step) {
+    return Wrong("--steps is " + std::to_string(flags.steps) + "; it must be at least --next-step " +
+                 std::to_string(flags.next_step));
+  }
+  return Status();
+}
+
+}  // namespace
+
+evenkeel::Result<Flags> ParseFlags(const std::vector<std::string>& arguments) {
+  Flags flags;
+  const std::map<std::string, Setter> setters = SettersOf(&flags);
+  size_t next = 0;
+  while (next < arguments.size()) {
+    std::string name = arguments[next++];
+    if (name == "--help") {
+      flags.help = true;
+      continue;
+    }
+    if (name == "--json") {
+      flags.json = true;
+      continue;
+    }
+    std::vector<std::string> values;
+    if (const size_t equals = name.find('='); IsFlag(name) && equals != std::string::npos) {
+      values.push_back(name.substr(equals + 1));
+      name.resize(equals);
+    }
+    const auto setter = setters.find(name);
+    if (setter == setters.end() && name != "--text") return Wrong(name + " is no flag; --help lists them");
+    // --text takes all values up to the next flag, the others one.
+    while (next < arguments.size() && !IsFlag(arguments[next]) && (name == "--text" || values.empty())) {
+      values.push_back(arguments[next++]);
+    }
+    if (values.empty()) return Wrong(name + " needs a value");
+    if (name == "--text") {
+      flags.text = values;
+      continue;
+    }
+    Status status = setter->second(name, values.front());
+    if (!status.ok()) return status;
+  }
+  Status status = flags.help ? Status() : CheckTogether(flags);
+  if (!status.ok()) return status;
+  return flags;
+}
+
+}  // namespace text_worker

@@ -1,0 +1,126 @@
+// A training worker whose model is a toy and whose data and load are real: see kHelp in flags.cc. All it knows of
+// Evenkeel is the client's public headers.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/examples/flags.h"
+#include "client/examples/progress.h"
+#include "client/examples/text_source.h"
+#include "client/examples/toy_model.h"
+#include "evenkeel/worker.h"
+
+namespace text_worker {
+namespace {
+
+using evenkeel::Result;
+using evenkeel::Status;
+using evenkeel::StatusCode;
+using evenkeel::Worker;
+
+// The router of DeepSeek-V3, without groups.
+constexpr char kRoute[] = R"({"score": "SIGMOID", "normalize": true, "normalize_epsilon": 1e-20, "scale": 2.5})";
+
+evenkeel::WorkerOptions OptionsOf(const Flags& flags) {
+  evenkeel::WorkerOptions options;
+  options.coordinator = flags.coordinator;
+  options.job = flags.job;
+  options.contributor = flags.contributor;
+  options.contributors = flags.contributors;
+  for (int layer = 0; layer < flags.layers; ++layer) {
+    options.layers.push_back({"layers." + std::to_string(layer) + ".gate", flags.experts, flags.top_k, kRoute});
+  }
+  options.balance = flags.balance;
+  options.next_step = flags.next_step;
+  return options;
+}
+
+Result<std::string> ReadTextOf(const Flags& flags) {
+  Result<std::string> text = ReadText(flags.text);
+  const size_t needed = TextShare::kChunk * flags.contributors;
+  if (!text.ok() || text->size() >= needed) return text;
+  return Status(StatusCode::kInvalidArgument, "--text has " + std::to_string(text->size()) + " bytes; " +
+                                                  std::to_string(flags.contributors) + " contributors need " +
+                                                  std::to_string(needed));
+}
+
+// Routes the tokens of one step through all layers, micro-batch by micro-batch.
+Status RouteStep(const Flags& flags, const std::string& text, const std::vector<size_t>& positions, ToyModel* model,
+                 Worker* worker) {
+  const int64_t rows_each = (flags.tokens + flags.micro_batches - 1) / flags.micro_batches;
+  for (int64_t first = 0; first < flags.tokens; first += rows_each) {
+    evenkeel::Tokens tokens;
+    tokens.rows = std::min<int64_t>(rows_each, flags.tokens - first);
+    tokens.logits_stride = model->logits_stride();
+    model->Embed(text, positions.data() + first, tokens.rows);
+    for (int layer = 0; layer < flags.layers; ++layer) {
+      tokens.logits = model->Logits(layer);
+      // A real model would take ids and weights, and dispatch the tokens to their experts.
+      Status status = worker->Route(layer, tokens, evenkeel::Assignments());
+      if (!status.ok()) return status;
+    }
+  }
+  return Status();
+}
+
+Status Run(const Flags& flags) {
+  Result<std::string> text = ReadTextOf(flags);
+  if (!text.ok()) return text.status();
+  ToyModel model(flags.seed, flags.hidden, flags.layers, flags.experts);
+  const TextShare share(text->size(), flags.contributor, flags.contributors, flags.tokens);
+  const Progress progress(flags.json);
+
+  Result<std::unique_ptr<Worker>> worker = Worker::Join(OptionsOf(flags));
+  if (!worker.ok()) return worker.status();
+
+  std::chrono::steady_clock::time_point committed_at;
+  const auto seconds_since_commit = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - committed_at).count();
+  };
+  std::vector<size_t> positions;
+  for (uint64_t step = flags.next_step; step <= flags.steps; ++step) {
+    Status status = (*worker)->BeginStep(step);
+    if (!status.ok()) return status;
+    if (step > flags.next_step) progress.Step((*worker)->report(), seconds_since_commit());
+    progress.Begin(step);
+
+    share.Positions(step, &positions);
+    status = RouteStep(flags, *text, positions, &model, worker->get());
+    if (!status.ok()) return status;
+
+    committed_at = std::chrono::steady_clock::now();
+    status = (*worker)->Commit(step);
+    if (!status.ok()) return status;
+    progress.Commit(step);
+  }
+  Status status = (*worker)->Leave();
+  if (!status.ok()) return status;
+  progress.Step((*worker)->report(), seconds_since_commit());
+  progress.Done((*worker)->report());
+  return Status();
+}
+
+int Main(const std::vector<std::string>& arguments) {
+  Result<Flags> flags = ParseFlags(arguments);
+  if (!flags.ok()) {
+    std::fprintf(stderr, "text_worker: %s\n", flags.status().message().c_str());
+    return 2;
+  }
+  if (flags->help) {
+    std::fputs(kHelp, stdout);
+    return 0;
+  }
+  const Status status = Run(*flags);
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "text_worker: contributor %d: %s\n", flags->contributor, status.message().c_str());
+  return 1;
+}
+
+}  // namespace
+}  // namespace text_worker
+
+int main(int argc, char** argv) { return text_worker::Main({argv + 1, argv + argc}); }

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "evenkeel/v1/bias_coordinator.pb.h"
+#include "grpcpp/channel.h"
+
+namespace evenkeel::client {
+
+// A plaintext channel to `coordinator` (host:port) with a connection of its own, which
+//  - pings every 20 s, waiting or not, so that a silent network is noticed within 30 s;
+//  - is tried again within a second of the coordinator's return;
+//  - accepts replies as large as the job that `join` describes makes them, and not much larger;
+//  - does not go through a proxy that the environment names: coordinator and workers share a network.
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& coordinator, const v1::JoinRequest& join);
+
+// Bytes that the largest reply to a contributor of that job can have, rounded up generously.
+int MaxReplyBytes(const v1::JoinRequest& join);
+
+}  // namespace evenkeel::client

@@ -1,0 +1,55 @@
+#include "client/link/connection.h"
+
+#include "base/check.h"
+#include "base/grpc_status.h"
+#include "client/link/channel.h"
+
+namespace evenkeel::client {
+
+Connection::Connection(const std::string& coordinator, const v1::JoinRequest& join)
+    : stub_(v1::BiasCoordinator::NewStub(MakeChannel(coordinator, join))) {}
+
+absl::Status Connection::Join(const v1::JoinRequest& request, Deadline deadline, v1::JoinResponse* response) {
+  return Call(&v1::BiasCoordinator::Stub::Join, request, deadline, response);
+}
+
+absl::Status Connection::Push(const v1::PushRequest& request, Deadline deadline, v1::CommittedVersion* version) {
+  return Call(&v1::BiasCoordinator::Stub::Push, request, deadline, version);
+}
+
+absl::Status Connection::Leave(const v1::LeaveRequest& request, Deadline deadline) {
+  v1::LeaveResponse response;
+  return Call(&v1::BiasCoordinator::Stub::Leave, request, deadline, &response);
+}
+
+void Connection::Stop() {
+  MutexLock lock(&mutex_);
+  stopped_ = true;
+  if (in_progress_ != nullptr) in_progress_->TryCancel();
+}
+
+template <typename Request, typename Response>
+absl::Status Connection::Call(Method<Request, Response> method, const Request& request, Deadline deadline,
+                              Response* response) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + (deadline - std::chrono::steady_clock::now()));
+  if (!Enter(&context)) return absl::CancelledError("the connection is closed");
+  const grpc::Status status = (stub_.get()->*method)(&context, request, response);
+  Exit();
+  return FromGrpcStatus(status);
+}
+
+bool Connection::Enter(grpc::ClientContext* context) {
+  MutexLock lock(&mutex_);
+  if (stopped_) return false;
+  EVENKEEL_CHECK(in_progress_ == nullptr);
+  in_progress_ = context;
+  return true;
+}
+
+void Connection::Exit() {
+  MutexLock lock(&mutex_);
+  in_progress_ = nullptr;
+}
+
+}  // namespace evenkeel::client

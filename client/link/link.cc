@@ -1,0 +1,184 @@
+#include "client/link/link.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/error_detail.h"
+#include "base/status_macros.h"
+#include "client/link/verdict.h"
+#include "client/link/version_check.h"
+
+namespace evenkeel::client {
+namespace {
+
+Deadline Now() { return std::chrono::steady_clock::now(); }
+
+std::string Describe(const absl::Status& status) {
+  return absl::StrCat(absl::StatusCodeToString(status.code()), ": ", status.message());
+}
+
+}  // namespace
+
+Link::Link(std::string coordinator, v1::JoinRequest join, const LinkOptions& options)
+    : coordinator_(std::move(coordinator)),
+      options_(options),
+      connection_(coordinator_, join),
+      join_(std::move(join)),
+      delivery_(&Link::Deliver, this) {}
+
+Link::~Link() {
+  {
+    MutexLock lock(&mutex_);
+    stopping_ = true;
+    changed_.NotifyAll();
+  }
+  connection_.Stop();
+  delivery_.join();
+}
+
+absl::Status Link::Join(uint64_t next_step, Deadline deadline, v1::CommittedVersion* version) {
+  v1::JoinResponse response;
+  EVENKEEL_RETURN_IF_ERROR(
+      Persist(deadline, [&](Deadline attempt_deadline) { return JoinOnce(next_step, attempt_deadline, &response); }));
+  version->Swap(response.mutable_version());
+  return absl::OkStatus();
+}
+
+void Link::Push(v1::PushRequest* push) {
+  MutexLock lock(&mutex_);
+  EVENKEEL_CHECK(push_ == nullptr && outcome_.ok());
+  push_ = push;
+  obstacle_ = absl::OkStatus();
+  changed_.NotifyAll();
+}
+
+absl::Status Link::Await(Deadline deadline, v1::CommittedVersion* version) {
+  MutexLock lock(&mutex_);
+  while (push_ != nullptr) {
+    if (changed_.WaitUntil(&mutex_, deadline) || push_ == nullptr) continue;
+    return absl::DeadlineExceededError(absl::StrCat(
+        "step ", push_->step(), " is not committed yet; ",
+        obstacle_.ok() ? "it waits for the other contributors"
+                       : absl::StrCat("the last failed attempt to deliver its counts met ", Describe(obstacle_))));
+  }
+  EVENKEEL_RETURN_IF_ERROR(outcome_);
+  version->Swap(&arrived_);
+  return absl::OkStatus();
+}
+
+absl::Status Link::Leave(Deadline deadline) {
+  v1::LeaveRequest request;
+  request.set_job(join_.job().name());
+  request.set_contributor(join_.contributor());
+  request.set_incarnation(join_.incarnation());
+  return Persist(deadline, [&](Deadline attempt_deadline) { return connection_.Leave(request, attempt_deadline); });
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Attempts
+
+absl::Status Link::Persist(Deadline deadline, Attempt attempt) {
+  Backoff backoff(options_.backoff, join_.incarnation());
+  absl::Status obstacle;
+  while (true) {
+    const absl::Status status = attempt(std::min(deadline, Now() + options_.attempt_timeout));
+    if (status.ok() || Judge(status) != Verdict::kRetry) return status;
+    // Silence says less than whatever was met before it.
+    if (obstacle.ok() || status.code() != absl::StatusCode::kDeadlineExceeded) obstacle = status;
+    {
+      MutexLock lock(&mutex_);
+      obstacle_ = obstacle;
+    }
+    if (!Pause(std::min(deadline, Now() + backoff.Next()))) return absl::CancelledError("the worker is gone");
+    if (Now() >= deadline) {
+      return absl::DeadlineExceededError(absl::StrCat("no answer from the coordinator at ", coordinator_,
+                                                      " in time; the last failed attempt met ", Describe(obstacle)));
+    }
+  }
+}
+
+bool Link::Pause(Deadline until) {
+  MutexLock lock(&mutex_);
+  while (!stopping_ && changed_.WaitUntil(&mutex_, until)) {
+  }
+  return !stopping_;
+}
+
+absl::Status Link::CheckEpoch(uint64_t epoch) {
+  if (epoch < highest_epoch_) {
+    return absl::UnavailableError(absl::StrCat("a stale coordinator at ", coordinator_, " answered in epoch ", epoch,
+                                               ", but epoch ", highest_epoch_, " has been seen"));
+  }
+  highest_epoch_ = epoch;
+  return absl::OkStatus();
+}
+
+absl::Status Link::JoinOnce(uint64_t next_step, Deadline deadline, v1::JoinResponse* response) {
+  join_.set_next_step(next_step);
+  EVENKEEL_RETURN_IF_ERROR(connection_.Join(join_, deadline, response));
+  EVENKEEL_RETURN_IF_ERROR(CheckEpoch(response->epoch()));
+  EVENKEEL_RETURN_IF_ERROR(VerifyLayers(join_.job(), response->effective()));
+  EVENKEEL_RETURN_IF_ERROR(VerifyVersion(join_.job(), response->version()));
+  joined_epoch_ = response->epoch();
+  return absl::OkStatus();
+}
+
+absl::Status Link::PushOnce(const v1::PushRequest& push, Deadline deadline, v1::CommittedVersion* version) {
+  const absl::Status status = connection_.Push(push, deadline, version);
+  highest_epoch_ = std::max(highest_epoch_, DetailOf(status).epoch());
+  EVENKEEL_RETURN_IF_ERROR(status);
+  EVENKEEL_RETURN_IF_ERROR(CheckEpoch(version->version().epoch()));
+  if (version->version().step() < push.step()) {
+    return absl::DataLossError(absl::StrCat("the coordinator answered the push of step ", push.step(),
+                                            " with the version of step ", version->version().step()));
+  }
+  return VerifyVersion(join_.job(), *version);
+}
+
+absl::Status Link::PushOrJoin(Deadline deadline, v1::PushRequest* push, v1::CommittedVersion* version) {
+  push->set_epoch(joined_epoch_);
+  const absl::Status status = PushOnce(*push, deadline, version);
+  if (status.ok() || Judge(status) != Verdict::kJoinAgain) return status;
+
+  v1::JoinResponse response;
+  EVENKEEL_RETURN_IF_ERROR(JoinOnce(push->step(), deadline, &response));
+  if (response.version().version().step() >= push->step()) {
+    // It was committed, and the reply was lost with the coordinator.
+    version->Swap(response.mutable_version());
+    return absl::OkStatus();
+  }
+  push->set_epoch(joined_epoch_);
+  const absl::Status again = PushOnce(*push, deadline, version);
+  if (again.ok() || Judge(again) != Verdict::kJoinAgain) return again;
+  return absl::UnavailableError(absl::StrCat("after joining again: ", again.message()));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The delivering thread
+
+void Link::Deliver() {
+  v1::CommittedVersion version;
+  while (v1::PushRequest* push = NextPush()) {
+    const absl::Status status = Persist(
+        Deadline::max(), [&](Deadline attempt_deadline) { return PushOrJoin(attempt_deadline, push, &version); });
+    Finish(status, &version);
+  }
+}
+
+v1::PushRequest* Link::NextPush() {
+  MutexLock lock(&mutex_);
+  while (!stopping_ && push_ == nullptr) changed_.Wait(&mutex_);
+  return stopping_ ? nullptr : push_;
+}
+
+void Link::Finish(const absl::Status& status, v1::CommittedVersion* version) {
+  MutexLock lock(&mutex_);
+  outcome_ = status;
+  arrived_.Swap(version);
+  push_ = nullptr;
+  changed_.NotifyAll();
+}
+
+}  // namespace evenkeel::client

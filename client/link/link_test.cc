@@ -1,0 +1,379 @@
+#include "client/link/link.h"
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/error_detail.h"
+#include "client/link/scripted_coordinator.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace evenkeel::client {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr uint64_t kIncarnation = 0xfeed;
+
+v1::JoinRequest JoinOfOneContributor() {
+  v1::JoinRequest join;
+  join.set_protocol_version(1);
+  join.mutable_job()->set_name("run");
+  join.mutable_job()->set_contributors(1);
+  for (const char* name : {"blocks.0.gate", "blocks.1.gate"}) {
+    v1::LayerSpec* layer = join.mutable_job()->add_layers();
+    layer->set_name(name);
+    layer->set_num_experts(4);
+    layer->set_top_k(2);
+  }
+  join.set_incarnation(kIncarnation);
+  return join;
+}
+
+v1::PushRequest PushOf(uint64_t step) {
+  v1::PushRequest push;
+  push.set_job("run");
+  push.set_incarnation(kIncarnation);
+  push.set_step(step);
+  push.set_ok(true);
+  push.mutable_routed_with()->set_epoch(1);
+  push.mutable_routed_with()->set_step(step - 1);
+  for (const uint64_t tokens : {3, 5}) push.add_valid_tokens(tokens);
+  for (const uint32_t count : {3, 1, 2, 0, 5, 5, 0, 0}) push.mutable_routed()->add_low(count);
+  return push;
+}
+
+// What a repetition must repeat.
+std::string WithoutEpoch(v1::PushRequest push) {
+  push.clear_epoch();
+  return push.SerializeAsString();
+}
+
+Deadline In(milliseconds wait) { return std::chrono::steady_clock::now() + wait; }
+// Never reached, unless the test fails.
+Deadline Patiently() { return In(std::chrono::seconds(30)); }
+
+class LinkTest : public ::testing::Test {
+ protected:
+  static LinkOptions Options() {
+    LinkOptions options;
+    options.backoff = {milliseconds(1), milliseconds(20)};
+    return options;
+  }
+
+  void Join() {
+    link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), Options());
+    ASSERT_TRUE(link_->Join(1, Patiently(), &version_).ok());
+  }
+
+  absl::Status PushAndAwait(uint64_t step) {
+    push_ = PushOf(step);
+    link_->Push(&push_);
+    return link_->Await(Patiently(), &version_);
+  }
+
+  // That the version which arrived is the honest one.
+  void ExpectVersion(uint64_t epoch, uint64_t step) {
+    const v1::CommittedVersion honest = coordinator_.VersionOf(epoch, step);
+    EXPECT_EQ(version_.version().epoch(), epoch);
+    EXPECT_EQ(version_.version().step(), step);
+    EXPECT_EQ(version_.state_hash(), honest.state_hash());
+    EXPECT_EQ(version_.bias(0), honest.bias(0));
+  }
+
+  // That all pushes said the same of `step`.
+  void ExpectIdenticalPushes(uint64_t step, size_t count) {
+    const std::vector<v1::PushRequest> pushes = coordinator_.Pushes();
+    EXPECT_EQ(pushes.size(), count);
+    for (const v1::PushRequest& push : pushes) EXPECT_EQ(WithoutEpoch(push), WithoutEpoch(PushOf(step)));
+  }
+
+  ScriptedCoordinator coordinator_;
+  std::unique_ptr<Link> link_;
+  v1::PushRequest push_;
+  v1::CommittedVersion version_;
+};
+
+TEST_F(LinkTest, JoinsPushesAndLeaves) {
+  Join();
+  ExpectVersion(1, 0);
+  for (uint64_t step = 1; step <= 5; ++step) {
+    ASSERT_TRUE(PushAndAwait(step).ok());
+    ExpectVersion(1, step);
+  }
+  EXPECT_EQ(coordinator_.Pushes().size(), 5);
+  EXPECT_EQ(coordinator_.Pushes().front().epoch(), 1);
+  ASSERT_TRUE(link_->Leave(Patiently()).ok());
+  ASSERT_EQ(coordinator_.Leaves().size(), 1);
+  EXPECT_EQ(coordinator_.Leaves().front().job(), "run");
+  EXPECT_EQ(coordinator_.Leaves().front().incarnation(), kIncarnation);
+}
+
+TEST_F(LinkTest, JoinsOnceTheCoordinatorIsThere) {
+  coordinator_.Stop();
+  link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), Options());
+  EXPECT_EQ(link_->Join(1, In(milliseconds(50)), &version_).code(), absl::StatusCode::kDeadlineExceeded);
+  coordinator_.Start(/*epoch=*/1);
+  ASSERT_TRUE(link_->Join(1, Patiently(), &version_).ok());
+  ExpectVersion(1, 0);
+}
+
+TEST_F(LinkTest, WhatTheTransportLosesIsPushedAgain) {
+  Join();
+  for (const absl::StatusCode code :
+       {absl::StatusCode::kUnavailable, absl::StatusCode::kInternal, absl::StatusCode::kUnknown}) {
+    coordinator_.ScriptPush(
+        [code](const v1::PushRequest&, v1::CommittedVersion*) { return absl::Status(code, "the wire broke"); });
+  }
+  ASSERT_TRUE(PushAndAwait(1).ok());
+  ExpectVersion(1, 1);
+  ExpectIdenticalPushes(1, 4);
+}
+
+TEST_F(LinkTest, ALostReplyIsAskedForAgain) {
+  Join();
+  coordinator_.ScriptPush([this](const v1::PushRequest& push, v1::CommittedVersion* version) {
+    EXPECT_TRUE(coordinator_.AnswerPush(push, version).ok());
+    return absl::UnavailableError("committed, and then the connection broke");
+  });
+  ASSERT_TRUE(PushAndAwait(1).ok());
+  ExpectVersion(1, 1);
+  ExpectIdenticalPushes(1, 2);
+}
+
+TEST_F(LinkTest, AnAnswerThatDoesNotComeIsAskedForAgain) {
+  LinkOptions options = Options();
+  options.attempt_timeout = milliseconds(50);
+  link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), options);
+  ASSERT_TRUE(link_->Join(1, Patiently(), &version_).ok());
+  coordinator_.ScriptPush([this](const v1::PushRequest&, v1::CommittedVersion*) { return coordinator_.Park(); });
+  ASSERT_TRUE(PushAndAwait(1).ok());
+  ExpectVersion(1, 1);
+}
+
+TEST_F(LinkTest, ARestartedCoordinatorIsJoinedAndPushedToAgain) {
+  Join();
+  coordinator_.ScriptPush([this](const v1::PushRequest&, v1::CommittedVersion*) { return coordinator_.Park(); });
+  push_ = PushOf(1);
+  link_->Push(&push_);
+  coordinator_.AwaitPushes(1);
+  coordinator_.Stop();
+  coordinator_.Start(/*epoch=*/2);
+  ASSERT_TRUE(link_->Await(Patiently(), &version_).ok());
+  ExpectVersion(2, 1);
+
+  ASSERT_EQ(coordinator_.Joins().size(), 2);
+  EXPECT_EQ(coordinator_.Joins()[1].incarnation(), kIncarnation);
+  EXPECT_EQ(coordinator_.Joins()[1].next_step(), 1);
+  EXPECT_EQ(coordinator_.Pushes().back().epoch(), 2);
+  ExpectIdenticalPushes(1, coordinator_.Pushes().size());
+
+  ASSERT_TRUE(PushAndAwait(2).ok());
+  ExpectVersion(2, 2);
+}
+
+TEST_F(LinkTest, ACommitWhoseReplyDiedWithTheCoordinatorComesWithTheJoin) {
+  Join();
+  coordinator_.ScriptPush([this](const v1::PushRequest& push, v1::CommittedVersion* version) {
+    EXPECT_TRUE(coordinator_.AnswerPush(push, version).ok());
+    return coordinator_.Park();
+  });
+  push_ = PushOf(1);
+  link_->Push(&push_);
+  coordinator_.AwaitPushes(1);
+  coordinator_.Stop();
+  coordinator_.Start(/*epoch=*/2);
+  ASSERT_TRUE(link_->Await(Patiently(), &version_).ok());
+  // Committed in epoch 1: nothing was counted in epoch 2.
+  ExpectVersion(1, 1);
+  for (const v1::PushRequest& push : coordinator_.Pushes()) EXPECT_EQ(push.epoch(), 1);
+}
+
+TEST_F(LinkTest, WhoIsNotKnownJoinsAgain) {
+  Join();
+  coordinator_.ScriptPush([](const v1::PushRequest&, v1::CommittedVersion*) {
+    return ServiceError(absl::StatusCode::kFailedPrecondition, v1::ErrorDetail::NOT_JOINED, "join first");
+  });
+  coordinator_.ScriptPush([](const v1::PushRequest&, v1::CommittedVersion*) {
+    return ServiceError(absl::StatusCode::kNotFound, v1::ErrorDetail::JOB_UNKNOWN, "no such job");
+  });
+  ASSERT_TRUE(PushAndAwait(1).ok());
+  ExpectVersion(1, 1);
+  EXPECT_GE(coordinator_.Joins().size(), 2);
+  ExpectIdenticalPushes(1, 3);
+}
+
+TEST_F(LinkTest, AStaleCoordinatorIsAskedUntilItIsGone) {
+  Join();
+  coordinator_.Stop();
+  coordinator_.Start(/*epoch=*/3);
+  ASSERT_TRUE(PushAndAwait(1).ok());
+  ExpectVersion(3, 1);
+
+  // The one of epoch 2 does not know that it has been succeeded.
+  coordinator_.Stop();
+  coordinator_.Start(/*epoch=*/2);
+  push_ = PushOf(2);
+  link_->Push(&push_);
+  coordinator_.AwaitPushes(3);
+  const absl::Status stale = link_->Await(In(milliseconds(1)), &version_);
+  EXPECT_EQ(stale.code(), absl::StatusCode::kDeadlineExceeded);
+
+  coordinator_.Stop();
+  coordinator_.Start(/*epoch=*/4);
+  ASSERT_TRUE(link_->Await(Patiently(), &version_).ok());
+  ExpectVersion(4, 2);
+}
+
+TEST_F(LinkTest, RepliesOfALowerEpochAreRefused) {
+  Join();
+  coordinator_.Stop();
+  coordinator_.Start(/*epoch=*/3);
+  ASSERT_TRUE(PushAndAwait(1).ok());
+
+  coordinator_.ScriptPush([this](const v1::PushRequest&, v1::CommittedVersion* version) {
+    *version = coordinator_.VersionOf(2, 2);
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(PushAndAwait(2).ok());
+  ExpectVersion(3, 2);
+
+  // A coordinator that is asked to let this worker join again, and is behind what the refusal told of.
+  coordinator_.ScriptPush([](const v1::PushRequest&, v1::CommittedVersion*) {
+    v1::ErrorDetail detail;
+    detail.set_reason(v1::ErrorDetail::STALE_EPOCH);
+    detail.set_epoch(5);
+    return ServiceError(absl::StatusCode::kFailedPrecondition, detail, "join again");
+  });
+  push_ = PushOf(3);
+  link_->Push(&push_);
+  coordinator_.AwaitPushes(6);
+  const absl::Status status = link_->Await(In(milliseconds(1)), &version_);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("step 3"), HasSubstr("stale"), HasSubstr("epoch 3"), HasSubstr("epoch 5")));
+}
+
+TEST_F(LinkTest, ANewerIncarnationEndsIt) {
+  Join();
+  coordinator_.ScriptPush([](const v1::PushRequest&, v1::CommittedVersion*) {
+    return ServiceError(absl::StatusCode::kAlreadyExists, v1::ErrorDetail::REPLACED, "a newer incarnation");
+  });
+  EXPECT_EQ(PushAndAwait(1).code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(link_->Await(Patiently(), &version_).code(), absl::StatusCode::kAlreadyExists) << "it is final";
+  EXPECT_EQ(coordinator_.Pushes().size(), 1);
+}
+
+TEST_F(LinkTest, ARefusedJoinIsFinal) {
+  coordinator_.ScriptJoin([](const v1::JoinRequest&, v1::JoinResponse*) {
+    return ServiceError(absl::StatusCode::kFailedPrecondition, v1::ErrorDetail::STEP_BEHIND, "step 8 is open");
+  });
+  link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), Options());
+  const absl::Status status = link_->Join(7, Patiently(), &version_);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ReasonOf(status), v1::ErrorDetail::STEP_BEHIND);
+  EXPECT_EQ(coordinator_.Joins().size(), 1);
+}
+
+TEST_F(LinkTest, ADamagedBiasIsRefused) {
+  Join();
+  coordinator_.ScriptPush([this](const v1::PushRequest& push, v1::CommittedVersion* version) {
+    EXPECT_TRUE(coordinator_.AnswerPush(push, version).ok());
+    version->set_bias(5, version->bias(5) + 1);
+    return absl::OkStatus();
+  });
+  const absl::Status status = PushAndAwait(1);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("blocks.1.gate"));
+}
+
+TEST_F(LinkTest, ADamagedJoinIsRefused) {
+  coordinator_.ScriptJoin([this](const v1::JoinRequest& join, v1::JoinResponse* response) {
+    EXPECT_TRUE(coordinator_.AnswerJoin(join, response).ok());
+    response->mutable_effective()->mutable_layers(0)->set_name("blocks.9.gate");
+    return absl::OkStatus();
+  });
+  link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), Options());
+  const absl::Status status = link_->Join(1, Patiently(), &version_);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("blocks.9.gate"));
+}
+
+TEST_F(LinkTest, AVersionOfAnEarlierStepIsNoAnswer) {
+  Join();
+  coordinator_.ScriptPush([this](const v1::PushRequest&, v1::CommittedVersion* version) {
+    *version = coordinator_.VersionOf(1, 0);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(PushAndAwait(1).code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(LinkTest, AwaitIsBoundAndMayBeRepeated) {
+  Join();
+  coordinator_.ScriptPush([this](const v1::PushRequest& push, v1::CommittedVersion* version) {
+    EXPECT_FALSE(coordinator_.Park().ok());
+    return coordinator_.AnswerPush(push, version);
+  });
+  push_ = PushOf(1);
+  link_->Push(&push_);
+  coordinator_.AwaitPushes(1);
+  const absl::Status status = link_->Await(In(milliseconds(20)), &version_);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("step 1"));
+  coordinator_.Stop();
+  coordinator_.Start(/*epoch=*/2);
+  ASSERT_TRUE(link_->Await(Patiently(), &version_).ok());
+  EXPECT_EQ(version_.version().step(), 1);
+}
+
+TEST_F(LinkTest, AJoinWithoutACoordinatorSaysWhatItMet) {
+  coordinator_.Stop();
+  link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), Options());
+  const absl::Status status = link_->Join(1, In(milliseconds(200)), &version_);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr(coordinator_.address()), HasSubstr("UNAVAILABLE")));
+}
+
+TEST_F(LinkTest, TheChannelHoldsTheReplyOfALargeJob) {
+  v1::JoinRequest join = JoinOfOneContributor();
+  for (int i = 0; i < 80; ++i) {
+    v1::LayerSpec* layer = join.mutable_job()->add_layers();
+    layer->set_name("large." + std::to_string(i));
+    layer->set_num_experts(16384);
+    layer->set_top_k(8);
+  }
+  link_ = std::make_unique<Link>(coordinator_.address(), join, Options());
+  ASSERT_TRUE(link_->Join(1, Patiently(), &version_).ok());
+  EXPECT_GT(version_.ByteSizeLong(), 4 << 20) << "gRPC's default limit";
+}
+
+TEST_F(LinkTest, TheDestructorBreaksOffAPushUnderWay) {
+  Join();
+  coordinator_.ScriptPush([this](const v1::PushRequest&, v1::CommittedVersion*) { return coordinator_.Park(); });
+  push_ = PushOf(1);
+  link_->Push(&push_);
+  coordinator_.AwaitPushes(1);
+  // Would otherwise wait for the attempt's 30 s, or for ever.
+  link_.reset();
+  EXPECT_EQ(coordinator_.Pushes().size(), 1);
+}
+
+TEST_F(LinkTest, TheDestructorBreaksOffAPause) {
+  LinkOptions options = Options();
+  options.backoff = {std::chrono::minutes(10), std::chrono::minutes(10)};
+  link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), options);
+  ASSERT_TRUE(link_->Join(1, Patiently(), &version_).ok());
+  coordinator_.ScriptPush(
+      [](const v1::PushRequest&, v1::CommittedVersion*) { return absl::UnavailableError("not now"); });
+  push_ = PushOf(1);
+  link_->Push(&push_);
+  coordinator_.AwaitPushes(1);
+  link_.reset();
+  EXPECT_EQ(coordinator_.Pushes().size(), 1);
+}
+
+}  // namespace
+}  // namespace evenkeel::client

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "evenkeel/v1/job.pb.h"
+#include "evenkeel/worker.h"
+#include "kernels/routing/route_spec.h"
+
+namespace evenkeel::client {
+
+// The layers of a worker in the two orders they have: the caller's, by which its calls name them, and the protocol's
+// (ascending names), in which the flat arrays of all workers agree. Immutable; thread-safe.
+class LayerTable {
+ public:
+  struct Layer {
+    std::string name;
+    int num_experts = 0;
+    int top_k = 0;
+    // Absent where the trainer routes by itself.
+    std::optional<routing::RouteSpec> route;
+    // Place in protocol order, and where its experts begin in a flat array of all experts.
+    int place = 0;
+    int offset = 0;
+  };
+
+  // INVALID_ARGUMENT, naming layer, field and value, for a table without layers, a name that is empty or there twice,
+  // sizes out of range, and a route that is malformed or contradicts the layer's sizes.
+  static absl::StatusOr<LayerTable> Make(const std::vector<LayerOptions>& options);
+
+  int size() const { return static_cast<int>(layers_.size()); }
+  // By the caller's index.
+  const Layer& operator[](int index) const { return layers_[index]; }
+  // The caller's indices in protocol order.
+  const std::vector<int>& protocol_order() const { return protocol_order_; }
+  int total_experts() const { return total_experts_; }
+  // The layers as messages, in protocol order.
+  const std::vector<v1::LayerSpec>& specs() const { return specs_; }
+
+ private:
+  std::vector<Layer> layers_;
+  std::vector<int> protocol_order_;
+  std::vector<v1::LayerSpec> specs_;
+  int total_experts_ = 0;
+};
+
+// 'layer "name"', for messages.
+std::string Quoted(const LayerTable::Layer& layer);
+
+}  // namespace evenkeel::client

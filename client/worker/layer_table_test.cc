@@ -1,0 +1,81 @@
+#include "client/worker/layer_table.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace evenkeel::client {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(LayerTableTest, KnowsTheCallersOrderAndTheProtocols) {
+  const absl::StatusOr<LayerTable> table = LayerTable::Make({
+      {"blocks.2.gate", 8, 2, ""},
+      {"blocks.10.gate", 16, 4, ""},
+      {"blocks.1.gate", 4, 1, ""},
+  });
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_EQ(table->size(), 3);
+  EXPECT_EQ(table->total_experts(), 28);
+  // By their bytes: "1." < "10" < "2.".
+  EXPECT_THAT(table->protocol_order(), ElementsAre(2, 1, 0));
+  EXPECT_EQ(table->specs()[0].name(), "blocks.1.gate");
+  EXPECT_EQ((*table)[0].name, "blocks.2.gate");
+  EXPECT_EQ((*table)[0].place, 2);
+  EXPECT_EQ((*table)[0].offset, 20);
+  EXPECT_EQ((*table)[2].offset, 0);
+}
+
+TEST(LayerTableTest, FillsTheSizesOfARouteIn) {
+  const absl::StatusOr<LayerTable> table = LayerTable::Make({
+      {"counted", 8, 2, ""},
+      {"routed", 16, 4, R"({"score": "SOFTMAX", "normalize": true, "scale": 2.5})"},
+  });
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_FALSE((*table)[0].route.has_value());
+  EXPECT_FALSE(table->specs()[0].has_route());
+  ASSERT_TRUE((*table)[1].route.has_value());
+  EXPECT_EQ((*table)[1].route->num_experts, 16);
+  EXPECT_EQ((*table)[1].route->top_k, 4);
+  EXPECT_EQ((*table)[1].route->score, routing::Score::kSoftmax);
+  EXPECT_EQ(table->specs()[1].route().num_experts(), 16);
+  EXPECT_EQ(table->specs()[1].route().scale(), 2.5f);
+}
+
+TEST(LayerTableTest, RefusesWhatIsWrongAndNamesIt) {
+  struct Case {
+    std::vector<LayerOptions> layers;
+    std::string named;
+  };
+  const std::vector<Case> cases = {
+      {{}, "layers"},
+      {{{"", 8, 2, ""}}, "name"},
+      {{{"gate", 0, 1, ""}}, "num_experts is 0"},
+      {{{"gate", 16385, 1, ""}}, "num_experts is 16385"},
+      {{{"gate", 8, 0, ""}}, "top_k is 0"},
+      {{{"gate", 8, 9, ""}}, "top_k is 9"},
+      {{{"gate", 8, 2, ""}, {"other", 8, 2, ""}, {"gate", 8, 2, ""}}, "twice"},
+      {{{"gate", 8, 2, "{"}}, "route"},
+      {{{"gate", 8, 2, R"({"sore": "SIGMOID"})"}}, "sore"},
+      {{{"gate", 8, 2, R"({"score": "SIGMOYD"})"}}, "SIGMOYD"},
+      {{{"gate", 8, 2, R"({"scale": -1})"}}, "scale"},
+      {{{"gate", 8, 2, R"({"num_experts": 9})"}}, "num_experts 9"},
+      {{{"gate", 8, 2, R"({"top_k": 3})"}}, "top_k 3"},
+  };
+  for (const Case& wrong : cases) {
+    SCOPED_TRACE(wrong.named);
+    const absl::StatusOr<LayerTable> table = LayerTable::Make(wrong.layers);
+    EXPECT_EQ(table.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(table.status().message()), HasSubstr(wrong.named));
+    if (!wrong.layers.empty() && !wrong.layers[0].name.empty()) {
+      EXPECT_THAT(std::string(table.status().message()), HasSubstr("\"gate\""));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace evenkeel::client
