@@ -22,8 +22,8 @@ TEST(ErrorDetailTest, TravelsThroughGrpcUnchanged) {
 }
 
 TEST(ErrorDetailTest, StatusOfAnotherOriginHasNoReason) {
-  const absl::Status received = FromGrpcStatus(
-      grpc::Status(grpc::StatusCode::UNAVAILABLE, "connection refused", "not a status at all"));
+  const absl::Status received =
+      FromGrpcStatus(grpc::Status(grpc::StatusCode::UNAVAILABLE, "connection refused", "not a status at all"));
   EXPECT_EQ(received.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(ReasonOf(received), v1::ErrorDetail::REASON_UNSPECIFIED);
   EXPECT_TRUE(FromGrpcStatus(grpc::Status::OK).ok());

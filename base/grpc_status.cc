@@ -28,8 +28,7 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
   v1::ErrorDetail detail;
   const bool has_detail = details.ParseFromString(status.error_details()) && details.details_size() > 0 &&
                           details.details(0).UnpackTo(&detail);
-  return has_detail ? ServiceError(code, detail, status.error_message())
-                    : absl::Status(code, status.error_message());
+  return has_detail ? ServiceError(code, detail, status.error_message()) : absl::Status(code, status.error_message());
 }
 
 }  // namespace evenkeel

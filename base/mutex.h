@@ -43,8 +43,7 @@ class CondVar {
   }
 
   // As Wait, but no longer than until `deadline`. Returns false when the deadline passed.
-  bool WaitUntil(Mutex* mutex, std::chrono::steady_clock::time_point deadline)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+  bool WaitUntil(Mutex* mutex, std::chrono::steady_clock::time_point deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::unique_lock<std::mutex> lock(mutex->mutex_, std::adopt_lock);
     // The system clock's form of wait_until is the one that ThreadSanitizer intercepts.
     const auto wait = deadline - std::chrono::steady_clock::now();

@@ -14,7 +14,6 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
-#include "absl/types/optional.h"
 #include "base/status_macros.h"
 #include "server/engine/engine.h"
 #include "server/options.h"
@@ -25,8 +24,8 @@
 ABSL_FLAG(std::string, config, "", "YAML file with a CoordinatorConfig (doc/operations.md); flags win over it.");
 ABSL_FLAG(std::string, listen, "",
           "host:port of the gRPC service; port 0 takes a free one. Default: the file's, else 127.0.0.1:7411.");
-ABSL_FLAG(absl::optional<std::string>, metrics_listen, absl::nullopt,
-          "host:port of the metrics page; port 0 takes a free one, empty has none. Default: the file's, else "
+ABSL_FLAG(std::string, metrics_listen, "",
+          "host:port of the metrics page; port 0 takes a free one, \"none\" has no page. Default: the file's, else "
           "127.0.0.1:7412.");
 ABSL_FLAG(std::string, state_dir, "", "Folder that holds the state; made if missing, held by one process at a time.");
 ABSL_FLAG(std::string, ready_file, "", "File to write once calls are accepted: JSON with the addresses and the pid.");
@@ -83,8 +82,7 @@ absl::Status Run() {
   CommandLine command_line;
   command_line.config_file = absl::GetFlag(FLAGS_config);
   command_line.listen = absl::GetFlag(FLAGS_listen);
-  command_line.has_metrics_listen = absl::GetFlag(FLAGS_metrics_listen).has_value();
-  command_line.metrics_listen = absl::GetFlag(FLAGS_metrics_listen).value_or("");
+  command_line.metrics_listen = absl::GetFlag(FLAGS_metrics_listen);
   command_line.state_dir = absl::GetFlag(FLAGS_state_dir);
   command_line.insecure = absl::GetFlag(FLAGS_insecure);
   EVENKEEL_ASSIGN_OR_RETURN(const v1::CoordinatorConfig config, ConfigureCoordinator(command_line));
@@ -94,7 +92,7 @@ absl::Status Run() {
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<engine::Engine> engine,
                             engine::Engine::Start(config, std::move(store), &metrics, DieOfStore));
   std::unique_ptr<telemetry::MetricsServer> metrics_server;
-  if (!config.metrics_listen().empty()) {
+  if (config.metrics_listen() != kNoMetrics) {
     EVENKEEL_ASSIGN_OR_RETURN(metrics_server, telemetry::MetricsServer::Start(config.metrics_listen(), &metrics));
   }
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<rpc::Server> server, rpc::Server::Start(config, engine.get()));

@@ -68,7 +68,7 @@ absl::StatusOr<v1::CoordinatorConfig> ConfigureCoordinator(const CommandLine& co
     EVENKEEL_RETURN_IF_ERROR(config::ParseFile(command_line.config_file, &config));
   }
   if (!command_line.listen.empty()) config.set_listen(command_line.listen);
-  if (command_line.has_metrics_listen) config.set_metrics_listen(command_line.metrics_listen);
+  if (!command_line.metrics_listen.empty()) config.set_metrics_listen(command_line.metrics_listen);
   if (!command_line.state_dir.empty()) config.set_state_dir(command_line.state_dir);
   if (!config.has_listen()) config.set_listen(kDefaultListen);
   if (!config.has_metrics_listen()) config.set_metrics_listen(kDefaultMetricsListen);
@@ -78,7 +78,7 @@ absl::StatusOr<v1::CoordinatorConfig> ConfigureCoordinator(const CommandLine& co
     return absl::InvalidArgumentError("state_dir is not set; give --state_dir DIR, or state_dir in the --config file");
   }
   EVENKEEL_RETURN_IF_ERROR(CheckAddress("listen", config.listen(), command_line.insecure));
-  if (!config.metrics_listen().empty()) {
+  if (config.metrics_listen() != kNoMetrics) {
     EVENKEEL_RETURN_IF_ERROR(CheckAddress("metrics_listen", config.metrics_listen(), command_line.insecure));
   }
   EVENKEEL_RETURN_IF_ERROR(CheckLimits(config.limits()));

@@ -7,12 +7,13 @@
 
 namespace evenkeel {
 
+// The metrics_listen of a coordinator that serves no metrics page.
+inline constexpr char kNoMetrics[] = "none";
+
 // What the command line of evenkeeld said; empty for what it left out.
 struct CommandLine {
   std::string config_file;
   std::string listen;
-  // Whether the flag was given: "" given means no metrics page.
-  bool has_metrics_listen = false;
   std::string metrics_listen;
   std::string state_dir;
   // Listen beyond loopback although connections are not encrypted.

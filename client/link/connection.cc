@@ -9,17 +9,17 @@ namespace evenkeel::client {
 Connection::Connection(const std::string& coordinator, const v1::JoinRequest& join)
     : stub_(v1::BiasCoordinator::NewStub(MakeChannel(coordinator, join))) {}
 
-absl::Status Connection::Join(const v1::JoinRequest& request, Deadline deadline, v1::JoinResponse* response) {
-  return Call(&v1::BiasCoordinator::Stub::Join, request, deadline, response);
+absl::Status Connection::Join(const v1::JoinRequest& request, const Patience& patience, v1::JoinResponse* response) {
+  return Call(&v1::BiasCoordinator::Stub::Join, request, patience, response);
 }
 
-absl::Status Connection::Push(const v1::PushRequest& request, Deadline deadline, v1::CommittedVersion* version) {
-  return Call(&v1::BiasCoordinator::Stub::Push, request, deadline, version);
+absl::Status Connection::Push(const v1::PushRequest& request, const Patience& patience, v1::CommittedVersion* version) {
+  return Call(&v1::BiasCoordinator::Stub::Push, request, patience, version);
 }
 
-absl::Status Connection::Leave(const v1::LeaveRequest& request, Deadline deadline) {
+absl::Status Connection::Leave(const v1::LeaveRequest& request, const Patience& patience) {
   v1::LeaveResponse response;
-  return Call(&v1::BiasCoordinator::Stub::Leave, request, deadline, &response);
+  return Call(&v1::BiasCoordinator::Stub::Leave, request, patience, &response);
 }
 
 void Connection::Stop() {
@@ -29,10 +29,11 @@ void Connection::Stop() {
 }
 
 template <typename Request, typename Response>
-absl::Status Connection::Call(Method<Request, Response> method, const Request& request, Deadline deadline,
+absl::Status Connection::Call(Method<Request, Response> method, const Request& request, const Patience& patience,
                               Response* response) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + (deadline - std::chrono::steady_clock::now()));
+  context.set_deadline(std::chrono::system_clock::now() + (patience.deadline - std::chrono::steady_clock::now()));
+  context.set_wait_for_ready(patience.wait_for_connection);
   if (!Enter(&context)) return absl::CancelledError("the connection is closed");
   const grpc::Status status = (stub_.get()->*method)(&context, request, response);
   Exit();

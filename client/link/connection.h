@@ -15,6 +15,14 @@ namespace evenkeel::client {
 
 using Deadline = std::chrono::steady_clock::time_point;
 
+// How long one attempt may take, and what it does while there is no connection: fail at once with what connecting met,
+// or wait for one. gRPC drives a connection forward only while somebody waits for it: a caller that failed at once, and
+// slept between its attempts, would notice a restarted coordinator seconds late.
+struct Patience {
+  Deadline deadline;
+  bool wait_for_connection = false;
+};
+
 // Single attempts at the calls of BiasCoordinator: each blocks until the answer, the deadline or Stop(), and answers
 // with what the coordinator or the transport said. One call at a time; Stop() may come from any thread.
 class Connection {
@@ -22,9 +30,9 @@ class Connection {
   // To `coordinator` (host:port). `join` tells how large replies can be. Connects with the first call.
   Connection(const std::string& coordinator, const v1::JoinRequest& join);
 
-  absl::Status Join(const v1::JoinRequest& request, Deadline deadline, v1::JoinResponse* response);
-  absl::Status Push(const v1::PushRequest& request, Deadline deadline, v1::CommittedVersion* version);
-  absl::Status Leave(const v1::LeaveRequest& request, Deadline deadline);
+  absl::Status Join(const v1::JoinRequest& request, const Patience& patience, v1::JoinResponse* response);
+  absl::Status Push(const v1::PushRequest& request, const Patience& patience, v1::CommittedVersion* version);
+  absl::Status Leave(const v1::LeaveRequest& request, const Patience& patience);
 
   // Ends the call in progress, and every later one, with CANCELLED.
   void Stop();
@@ -34,7 +42,8 @@ class Connection {
   using Method = grpc::Status (v1::BiasCoordinator::Stub::*)(grpc::ClientContext*, const Request&, Response*);
 
   template <typename Request, typename Response>
-  absl::Status Call(Method<Request, Response> method, const Request& request, Deadline deadline, Response* response);
+  absl::Status Call(Method<Request, Response> method, const Request& request, const Patience& patience,
+                    Response* response);
 
   // Makes `context` the one that Stop() cancels. False after Stop().
   bool Enter(grpc::ClientContext* context);

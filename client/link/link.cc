@@ -41,7 +41,7 @@ Link::~Link() {
 absl::Status Link::Join(uint64_t next_step, Deadline deadline, v1::CommittedVersion* version) {
   v1::JoinResponse response;
   EVENKEEL_RETURN_IF_ERROR(
-      Persist(deadline, [&](Deadline attempt_deadline) { return JoinOnce(next_step, attempt_deadline, &response); }));
+      Persist(deadline, [&](const Patience& patience) { return JoinOnce(next_step, patience, &response); }));
   version->Swap(response.mutable_version());
   return absl::OkStatus();
 }
@@ -73,7 +73,7 @@ absl::Status Link::Leave(Deadline deadline) {
   request.set_job(join_.job().name());
   request.set_contributor(join_.contributor());
   request.set_incarnation(join_.incarnation());
-  return Persist(deadline, [&](Deadline attempt_deadline) { return connection_.Leave(request, attempt_deadline); });
+  return Persist(deadline, [&](const Patience& patience) { return connection_.Leave(request, patience); });
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -83,7 +83,8 @@ absl::Status Link::Persist(Deadline deadline, Attempt attempt) {
   Backoff backoff(options_.backoff, join_.incarnation());
   absl::Status obstacle;
   while (true) {
-    const absl::Status status = attempt(std::min(deadline, Now() + options_.attempt_timeout));
+    const absl::Status status =
+        attempt({std::min(deadline, Now() + options_.attempt_timeout), /*wait_for_connection=*/!obstacle.ok()});
     if (status.ok() || Judge(status) != Verdict::kRetry) return status;
     // Silence says less than whatever was met before it.
     if (obstacle.ok() || status.code() != absl::StatusCode::kDeadlineExceeded) obstacle = status;
@@ -115,9 +116,9 @@ absl::Status Link::CheckEpoch(uint64_t epoch) {
   return absl::OkStatus();
 }
 
-absl::Status Link::JoinOnce(uint64_t next_step, Deadline deadline, v1::JoinResponse* response) {
+absl::Status Link::JoinOnce(uint64_t next_step, const Patience& patience, v1::JoinResponse* response) {
   join_.set_next_step(next_step);
-  EVENKEEL_RETURN_IF_ERROR(connection_.Join(join_, deadline, response));
+  EVENKEEL_RETURN_IF_ERROR(connection_.Join(join_, patience, response));
   EVENKEEL_RETURN_IF_ERROR(CheckEpoch(response->epoch()));
   EVENKEEL_RETURN_IF_ERROR(VerifyLayers(join_.job(), response->effective()));
   EVENKEEL_RETURN_IF_ERROR(VerifyVersion(join_.job(), response->version()));
@@ -125,8 +126,8 @@ absl::Status Link::JoinOnce(uint64_t next_step, Deadline deadline, v1::JoinRespo
   return absl::OkStatus();
 }
 
-absl::Status Link::PushOnce(const v1::PushRequest& push, Deadline deadline, v1::CommittedVersion* version) {
-  const absl::Status status = connection_.Push(push, deadline, version);
+absl::Status Link::PushOnce(const v1::PushRequest& push, const Patience& patience, v1::CommittedVersion* version) {
+  const absl::Status status = connection_.Push(push, patience, version);
   highest_epoch_ = std::max(highest_epoch_, DetailOf(status).epoch());
   EVENKEEL_RETURN_IF_ERROR(status);
   EVENKEEL_RETURN_IF_ERROR(CheckEpoch(version->version().epoch()));
@@ -137,20 +138,20 @@ absl::Status Link::PushOnce(const v1::PushRequest& push, Deadline deadline, v1::
   return VerifyVersion(join_.job(), *version);
 }
 
-absl::Status Link::PushOrJoin(Deadline deadline, v1::PushRequest* push, v1::CommittedVersion* version) {
+absl::Status Link::PushOrJoin(const Patience& patience, v1::PushRequest* push, v1::CommittedVersion* version) {
   push->set_epoch(joined_epoch_);
-  const absl::Status status = PushOnce(*push, deadline, version);
+  const absl::Status status = PushOnce(*push, patience, version);
   if (status.ok() || Judge(status) != Verdict::kJoinAgain) return status;
 
   v1::JoinResponse response;
-  EVENKEEL_RETURN_IF_ERROR(JoinOnce(push->step(), deadline, &response));
+  EVENKEEL_RETURN_IF_ERROR(JoinOnce(push->step(), patience, &response));
   if (response.version().version().step() >= push->step()) {
     // It was committed, and the reply was lost with the coordinator.
     version->Swap(response.mutable_version());
     return absl::OkStatus();
   }
   push->set_epoch(joined_epoch_);
-  const absl::Status again = PushOnce(*push, deadline, version);
+  const absl::Status again = PushOnce(*push, patience, version);
   if (again.ok() || Judge(again) != Verdict::kJoinAgain) return again;
   return absl::UnavailableError(absl::StrCat("after joining again: ", again.message()));
 }
@@ -161,8 +162,8 @@ absl::Status Link::PushOrJoin(Deadline deadline, v1::PushRequest* push, v1::Comm
 void Link::Deliver() {
   v1::CommittedVersion version;
   while (v1::PushRequest* push = NextPush()) {
-    const absl::Status status = Persist(
-        Deadline::max(), [&](Deadline attempt_deadline) { return PushOrJoin(attempt_deadline, push, &version); });
+    const absl::Status status =
+        Persist(Deadline::max(), [&](const Patience& patience) { return PushOrJoin(patience, push, &version); });
     Finish(status, &version);
   }
 }

@@ -56,17 +56,18 @@ class Link {
   absl::Status Leave(Deadline deadline);
 
  private:
-  using Attempt = absl::FunctionRef<absl::Status(Deadline)>;
+  using Attempt = absl::FunctionRef<absl::Status(const Patience&)>;
 
-  // Repeats `attempt` with back-off while Judge says kRetry, until `deadline` or the end of the link.
+  // Repeats `attempt` with back-off while Judge says kRetry, until `deadline` or the end of the link. The first attempt
+  // fails at once where there is no connection, so that it can be said why; later ones wait for one.
   absl::Status Persist(Deadline deadline, Attempt attempt);
   // Waits until then. False when the link ends.
   bool Pause(Deadline until);
 
-  absl::Status JoinOnce(uint64_t next_step, Deadline deadline, v1::JoinResponse* response);
-  absl::Status PushOnce(const v1::PushRequest& push, Deadline deadline, v1::CommittedVersion* version);
+  absl::Status JoinOnce(uint64_t next_step, const Patience& patience, v1::JoinResponse* response);
+  absl::Status PushOnce(const v1::PushRequest& push, const Patience& patience, v1::CommittedVersion* version);
   // Pushes; where the coordinator asks for it, joins again and, unless that brought the version, pushes again.
-  absl::Status PushOrJoin(Deadline deadline, v1::PushRequest* push, v1::CommittedVersion* version);
+  absl::Status PushOrJoin(const Patience& patience, v1::PushRequest* push, v1::CommittedVersion* version);
   // UNAVAILABLE when a higher epoch has been seen.
   absl::Status CheckEpoch(uint64_t epoch);
 

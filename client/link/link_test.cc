@@ -257,6 +257,17 @@ TEST_F(LinkTest, RepliesOfALowerEpochAreRefused) {
               AllOf(HasSubstr("step 3"), HasSubstr("stale"), HasSubstr("epoch 3"), HasSubstr("epoch 5")));
 }
 
+TEST_F(LinkTest, LeavingIsBoundAndMayBeRepeated) {
+  Join();
+  coordinator_.Stop();
+  const absl::Status status = link_->Leave(In(milliseconds(50)));
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(coordinator_.address()));
+  coordinator_.Start(/*epoch=*/2);
+  EXPECT_TRUE(link_->Leave(Patiently()).ok());
+  EXPECT_EQ(coordinator_.Leaves().size(), 1);
+}
+
 TEST_F(LinkTest, ANewerIncarnationEndsIt) {
   Join();
   coordinator_.ScriptPush([](const v1::PushRequest&, v1::CommittedVersion*) {

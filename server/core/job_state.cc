@@ -83,7 +83,8 @@ uint64_t StateHash(const JobState& state) { return balance::CombineHashes(LayerH
 std::shared_ptr<const v1::CommittedVersion> CommittedVersionOf(const JobPlan& plan, const JobState& state) {
   auto reply = std::make_shared<v1::CommittedVersion>();
   *reply->mutable_version() = state.version;
-  reply->set_valid_from(state.version.step() + 1 + plan.effective.lag());
+  // The initial bias routes from step 1 on, whatever the lag.
+  reply->set_valid_from(state.version.step() == 0 ? 1 : state.version.step() + 1 + plan.effective.lag());
   reply->set_ok(state.ok);
   const bool sends_bias = plan.effective.mode() != v1::JobSpec::Mode::OBSERVE;
   if (sends_bias) {

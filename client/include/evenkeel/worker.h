@@ -104,7 +104,9 @@ class Worker {
   Status BeginStep(uint64_t step);
 
   // Routes tokens of `layer` (an index of WorkerOptions::layers) with the current bias and counts the assignments.
-  // FAILED_PRECONDITION outside BeginStep..Commit or for a layer without a route.
+  // FAILED_PRECONDITION outside BeginStep..Commit or for a layer without a route; INVALID_ARGUMENT for an index that is
+  // no layer's, negative rows, missing logits or a stride below num_experts. Nothing is written or counted then. NaN
+  // and infinite logits are data.
   Status Route(int layer, const Tokens& tokens, const Assignments& assignments);
 
   // Counts the assignments of a router of the trainer's own: ids int32 [rows, top_k], -1 where there is none.

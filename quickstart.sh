@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Evenkeel on one machine: installs what is missing, builds, starts the coordinator and four workers that route real text
+# through mixture-of-experts routers, and shows the experts becoming evenly loaded. `./quickstart.sh --help` tells more.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+deploy/setup.sh
+case " $* " in
+  *" --help "* | *" -h "*) ;;
+  *)
+    echo "quickstart: building (a few minutes the first time)" >&2
+    bazel build --noshow_timestamps --ui_event_filters=-info \
+      //server:evenkeeld //client/examples:text_worker //tools:evenkeel
+    ;;
+esac
+exec /usr/bin/python3 tools/quickstart.py "$@"

@@ -1,0 +1,14 @@
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "tools/command.h"
+#include "tools/replay_command.h"
+#include "tools/route_command.h"
+#include "tools/status_command.h"
+
+int main(int argc, char** argv) {
+  using namespace evenkeel::tools;
+  const std::vector<std::string> args(argv + 1, argv + argc);
+  return RunProgram({&kRouteCommand, &kReplayCommand, &kStatusCommand}, args, {std::cout, std::cerr});
+}

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "tools/command.h"
+
+namespace evenkeel::tools {
+
+// evenkeel replay: the bias after every step of a record of counts.
+extern const Command kReplayCommand;
+
+}  // namespace evenkeel::tools

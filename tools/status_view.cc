@@ -1,0 +1,104 @@
+#include "tools/status_view.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "tools/table.h"
+
+namespace evenkeel::tools {
+namespace {
+
+constexpr Table::Align kLeft = Table::Align::kLeft;
+
+// As 16 hex digits, the way logs show hashes and incarnations too.
+std::string Hex(uint64_t value) { return absl::StrFormat("%016x", value); }
+
+std::string Number(double value) { return absl::StrFormat("%.3f", value); }
+
+std::string YesNo(bool value) { return value ? "yes" : "no"; }
+
+std::string Joined(const v1::JobSummary& job) { return absl::StrCat(job.joined(), "/", job.contributors()); }
+
+// "below min tokens"
+std::string ReasonText(v1::UpdateReason::Kind reason) {
+  const std::string word = v1::UpdateReason::Kind_Name(reason);
+  return word.empty() ? absl::StrCat(reason) : absl::AsciiStrToLower(absl::StrReplaceAll(word, {{"_", " "}}));
+}
+
+std::string ShowContributors(const v1::DescribeJobResponse& response) {
+  Table table({{"contributor"},
+               {"ranks", kLeft},
+               {"incarnation", kLeft},
+               {"joined", kLeft},
+               {"pushed", kLeft},
+               {"host", kLeft},
+               {"device", kLeft}});
+  for (const v1::ContributorStatus& contributor : response.contributors()) {
+    table.AddRow({absl::StrCat(contributor.contributor()), absl::StrJoin(contributor.ranks(), ","),
+                  contributor.incarnation() == 0 ? "-" : Hex(contributor.incarnation()), YesNo(contributor.joined()),
+                  YesNo(contributor.pushed()), contributor.worker().hostname(), contributor.worker().device()});
+  }
+  return table.Text();
+}
+
+std::string ShowLayers(const v1::DescribeJobResponse& response) {
+  Table table({{"layer", kLeft},
+               {"experts"},
+               {"top_k"},
+               {"last update"},
+               {"why", kLeft},
+               {"max violation"},
+               {"min"},
+               {"avg"},
+               {"cv"},
+               {"entropy"},
+               {"dead"},
+               {"starved"},
+               {"bias min"},
+               {"bias max"}});
+  for (const v1::LayerStatus& layer : response.layers()) {
+    table.AddRow({layer.name(), absl::StrCat(layer.num_experts()), absl::StrCat(layer.top_k()),
+                  absl::StrCat(layer.last_update()), ReasonText(layer.last_reason()), Number(layer.max_violation()),
+                  Number(layer.min_violation()), Number(layer.avg_violation()),
+                  Number(layer.coefficient_of_variation()), Number(layer.normalized_entropy()),
+                  absl::StrCat(layer.dead_experts()), absl::StrCat(layer.starved_experts()),
+                  absl::StrFormat("%.4f", layer.bias_min()), absl::StrFormat("%.4f", layer.bias_max())});
+  }
+  return table.Text();
+}
+
+}  // namespace
+
+std::string ShowJobs(const v1::ListJobsResponse& response) {
+  if (response.jobs().empty()) return "no jobs; the first worker that joins makes one\n";
+  Table table({{"job", kLeft},
+               {"epoch"},
+               {"step"},
+               {"open step"},
+               {"joined"},
+               {"layers"},
+               {"experts"},
+               {"max violation"},
+               {"state hash", kLeft}});
+  for (const v1::JobSummary& job : response.jobs()) {
+    table.AddRow({job.name(), absl::StrCat(job.epoch()), absl::StrCat(job.version().step()),
+                  absl::StrCat(job.open_step()), Joined(job), absl::StrCat(job.layers()), absl::StrCat(job.experts()),
+                  Number(job.max_violation()), Hex(job.state_hash())});
+  }
+  return table.Text();
+}
+
+std::string ShowJob(const v1::DescribeJobResponse& response) {
+  const v1::JobSummary& job = response.summary();
+  return absl::StrFormat(
+      "job %s: step %d committed in epoch %d, step %d open in epoch %d; %s contributors joined; "
+      "max violation %s; state hash %s\n\n%s\n%s",
+      absl::Utf8SafeCEscape(job.name()), job.version().step(), job.version().epoch(), job.open_step(), job.epoch(),
+      Joined(job), Number(job.max_violation()), Hex(job.state_hash()), ShowContributors(response),
+      ShowLayers(response));
+}
+
+}  // namespace evenkeel::tools

@@ -1,0 +1,77 @@
+#include "tools/status_view.h"
+
+#include "gtest/gtest.h"
+
+namespace evenkeel::tools {
+namespace {
+
+v1::JobSummary Summary() {
+  v1::JobSummary job;
+  job.set_name("pretrain");
+  job.mutable_version()->set_epoch(2);
+  job.mutable_version()->set_step(80);
+  job.set_open_step(81);
+  job.set_epoch(3);
+  job.set_contributors(4);
+  job.set_joined(3);
+  job.set_layers(1);
+  job.set_experts(64);
+  job.set_max_violation(0.125);
+  job.set_state_hash(0xabcdef);
+  return job;
+}
+
+TEST(StatusViewTest, JobsAreATable) {
+  v1::ListJobsResponse response;
+  *response.add_jobs() = Summary();
+  EXPECT_EQ(ShowJobs(response),
+            "  job       epoch  step  open step  joined  layers  experts  max violation  state hash\n"
+            "  pretrain      3    80         81     3/4       1       64          0.125  0000000000abcdef\n");
+}
+
+TEST(StatusViewTest, NoJobsAreALine) {
+  EXPECT_EQ(ShowJobs(v1::ListJobsResponse()), "no jobs; the first worker that joins makes one\n");
+}
+
+TEST(StatusViewTest, OneJobHasContributorsAndLayers) {
+  v1::DescribeJobResponse response;
+  *response.mutable_summary() = Summary();
+  v1::ContributorStatus* contributor = response.add_contributors();
+  contributor->add_ranks(0);
+  contributor->add_ranks(1);
+  contributor->set_incarnation(0x1234567890abcdef);
+  contributor->set_joined(true);
+  contributor->mutable_worker()->set_hostname("node-a");
+  response.add_contributors()->set_contributor(1);
+  v1::LayerStatus* layer = response.add_layers();
+  layer->set_name("layers.3\ngate");
+  layer->set_num_experts(64);
+  layer->set_top_k(6);
+  layer->set_last_reason(v1::UpdateReason::BELOW_MIN_TOKENS);
+  layer->set_last_update(79);
+  layer->set_max_violation(0.125);
+  layer->set_min_violation(-0.5);
+  layer->set_bias_min(-0.25f);
+  layer->set_bias_max(0.0625f);
+  EXPECT_EQ(ShowJob(response),
+            "job pretrain: step 80 committed in epoch 2, step 81 open in epoch 3; 3/4 contributors joined; "
+            "max violation 0.125; state hash 0000000000abcdef\n"
+            "\n"
+            "  contributor  ranks  incarnation       joined  pushed  host    device\n"
+            "            0  0,1    1234567890abcdef  yes     no      node-a\n"
+            "            1         -                 no      no\n"
+            "\n"
+            "  layer           experts  top_k  last update  why               max violation     min    avg     cv"
+            "  entropy  dead  starved  bias min  bias max\n"
+            "  layers.3\\ngate       64      6           79  below min tokens          0.125  -0.500  0.000  0.000"
+            "    0.000     0        0   -0.2500    0.0625\n");
+}
+
+TEST(StatusViewTest, AReasonOfALaterVersionIsANumber) {
+  v1::DescribeJobResponse response;
+  response.add_layers()->set_last_reason(static_cast<v1::UpdateReason::Kind>(99));
+  EXPECT_NE(ShowJob(response).find(" 99 "), std::string::npos);
+}
+
+}  // namespace
+}  // namespace evenkeel::tools
