@@ -21,6 +21,16 @@ TEST(ErrorDetailTest, TravelsThroughGrpcUnchanged) {
   EXPECT_EQ(DetailOf(received).SerializeAsString(), detail.SerializeAsString());
 }
 
+TEST(ErrorDetailTest, LongMessagesAreCutSoThatHeadersHoldThem) {
+  const absl::Status sent = ServiceError(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::INVALID_FIELD,
+                                         "job.name: " + std::string(100'000, 'x'));
+  const grpc::Status carried = ToGrpcStatus(sent);
+  EXPECT_LT(carried.error_message().size() + carried.error_details().size(), 4096u);
+  const absl::Status received = FromGrpcStatus(carried);
+  EXPECT_EQ(received.message().substr(0, 12), "job.name: xx");
+  EXPECT_EQ(ReasonOf(received), v1::ErrorDetail::INVALID_FIELD);
+}
+
 TEST(ErrorDetailTest, StatusOfAnotherOriginHasNoReason) {
   const absl::Status received =
       FromGrpcStatus(grpc::Status(grpc::StatusCode::UNAVAILABLE, "connection refused", "not a status at all"));

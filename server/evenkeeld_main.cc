@@ -15,6 +15,7 @@
 #include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "google/protobuf/stubs/logging.h"
 #include "server/engine/engine.h"
 #include "server/options.h"
 #include "server/rpc/server.h"
@@ -124,6 +125,8 @@ int main(int argc, char** argv) {
   }
   const sigset_t signals = evenkeel::StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  // What is malformed is answered to its sender; a log line for each would let anyone fill the disk.
+  google::protobuf::SetLogHandler(nullptr);
   // A file-size limit (ulimit -f) is to be an error of the write, which the store reports.
   signal(SIGXFSZ, SIG_IGN);
   const absl::Status status = evenkeel::Run();

@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/resource.h>
+#include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "base/check.h"
 #include "grpcpp/grpcpp.h"
 
 namespace evenkeel::tests {
@@ -29,21 +30,24 @@ std::string ReadAll(const std::string& path) {
 
 std::string Binary() { return absl::StrCat(getenv("TEST_SRCDIR"), "/evenkeel/server/evenkeeld"); }
 
+// By posix_spawn: a fork of a test that has gRPC's threads is no place to run anything in.
 pid_t Spawn(const std::vector<std::string>& flags, const std::string& stderr_path, long max_file_bytes) {
-  const std::string binary = Binary();
-  std::vector<char*> words = {const_cast<char*>(binary.c_str())};
-  for (const std::string& flag : flags) words.push_back(const_cast<char*>(flag.c_str()));
+  std::vector<std::string> command;
+  if (max_file_bytes > 0) command = {"/usr/bin/prlimit", absl::StrCat("--fsize=", max_file_bytes), "--"};
+  command.push_back(Binary());
+  command.insert(command.end(), flags.begin(), flags.end());
+  std::vector<char*> words;
+  for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
-  const pid_t pid = fork();
-  if (pid != 0) return pid;
-  const int log = open(stderr_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  dup2(log, STDERR_FILENO);
-  if (max_file_bytes > 0) {
-    const rlimit limit{static_cast<rlim_t>(max_file_bytes), static_cast<rlim_t>(max_file_bytes)};
-    setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  execv(binary.c_str(), words.data());
-  _exit(127);
+
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, stderr_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  pid_t pid = -1;
+  const int error = posix_spawn(&pid, words[0], &actions, /*attrp=*/nullptr, words.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  EVENKEEL_CHECK(error == 0);
+  return pid;
 }
 
 Ending EndingOf(int wait_status, const std::string& stderr_path) {
@@ -100,6 +104,13 @@ absl::StatusOr<std::unique_ptr<EvenkeeldProcess>> EvenkeeldProcess::Start(const 
 
 EvenkeeldProcess::~EvenkeeldProcess() {
   if (pid_ < 0) return;
+  int wait_status = 0;
+  if (waitpid(pid_, &wait_status, WNOHANG) == pid_) {
+    const Ending ending = EndingOf(wait_status, stderr_path_);
+    std::fprintf(stderr, "evenkeeld ended by itself: exit %d, signal %d\n%s", ending.exit_code, ending.signal,
+                 ending.stderr_text.c_str());
+    return;
+  }
   kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
 }

@@ -127,7 +127,7 @@ absl::Status Job::CheckRanks(const v1::JoinRequest& request) const {
     }
   }
   for (const Slot& slot : slots_) {
-    if (slot.member.incarnation() == 0 || slot.member.contributor() == request.contributor()) continue;
+    if (slot.member.contributor() == request.contributor()) continue;
     for (const int rank : slot.member.ranks()) {
       if (ranks.count(rank) == 0) continue;
       return Error(absl::StatusCode::kInvalidArgument, Reason::INVALID_FIELD,

@@ -1,0 +1,293 @@
+#include "server/core/coordinator.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/core/refusal_matcher.h"
+#include "server/core/simulation/disk.h"
+#include "server/core/test_messages.h"
+
+namespace evenkeel::core {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+using Code = absl::StatusCode;
+using Reason = v1::ErrorDetail;
+
+v1::JoinRequest JoinOf(const std::string& job, int contributor = 0, int contributors = 1) {
+  v1::JobSpec spec = TestSpec(contributors);
+  spec.set_name(job);
+  return TestJoin(spec, contributor, /*incarnation=*/100 + contributor, /*next_step=*/1);
+}
+
+// A push of step 1 that nobody could object to.
+v1::PushRequest PushOf(const std::string& job, int contributor = 0) {
+  v1::PushRequest push;
+  push.set_job(job);
+  push.set_contributor(contributor);
+  push.set_incarnation(100 + contributor);
+  push.set_epoch(1);
+  push.set_step(1);
+  push.set_ok(true);
+  push.mutable_routed_with()->set_epoch(1);
+  for (const uint64_t tokens : {1, 1}) push.add_valid_tokens(tokens);
+  *push.mutable_routed() = PackCounts({1, 1, 0, 0, /**/ 1, 0, 0});
+  return push;
+}
+
+class CoordinatorTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<v1::JoinResponse> Join(const v1::JoinRequest& request) {
+    effects_ = Effects();
+    return coordinator_.Join(request, &effects_);
+  }
+
+  PushResult Push(CallId call, v1::PushRequest push) {
+    effects_ = Effects();
+    return coordinator_.Push(absl::UnixEpoch(), call, &push, &effects_);
+  }
+
+  std::vector<std::string> Names() const {
+    std::vector<std::string> names;
+    const v1::ListJobsResponse list = coordinator_.List();
+    for (const v1::JobSummary& job : list.jobs()) names.push_back(job.name());
+    return names;
+  }
+
+  Coordinator coordinator_{v1::CoordinatorConfig()};
+  // Of the last event.
+  Effects effects_;
+};
+
+TEST_F(CoordinatorTest, TheFirstContributorMakesTheJob) {
+  EXPECT_THAT(Names(), IsEmpty());
+  const auto response = Join(JoinOf("run", 1, 2));
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->epoch(), 1u);
+  EXPECT_EQ(response->open_step(), 1u);
+  EXPECT_THAT(Names(), ElementsAre("run"));
+  simulation::Disk disk;
+  disk.Apply(effects_.writes);
+  const JobRecord* record = disk.Find("run");
+  ASSERT_NE(record, nullptr);
+  EXPECT_EQ(record->epoch, 1u);
+  EXPECT_EQ(record->state.SerializeAsString(), coordinator_.State("run")->SerializeAsString());
+  EXPECT_THAT(record->versions, SizeIs(1));
+  EXPECT_THAT(record->members, SizeIs(1));
+}
+
+TEST_F(CoordinatorTest, ARefusedFirstJoinMakesNoJob) {
+  v1::JoinRequest request = JoinOf("run");
+  request.set_next_step(2);
+  EXPECT_EQ(ReasonOf(Join(request).status()), Reason::STEP_AHEAD);
+  EXPECT_THAT(Names(), IsEmpty());
+  EXPECT_THAT(effects_.writes, IsEmpty());
+  request = JoinOf("run");
+  request.add_owned_layers("nobody's");
+  EXPECT_EQ(ReasonOf(Join(request).status()), Reason::INVALID_FIELD);
+  request = JoinOf("run");
+  request.set_contributor(1);
+  EXPECT_EQ(ReasonOf(Join(request).status()), Reason::INVALID_FIELD);
+  request = JoinOf("run");
+  request.add_owned_layers("a");
+  EXPECT_EQ(ReasonOf(Join(request).status()), Reason::UNCOVERED_LAYER);
+  EXPECT_THAT(Names(), IsEmpty());
+  EXPECT_THAT(effects_.writes, IsEmpty());
+}
+
+TEST_F(CoordinatorTest, ARefusedLaterJoinChangesNothing) {
+  ASSERT_TRUE(Join(JoinOf("run", 0, 2)).ok());
+  const std::string before = coordinator_.Describe("run")->SerializeAsString();
+  EXPECT_EQ(ReasonOf(Join(JoinOf("run", 1, 3)).status()), Reason::SPEC_MISMATCH);
+  EXPECT_EQ(coordinator_.Describe("run")->SerializeAsString(), before);
+  EXPECT_THAT(effects_.writes, IsEmpty());
+}
+
+TEST_F(CoordinatorTest, RefusesWhatItCannotReadOrDo) {
+  const auto invalid = [](const std::string& sentence) {
+    return IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, sentence);
+  };
+  const auto not_built = [](const std::string& sentence) {
+    return IsRefusal(Code::kUnimplemented, Reason::NOT_SUPPORTED, sentence);
+  };
+  v1::JoinRequest request = JoinOf("run");
+  request.set_protocol_version(2);
+  EXPECT_THAT(Join(request).status(), invalid("protocol_version is 2; this coordinator speaks 1"));
+  request = JoinOf("run");
+  request.set_incarnation(0);
+  EXPECT_THAT(Join(request).status(), invalid("incarnation is 0"));
+  request = JoinOf("run");
+  request.set_next_step(0);
+  EXPECT_THAT(Join(request).status(), invalid("next_step is 0"));
+  request = JoinOf("run");
+  request.set_rewind(true);
+  EXPECT_THAT(Join(request).status(), not_built("rewind"));
+  request = JoinOf("run");
+  request.set_catch_up(true);
+  EXPECT_THAT(Join(request).status(), not_built("catch_up"));
+  request = JoinOf("run");
+  request.add_initial_bias(0);
+  EXPECT_THAT(Join(request).status(), not_built("initial_bias"));
+  request = JoinOf("run");
+  request.clear_job();
+  EXPECT_THAT(Join(request).status(), invalid("job.name has 0 bytes"));
+  EXPECT_THAT(Join(v1::JoinRequest()).status(), invalid("protocol_version is 0"));
+  EXPECT_THAT(Names(), IsEmpty());
+}
+
+TEST_F(CoordinatorTest, JobsDoNotKnowOfEachOther) {
+  ASSERT_TRUE(Join(JoinOf("b")).ok());
+  ASSERT_TRUE(Join(JoinOf("a")).ok());
+  EXPECT_THAT(Names(), ElementsAre("a", "b"));
+  EXPECT_EQ(Push(1, PushOf("b")), PushResult::kAccepted);
+  EXPECT_THAT(effects_.commits, SizeIs(1));
+  EXPECT_EQ(coordinator_.Describe("b")->summary().open_step(), 2u);
+  EXPECT_EQ(coordinator_.Describe("a")->summary().open_step(), 1u);
+}
+
+TEST_F(CoordinatorTest, UnknownJobsAreNamed) {
+  const auto unknown = IsRefusal(Code::kNotFound, Reason::JOB_UNKNOWN, "no job \"ru\\nn\" is known here");
+  EXPECT_EQ(Push(5, PushOf("ru\nn")), PushResult::kRefused);
+  ASSERT_THAT(effects_.answers, SizeIs(1));
+  EXPECT_EQ(effects_.answers[0].call, 5u);
+  EXPECT_THAT(effects_.answers[0].reply.status(), unknown);
+  v1::LeaveRequest leave;
+  leave.set_job("ru\nn");
+  EXPECT_THAT(coordinator_.Leave(leave, &effects_), unknown);
+  EXPECT_THAT(coordinator_.State("ru\nn").status(), unknown);
+  EXPECT_THAT(coordinator_.Describe("ru\nn").status(), unknown);
+  EXPECT_THAT(coordinator_.DescribeLayers("ru\nn").status(), unknown);
+  coordinator_.Cancel("ru\nn", 5);
+}
+
+TEST_F(CoordinatorTest, LeavesGoToTheirJob) {
+  ASSERT_TRUE(Join(JoinOf("a")).ok());
+  v1::LeaveRequest leave;
+  leave.set_job("a");
+  leave.set_incarnation(100);
+  effects_ = Effects();
+  EXPECT_TRUE(coordinator_.Leave(leave, &effects_).ok());
+  EXPECT_THAT(effects_.writes, SizeIs(1));
+  EXPECT_EQ(coordinator_.Describe("a")->summary().joined(), 0);
+}
+
+TEST_F(CoordinatorTest, CancelledCallsAreNotAnswered) {
+  ASSERT_TRUE(Join(JoinOf("a", 0, 2)).ok());
+  ASSERT_TRUE(Join(JoinOf("a", 1, 2)).ok());
+  Push(1, PushOf("a", 0));
+  coordinator_.Cancel("a", 1);
+  Push(2, PushOf("a", 1));
+  ASSERT_THAT(effects_.answers, SizeIs(1));
+  EXPECT_EQ(effects_.answers[0].call, 2u);
+}
+
+TEST_F(CoordinatorTest, ShutDownSendsEveryoneToTheNextLife) {
+  for (const char* job : {"a", "b"}) {
+    ASSERT_TRUE(Join(JoinOf(job, 0, 2)).ok());
+    ASSERT_TRUE(Join(JoinOf(job, 1, 2)).ok());
+  }
+  Push(1, PushOf("a", 0));
+  Push(2, PushOf("b", 1));
+  effects_ = Effects();
+  coordinator_.ShutDown(&effects_);
+  ASSERT_THAT(effects_.answers, SizeIs(2));
+  for (const Answer& answer : effects_.answers) {
+    EXPECT_THAT(answer.reply.status(), IsRefusal(Code::kUnavailable, Reason::SHUTTING_DOWN, "retry"));
+  }
+  EXPECT_THAT(effects_.writes, IsEmpty());
+  coordinator_.ShutDown(&effects_);
+  EXPECT_THAT(effects_.answers, SizeIs(2)) << "nobody is answered twice";
+}
+
+TEST(CoordinatorLimitsTest, OnlySoManyJobs) {
+  v1::CoordinatorConfig config;
+  config.mutable_limits()->set_max_jobs(2);
+  Coordinator coordinator(config);
+  Effects effects;
+  ASSERT_TRUE(coordinator.Join(JoinOf("a", 0, 2), &effects).ok());
+  ASSERT_TRUE(coordinator.Join(JoinOf("b"), &effects).ok());
+  EXPECT_THAT(coordinator.Join(JoinOf("c"), &effects).status(),
+              IsRefusal(Code::kResourceExhausted, Reason::LIMIT_EXCEEDED,
+                        "job \"c\" would be one more than this coordinator's limits.max_jobs of 2"));
+  EXPECT_TRUE(coordinator.Join(JoinOf("a", 1, 2), &effects).ok()) << "known jobs go on";
+}
+
+TEST(CoordinatorLimitsTest, ConfiguredDefaultsHoldForItsJobs) {
+  v1::CoordinatorConfig config;
+  config.mutable_default_balance()->set_preset("torchtitan");
+  config.mutable_limits()->set_max_layers(1);
+  Coordinator coordinator(config);
+  Effects effects;
+  EXPECT_EQ(ReasonOf(coordinator.Join(JoinOf("a"), &effects).status()), Reason::LIMIT_EXCEEDED);
+  v1::JoinRequest request = JoinOf("a");
+  request.mutable_job()->mutable_layers()->RemoveLast();
+  const auto response = coordinator.Join(request, &effects);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->effective().balance().center(), v1::BalanceConfig::DELTA);
+}
+
+TEST(CoordinatorRestoreTest, TakesOverAllJobsInTheirNextEpochs) {
+  simulation::Disk disk;
+  {
+    Coordinator coordinator{v1::CoordinatorConfig()};
+    Effects effects;
+    ASSERT_TRUE(coordinator.Join(JoinOf("a"), &effects).ok());
+    ASSERT_TRUE(coordinator.Join(JoinOf("b", 0, 2), &effects).ok());
+    v1::PushRequest push = PushOf("a");
+    coordinator.Push(absl::UnixEpoch(), 1, &push, &effects);
+    disk.Apply(effects.writes);
+  }
+  Coordinator coordinator{v1::CoordinatorConfig()};
+  Effects effects;
+  ASSERT_TRUE(coordinator.Restore(disk.Load(), &effects).ok());
+  EXPECT_THAT(effects.writes, SizeIs(2));
+  disk.Apply(effects.writes);
+  const v1::ListJobsResponse list = coordinator.List();
+  EXPECT_EQ(list.jobs_size(), 2);
+  for (const v1::JobSummary& job : list.jobs()) {
+    EXPECT_EQ(job.epoch(), 2u);
+    EXPECT_EQ(disk.Find(job.name())->epoch, 2u);
+    EXPECT_EQ(job.open_step(), job.name() == "a" ? 2u : 1u);
+  }
+}
+
+TEST(CoordinatorRestoreTest, OneDamagedRecordStopsIt) {
+  simulation::Disk disk;
+  Coordinator coordinator{v1::CoordinatorConfig()};
+  Effects effects;
+  ASSERT_TRUE(coordinator.Join(JoinOf("a"), &effects).ok());
+  disk.Apply(effects.writes);
+  std::vector<JobRecord> records = disk.Load();
+  records[0].versions.clear();
+  Coordinator next{v1::CoordinatorConfig()};
+  EXPECT_EQ(next.Restore(records, &effects).code(), Code::kDataLoss);
+}
+
+TEST(CoordinatorRestoreTest, JobsOutliveTheLimitsTheyWereMadeUnder) {
+  simulation::Disk disk;
+  {
+    Coordinator coordinator{v1::CoordinatorConfig()};
+    Effects effects;
+    ASSERT_TRUE(coordinator.Join(JoinOf("a"), &effects).ok());
+    disk.Apply(effects.writes);
+  }
+  v1::CoordinatorConfig config;
+  config.mutable_limits()->set_max_jobs(0);
+  config.mutable_default_balance()->set_preset("loss_free");
+  Coordinator coordinator(config);
+  Effects effects;
+  ASSERT_TRUE(coordinator.Restore(disk.Load(), &effects).ok());
+  const auto response = coordinator.Join(JoinOf("a"), &effects);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->effective().balance().rule(), v1::BalanceConfig::PROPORTIONAL) << "as it was made";
+}
+
+}  // namespace
+}  // namespace evenkeel::core

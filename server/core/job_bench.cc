@@ -1,0 +1,123 @@
+#include "server/core/job_bench.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "server/core/test_messages.h"
+
+namespace evenkeel::core {
+namespace {
+
+std::vector<std::vector<int>> OwnedOrAll(const JobPlan& plan, std::vector<std::vector<int>> owned) {
+  if (!owned.empty()) return owned;
+  std::vector<int> all;
+  for (int i = 0; i < plan.layers.size(); ++i) all.push_back(i);
+  return std::vector<std::vector<int>>(plan.effective.contributors(), all);
+}
+
+}  // namespace
+
+JobBench::JobBench(const v1::JobSpec& spec, std::vector<std::vector<int>> owned)
+    : spec_(spec),
+      plan_(TestPlan(spec)),
+      owned_(OwnedOrAll(plan_, std::move(owned))),
+      model_(&plan_, {/*seed=*/1, owned_, /*one_skip_in=*/0, /*scale=*/1}) {
+  Effects effects;
+  job_ = Job::Create(plan_, &effects);
+  Carry(std::move(effects));
+}
+
+void JobBench::Carry(Effects effects) {
+  disk_.Apply(effects.writes);
+  for (Answer& answer : effects.answers) {
+    const bool first = answers_.emplace(answer.call, std::move(answer.reply)).second;
+    EVENKEEL_CHECK(first);
+  }
+  commits_.insert(commits_.end(), effects.commits.begin(), effects.commits.end());
+}
+
+v1::JoinRequest JobBench::JoinOf(int contributor) const {
+  v1::JoinRequest request = TestJoin(spec_, contributor, Usual(contributor), job_->open_step());
+  for (const int layer : owned_[contributor]) request.add_owned_layers(plan_.layers[layer].name);
+  return request;
+}
+
+absl::StatusOr<v1::JoinResponse> JobBench::Join(const v1::JoinRequest& request) {
+  Effects effects;
+  const JobPlan plan = TestPlan(request.job());
+  absl::StatusOr<v1::JoinResponse> response = job_->Join(plan, request, &effects);
+  EVENKEEL_CHECK(response.ok() || (effects.writes.empty() && effects.answers.empty()));
+  Carry(std::move(effects));
+  return response;
+}
+
+absl::StatusOr<v1::JoinResponse> JobBench::Join(int contributor, uint64_t incarnation) {
+  v1::JoinRequest request = JoinOf(contributor);
+  request.set_incarnation(incarnation);
+  return Join(request);
+}
+
+void JobBench::JoinAll() {
+  for (size_t i = 0; i < owned_.size(); ++i) EVENKEEL_CHECK(Join(JoinOf(i)).ok());
+}
+
+absl::Status JobBench::Leave(int contributor, uint64_t incarnation) {
+  v1::LeaveRequest request;
+  request.set_job(job_->name());
+  request.set_contributor(contributor);
+  request.set_incarnation(incarnation);
+  Effects effects;
+  absl::Status status = job_->Leave(request, &effects);
+  Carry(std::move(effects));
+  return status;
+}
+
+v1::PushRequest JobBench::PushOf(int contributor, uint64_t step) const {
+  v1::PushRequest push = model_.Payload(contributor, step);
+  push.set_job(job_->name());
+  push.set_contributor(contributor);
+  push.set_incarnation(Usual(contributor));
+  push.set_epoch(job_->epoch());
+  push.set_step(step);
+  const uint64_t behind = 1 + plan_.effective.lag();
+  push.mutable_routed_with()->set_step(step - std::min(step, behind));
+  for (const VersionRecord& version : disk().versions) {
+    if (version.step == push.routed_with().step()) push.mutable_routed_with()->set_epoch(version.epoch);
+  }
+  return push;
+}
+
+CallId JobBench::Push(v1::PushRequest push) {
+  const CallId call = next_call_++;
+  Effects effects;
+  result_ = job_->Push(now_, call, &push, &effects);
+  Carry(std::move(effects));
+  return call;
+}
+
+void JobBench::PushAll() {
+  const uint64_t step = job_->open_step();
+  for (size_t i = 0; i < owned_.size(); ++i) Push(i, step);
+  EVENKEEL_CHECK(job_->committed_step() == step);
+}
+
+void JobBench::PushAllUntil(uint64_t step) {
+  while (job_->committed_step() < step) PushAll();
+}
+
+void JobBench::Restart() {
+  Effects effects;
+  absl::StatusOr<Job> job = Job::Restore(disk(), &effects);
+  EVENKEEL_CHECK(job.ok());
+  job_ = *std::move(job);
+  Carry(std::move(effects));
+}
+
+bool JobBench::IsAt(uint64_t step) const {
+  v1::JobState ours = job_->State();
+  ours.mutable_version()->clear_epoch();
+  return ours.SerializeAsString() == ToProto(plan_, model_.Trajectory(step).back()).SerializeAsString();
+}
+
+}  // namespace evenkeel::core

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/core/effects.h"
+#include "server/core/job.h"
+#include "server/core/reference_model.h"
+#include "server/core/simulation/disk.h"
+
+namespace evenkeel::core {
+
+using Reply = absl::StatusOr<std::shared_ptr<const v1::CommittedVersion>>;
+
+// A job under test with a disk and honest contributors. Events go in; what they ask for is carried out at once, writes
+// before answers; answers are kept by call.
+class JobBench {
+ public:
+  // `owned`: the layers of each contributor; empty when each has all.
+  explicit JobBench(const v1::JobSpec& spec, std::vector<std::vector<int>> owned = {});
+
+  // The incarnation that contributors have unless a test says otherwise.
+  static uint64_t Usual(int contributor) { return 100 + contributor; }
+
+  // What an honest contributor sends to join for the open step.
+  v1::JoinRequest JoinOf(int contributor) const;
+  absl::StatusOr<v1::JoinResponse> Join(const v1::JoinRequest& request);
+  absl::StatusOr<v1::JoinResponse> Join(int contributor, uint64_t incarnation);
+  // Every contributor, in its usual incarnation.
+  void JoinAll();
+  absl::Status Leave(int contributor, uint64_t incarnation);
+
+  // What an honest contributor sends for `step`: the model's counts, in the newest epoch, routed with the version that
+  // is due.
+  v1::PushRequest PushOf(int contributor, uint64_t step) const;
+  // Returns the call's name.
+  CallId Push(v1::PushRequest push);
+  CallId Push(int contributor, uint64_t step) { return Push(PushOf(contributor, step)); }
+  // Every contributor pushes the open step.
+  void PushAll();
+  void PushAllUntil(uint64_t step);
+
+  bool IsWaiting(CallId call) const { return answers_.count(call) == 0; }
+  const Reply& AnswerTo(CallId call) const { return answers_.at(call); }
+  // Of the last Push.
+  PushResult result() const { return result_; }
+  const std::vector<CommitEvent>& commits() const { return commits_; }
+
+  // The coordinator goes, and comes back with what the disk holds.
+  void Restart();
+  // Lets time pass.
+  void Wait(absl::Duration time) { now_ += time; }
+
+  Job& job() { return *job_; }
+  const JobPlan& plan() const { return plan_; }
+  const JobRecord& disk() const { return *disk_.Find(plan_.effective.name()); }
+  const ReferenceModel& model() const { return model_; }
+  // The job's state equals the model's after `step`, bit for bit, epochs aside.
+  bool IsAt(uint64_t step) const;
+
+  // Carries out `effects`.
+  void Carry(Effects effects);
+
+ private:
+  const v1::JobSpec spec_;
+  const JobPlan plan_;
+  const std::vector<std::vector<int>> owned_;
+  const ReferenceModel model_;
+  simulation::Disk disk_;
+  std::optional<Job> job_;
+  absl::Time now_ = absl::UnixEpoch();
+  CallId next_call_ = 1;
+  PushResult result_ = PushResult::kRefused;
+  std::map<CallId, Reply> answers_;
+  std::vector<CommitEvent> commits_;
+};
+
+}  // namespace evenkeel::core

@@ -1,0 +1,109 @@
+// What people and tools are told of a job.
+
+#include <algorithm>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "kernels/balance/load_metrics.h"
+#include "server/core/job_bench.h"
+#include "server/core/test_messages.h"
+
+namespace evenkeel::core {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+TEST(JobDescriptionTest, ANewJob) {
+  JobBench bench(TestSpec(2));
+  const v1::JobSummary summary = bench.job().Summary();
+  EXPECT_EQ(summary.name(), "job");
+  EXPECT_EQ(summary.version().epoch(), 1u);
+  EXPECT_EQ(summary.version().step(), 0u);
+  EXPECT_EQ(summary.epoch(), 1u);
+  EXPECT_EQ(summary.open_step(), 1u);
+  EXPECT_EQ(summary.contributors(), 2);
+  EXPECT_EQ(summary.joined(), 0);
+  EXPECT_EQ(summary.layers(), 2);
+  EXPECT_EQ(summary.experts(), 7);
+  EXPECT_EQ(summary.max_violation(), 0);
+}
+
+TEST(JobDescriptionTest, ContributorsComeAndGo) {
+  JobBench bench(TestSpec(2));
+  v1::JoinRequest request = bench.JoinOf(1);
+  request.mutable_worker()->set_device("NVIDIA H200");
+  ASSERT_TRUE(bench.Join(request).ok());
+  bench.Push(1, 1);
+  v1::DescribeJobResponse description = bench.job().Describe();
+  EXPECT_EQ(description.summary().joined(), 1);
+  ASSERT_EQ(description.contributors_size(), 2);
+  EXPECT_EQ(description.contributors(0).contributor(), 0);
+  EXPECT_EQ(description.contributors(0).incarnation(), 0u);
+  EXPECT_FALSE(description.contributors(0).joined());
+  EXPECT_EQ(description.contributors(1).contributor(), 1);
+  EXPECT_EQ(description.contributors(1).incarnation(), JobBench::Usual(1));
+  EXPECT_THAT(description.contributors(1).ranks(), ElementsAre(1));
+  EXPECT_TRUE(description.contributors(1).joined());
+  EXPECT_TRUE(description.contributors(1).pushed());
+  EXPECT_EQ(description.contributors(1).worker().device(), "NVIDIA H200");
+
+  bench.Restart();
+  description = bench.job().Describe();
+  EXPECT_EQ(description.summary().joined(), 0);
+  EXPECT_EQ(description.summary().epoch(), 2u);
+  EXPECT_EQ(description.contributors(1).incarnation(), JobBench::Usual(1));
+  EXPECT_FALSE(description.contributors(1).joined() || description.contributors(1).pushed());
+
+  ASSERT_TRUE(bench.Leave(1, JobBench::Usual(1)).ok());
+  description = bench.job().Describe();
+  EXPECT_EQ(description.contributors(1).incarnation(), 0u);
+  EXPECT_THAT(description.contributors(1).ranks(), IsEmpty());
+}
+
+TEST(JobDescriptionTest, LayersShowTheLastCommit) {
+  JobBench bench(TestSpec(2));
+  bench.JoinAll();
+  bench.PushAllUntil(3);
+  const JobState state = bench.model().Trajectory(3).back();
+  const v1::DescribeJobResponse description = bench.job().DescribeLayers();
+  EXPECT_FALSE(description.has_effective());
+  EXPECT_THAT(description.contributors(), IsEmpty());
+  ASSERT_EQ(description.layers_size(), 2);
+  double sum = 0;
+  for (int i = 0; i < 2; ++i) {
+    const v1::LayerStatus& layer = description.layers(i);
+    const JobState::Layer& expected = state.layers[i];
+    const balance::LoadMetrics load = balance::ComputeLoadMetrics(expected.last_counts);
+    EXPECT_EQ(layer.name(), bench.plan().layers[i].name);
+    EXPECT_EQ(layer.num_experts(), bench.plan().layers[i].num_experts);
+    EXPECT_EQ(layer.top_k(), bench.plan().layers[i].top_k);
+    EXPECT_EQ(layer.last_reason(), v1::UpdateReason::MOVED);
+    EXPECT_EQ(layer.last_update(), 3u);
+    EXPECT_EQ(layer.max_violation(), load.max_violation);
+    EXPECT_EQ(layer.min_violation(), load.min_violation);
+    EXPECT_EQ(layer.avg_violation(), load.avg_violation);
+    EXPECT_EQ(layer.coefficient_of_variation(), load.cv);
+    EXPECT_EQ(layer.normalized_entropy(), load.entropy);
+    EXPECT_EQ(layer.dead_experts(), load.dead);
+    EXPECT_EQ(layer.starved_experts(), load.starved);
+    EXPECT_EQ(layer.bias_min(), *std::min_element(expected.balance.bias.begin(), expected.balance.bias.end()));
+    EXPECT_EQ(layer.bias_max(), *std::max_element(expected.balance.bias.begin(), expected.balance.bias.end()));
+    EXPECT_LT(layer.bias_min(), layer.bias_max());
+    sum += static_cast<float>(load.max_violation);
+  }
+  EXPECT_EQ(description.summary().max_violation(), sum / 2);
+  EXPECT_EQ(description.summary().state_hash(), StateHash(state));
+}
+
+TEST(JobDescriptionTest, TheWholeDescriptionHasTheSpecToo) {
+  JobBench bench(TestSpec(1));
+  const v1::DescribeJobResponse description = bench.job().Describe();
+  EXPECT_EQ(description.effective().SerializeAsString(), bench.plan().effective.SerializeAsString());
+  EXPECT_EQ(description.layers_size(), 2);
+  EXPECT_EQ(description.layers(0).last_reason(), v1::UpdateReason::NEVER);
+}
+
+}  // namespace
+}  // namespace evenkeel::core

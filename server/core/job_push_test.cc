@@ -1,0 +1,409 @@
+// What becomes of a push. One test for each sentence of the contract.
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "kernels/balance/update.h"
+#include "server/core/job_bench.h"
+#include "server/core/refusal_matcher.h"
+#include "server/core/test_messages.h"
+
+namespace evenkeel::core {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+using Code = absl::StatusCode;
+using Reason = v1::ErrorDetail;
+
+// A bench whose contributors have all joined.
+struct JoinedBench : JobBench {
+  explicit JoinedBench(const v1::JobSpec& spec, std::vector<std::vector<int>> owned = {})
+      : JobBench(spec, std::move(owned)) {
+    JoinAll();
+  }
+};
+
+// The same push with another payload that is right in itself.
+v1::PushRequest Differing(v1::PushRequest push) {
+  push.set_valid_tokens(1, push.valid_tokens(1) + 1);
+  push.mutable_routed()->set_low(6, push.routed().low(6) + 1);
+  return push;
+}
+
+TEST(JobPushTest, TheLastPushOfAStepCommitsIt) {
+  JoinedBench bench(TestSpec(3));
+  const CallId first = bench.Push(2, 1);
+  EXPECT_EQ(bench.result(), PushResult::kAccepted);
+  const CallId second = bench.Push(0, 1);
+  EXPECT_TRUE(bench.IsWaiting(first) && bench.IsWaiting(second));
+  EXPECT_EQ(bench.job().open_step(), 1u);
+  const CallId third = bench.Push(1, 1);
+  EXPECT_EQ(bench.result(), PushResult::kAccepted);
+
+  EXPECT_EQ(bench.job().open_step(), 2u);
+  EXPECT_TRUE(bench.IsAt(1));
+  ASSERT_TRUE(bench.AnswerTo(first).ok());
+  const v1::CommittedVersion& reply = **bench.AnswerTo(first);
+  EXPECT_EQ(reply.version().epoch(), 1u);
+  EXPECT_EQ(reply.version().step(), 1u);
+  EXPECT_THAT(reply.participants(), ElementsAre(0, 1, 2));
+  EXPECT_EQ(reply.durable_step(), 1u);
+  EXPECT_EQ(bench.AnswerTo(second)->get(), &reply) << "made once, shared by all";
+  EXPECT_EQ(bench.AnswerTo(third)->get(), &reply);
+}
+
+TEST(JobPushTest, TheWriteCarriesWhatTheAnswerSays) {
+  JoinedBench bench(TestSpec(1));
+  v1::PushRequest push = bench.PushOf(0, 1);
+  Effects effects;
+  bench.job().Push(absl::UnixEpoch(), 77, &push, &effects);
+  ASSERT_THAT(effects.writes, SizeIs(1));
+  ASSERT_THAT(effects.answers, SizeIs(1));
+  const Write& write = effects.writes[0];
+  const v1::CommittedVersion& reply = **effects.answers[0].reply;
+  EXPECT_EQ(effects.answers[0].call, 77u);
+  EXPECT_EQ(write.job, "job");
+  EXPECT_EQ(write.epoch, 1u);
+  EXPECT_EQ(write.state->version().step(), 1u);
+  ASSERT_THAT(write.versions, SizeIs(1));
+  EXPECT_EQ(write.versions[0].step, 1u);
+  EXPECT_EQ(write.versions[0].epoch, 1u);
+  EXPECT_TRUE(write.versions[0].ok);
+  EXPECT_EQ(write.versions[0].state_hash, reply.state_hash());
+}
+
+TEST(JobPushTest, TheOrderOfArrivalDoesNotShow) {
+  std::vector<int> order = {0, 1, 2};
+  std::vector<std::string> states;
+  do {
+    JoinedBench bench(TestSpec(3));
+    for (uint64_t step = 1; step <= 3; ++step) {
+      for (const int contributor : order) bench.Push(contributor, step);
+    }
+    states.push_back(bench.job().State().SerializeAsString());
+  } while (std::next_permutation(order.begin(), order.end()));
+  EXPECT_THAT(states, SizeIs(6));
+  EXPECT_THAT(states, Each(states.front()));
+}
+
+TEST(JobPushTest, TheCommitEventTellsTheTimeAndTheTokens) {
+  JoinedBench bench(TestSpec(2));
+  bench.Push(0, 1);
+  bench.Wait(absl::Milliseconds(250));
+  bench.Push(1, 1);
+  ASSERT_THAT(bench.commits(), SizeIs(1));
+  EXPECT_EQ(bench.commits()[0].job, "job");
+  EXPECT_EQ(bench.commits()[0].step, 1u);
+  EXPECT_EQ(bench.commits()[0].barrier_wait, absl::Milliseconds(250));
+  const JobState expected = bench.model().Trajectory(1).back();
+  EXPECT_EQ(bench.commits()[0].tokens, std::max(expected.layers[0].last_tokens, expected.layers[1].last_tokens));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Duplicates
+
+TEST(JobPushTest, ADuplicateIsCountedOnceAndGetsTheSameReply) {
+  JoinedBench bench(TestSpec(2));
+  const CallId first = bench.Push(0, 1);
+  const CallId again = bench.Push(0, 1);
+  EXPECT_EQ(bench.result(), PushResult::kDuplicate);
+  EXPECT_TRUE(bench.IsWaiting(again)) << "one contributor's two pushes are not the pushes of two";
+  bench.Push(1, 1);
+  EXPECT_TRUE(bench.IsAt(1));
+  ASSERT_TRUE(bench.AnswerTo(first).ok() && bench.AnswerTo(again).ok());
+  EXPECT_EQ(bench.AnswerTo(first)->get(), bench.AnswerTo(again)->get());
+}
+
+TEST(JobPushTest, ADuplicateAfterTheCommitGetsTheSameReply) {
+  JoinedBench bench(TestSpec(2));
+  const CallId first = bench.Push(0, 1);
+  bench.Push(1, 1);
+  const CallId again = bench.Push(0, 1);
+  EXPECT_EQ(bench.result(), PushResult::kLate);
+  EXPECT_TRUE(bench.IsAt(1));
+  EXPECT_EQ(bench.AnswerTo(first)->get(), bench.AnswerTo(again)->get());
+}
+
+TEST(JobPushTest, ADifferingPayloadIsRefused) {
+  JoinedBench bench(TestSpec(2));
+  const auto differs = IsRefusal(Code::kInvalidArgument, Reason::PAYLOAD_DIFFERS,
+                                 "contributor 0 pushed step 1 before, with other contents");
+  const CallId first = bench.Push(0, 1);
+  EXPECT_THAT(bench.AnswerTo(bench.Push(Differing(bench.PushOf(0, 1)))).status(), differs);
+  EXPECT_EQ(bench.result(), PushResult::kRefused);
+  v1::PushRequest turned = bench.PushOf(0, 1);
+  turned.set_ok(false);
+  EXPECT_THAT(bench.AnswerTo(bench.Push(turned)).status(), differs);
+
+  bench.Push(1, 1);
+  EXPECT_TRUE(bench.AnswerTo(first).ok());
+  EXPECT_TRUE(bench.IsAt(1));
+  EXPECT_THAT(bench.AnswerTo(bench.Push(Differing(bench.PushOf(0, 1)))).status(), differs) << "after the commit too";
+}
+
+TEST(JobPushTest, ARefusedPushMayBeCorrected) {
+  JoinedBench bench(TestSpec(2));
+  v1::PushRequest wrong = bench.PushOf(0, 1);
+  wrong.set_valid_tokens(1, wrong.valid_tokens(1) + 1);
+  const absl::Status status = bench.AnswerTo(bench.Push(wrong)).status();
+  EXPECT_THAT(status, IsRefusal(Code::kInvalidArgument, Reason::COUNTS_INCONSISTENT, "layer \"b\": counts add up to"));
+  EXPECT_EQ(DetailOf(status).open_step(), 1u);
+  EXPECT_EQ(DetailOf(status).epoch(), 1u);
+  bench.PushAll();
+  EXPECT_TRUE(bench.IsAt(1));
+}
+
+TEST(JobPushTest, OnlySoManyRepetitionsMayWait) {
+  JoinedBench bench(TestSpec(2));
+  std::vector<CallId> calls;
+  for (int i = 0; i < 8; ++i) calls.push_back(bench.Push(0, 1));
+  EXPECT_THAT(bench.AnswerTo(bench.Push(0, 1)).status(),
+              IsRefusal(Code::kResourceExhausted, Reason::LIMIT_EXCEEDED,
+                        "contributor 0 has 8 repetitions of one push waiting"));
+  bench.job().Cancel(calls[3]);
+  const CallId ninth = bench.Push(0, 1);
+  EXPECT_TRUE(bench.IsWaiting(ninth));
+  bench.Push(1, 1);
+  for (const CallId call : calls) EXPECT_EQ(bench.IsWaiting(call), call == calls[3]);
+  EXPECT_TRUE(bench.AnswerTo(ninth).ok());
+  EXPECT_TRUE(bench.IsAt(1));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Steps
+
+TEST(JobPushTest, ALatePushIsAnsweredWithTheCommittedVersionAndNotSummed) {
+  JoinedBench bench(TestSpec(2));
+  bench.PushAllUntil(3);
+  for (const uint64_t step : {1, 2, 3}) {
+    const CallId late = bench.Push(0, step);
+    EXPECT_EQ(bench.result(), PushResult::kLate);
+    ASSERT_TRUE(bench.AnswerTo(late).ok()) << bench.AnswerTo(late).status();
+    EXPECT_EQ((*bench.AnswerTo(late))->version().step(), 3u);
+  }
+  bench.PushAllUntil(4);
+  EXPECT_TRUE(bench.IsAt(4));
+}
+
+TEST(JobPushTest, ALatePushOfWhoJoinedAfterTheCommitIsRefused) {
+  JoinedBench bench(TestSpec(2));
+  bench.PushAllUntil(3);
+  ASSERT_TRUE(bench.Join(0, 7).ok());
+  v1::PushRequest push = bench.PushOf(0, 3);
+  push.set_incarnation(7);
+  const absl::Status status = bench.AnswerTo(bench.Push(push)).status();
+  EXPECT_THAT(status, IsRefusal(Code::kFailedPrecondition, Reason::LATE_STEP,
+                                "step 3 was committed before contributor 0 joined"));
+  EXPECT_EQ(DetailOf(status).open_step(), 4u);
+}
+
+TEST(JobPushTest, StepZeroIsAlwaysLate) {
+  JoinedBench bench(TestSpec(1));
+  EXPECT_THAT(bench.AnswerTo(bench.Push(0, 0)).status(),
+              IsRefusal(Code::kFailedPrecondition, Reason::LATE_STEP, "step 0"));
+}
+
+TEST(JobPushTest, APushFromTheFutureIsToldTheOpenStep) {
+  JoinedBench bench(TestSpec(2));
+  bench.PushAllUntil(3);
+  for (const uint64_t step : {uint64_t{5}, ~uint64_t{0}}) {
+    v1::PushRequest push = bench.PushOf(0, 4);
+    push.set_step(step);
+    const absl::Status status = bench.AnswerTo(bench.Push(push)).status();
+    EXPECT_THAT(status, IsRefusal(Code::kFailedPrecondition, Reason::FUTURE_STEP,
+                                  absl::StrCat("step ", step, " is not open; step 4 is")));
+    EXPECT_EQ(DetailOf(status).open_step(), 4u);
+  }
+}
+
+TEST(JobPushTest, OneWhoDidNotTakeTheStepSkipsItForAll) {
+  JoinedBench bench(TestSpec(2));
+  bench.PushAllUntil(2);
+  const v1::JobState before = bench.job().State();
+  v1::PushRequest skip = bench.PushOf(0, 3);
+  skip.set_ok(false);
+  const CallId first = bench.Push(skip);
+  const CallId second = bench.Push(1, 3);
+  for (const CallId call : {first, second}) {
+    ASSERT_TRUE(bench.AnswerTo(call).ok());
+    EXPECT_FALSE((*bench.AnswerTo(call))->ok());
+    EXPECT_THAT((*bench.AnswerTo(call))->reasons(), Each(v1::UpdateReason::SKIPPED));
+  }
+  const v1::JobState after = bench.job().State();
+  EXPECT_EQ(after.version().step(), 3u);
+  EXPECT_EQ(after.position(), 2u);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(after.layers(i).bias(), testing::ElementsAreArray(before.layers(i).bias()));
+  }
+  EXPECT_FALSE(bench.disk().versions.back().ok);
+  bench.PushAll();
+  EXPECT_TRUE((bench.disk().versions.back().ok)) << "a skip is of one step";
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Senders
+
+TEST(JobPushTest, RefusesWhoHasNotJoined) {
+  JobBench bench(TestSpec(2));
+  const auto not_joined = IsRefusal(Code::kFailedPrecondition, Reason::NOT_JOINED, "contributor 0 has not joined");
+  EXPECT_THAT(bench.AnswerTo(bench.Push(0, 1)).status(), not_joined);
+  v1::PushRequest nobody = bench.PushOf(0, 1);
+  nobody.set_incarnation(0);
+  EXPECT_THAT(bench.AnswerTo(bench.Push(nobody)).status(), not_joined) << "a free slot is held by nobody";
+  bench.JoinAll();
+  v1::PushRequest stranger = bench.PushOf(0, 1);
+  stranger.set_incarnation(7);
+  EXPECT_THAT(bench.AnswerTo(bench.Push(stranger)).status(), not_joined);
+}
+
+TEST(JobPushTest, RefusesPlacesThatTheJobDoesNotHave) {
+  JoinedBench bench(TestSpec(2));
+  for (const int contributor : {-1, 2}) {
+    v1::PushRequest push = bench.PushOf(0, 1);
+    push.set_contributor(contributor);
+    EXPECT_THAT(bench.AnswerTo(bench.Push(push)).status(),
+                IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, absl::StrCat("contributor is ", contributor)));
+  }
+}
+
+TEST(JobPushTest, KnowsAStaleCoordinatorWhenItIsOne) {
+  JoinedBench bench(TestSpec(1));
+  v1::PushRequest push = bench.PushOf(0, 1);
+  push.set_epoch(2);
+  EXPECT_THAT(bench.AnswerTo(bench.Push(push)).status(),
+              IsRefusal(Code::kFailedPrecondition, Reason::EPOCH_AHEAD, "the push is of epoch 2"));
+  push.set_epoch(0);
+  EXPECT_THAT(bench.AnswerTo(bench.Push(push)).status(),
+              IsRefusal(Code::kFailedPrecondition, Reason::STALE_EPOCH, "the push is of epoch 0"));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// routed_with
+
+absl::Status RoutedWith(JobBench& bench, uint64_t epoch, uint64_t step) {
+  v1::PushRequest push = bench.PushOf(0, bench.job().open_step());
+  push.mutable_routed_with()->set_epoch(epoch);
+  push.mutable_routed_with()->set_step(step);
+  const CallId call = bench.Push(push);
+  return bench.IsWaiting(call) ? absl::OkStatus() : bench.AnswerTo(call).status();
+}
+
+TEST(JobPushTest, AStepIsRoutedWithTheVersionThatIsDue) {
+  JoinedBench bench(TestSpec(2));
+  bench.PushAllUntil(3);
+  const auto unknown = [](const std::string& sentence) {
+    return IsRefusal(Code::kFailedPrecondition, Reason::UNKNOWN_VERSION, sentence);
+  };
+  EXPECT_THAT(RoutedWith(bench, 1, 2), unknown("routed_with is {epoch 1, step 2}; step 4 is to be routed with "
+                                               "{epoch 1, step 3}"));
+  EXPECT_THAT(RoutedWith(bench, 1, 4), unknown("routed_with is {epoch 1, step 4}"));
+  EXPECT_THAT(RoutedWith(bench, 2, 3), unknown("routed_with is {epoch 2, step 3}"));
+  EXPECT_THAT(RoutedWith(bench, 0, 0), unknown("routed_with is {epoch 0, step 0}"));
+  EXPECT_TRUE(RoutedWith(bench, 1, 3).ok());
+}
+
+TEST(JobPushTest, TheFirstStepIsRoutedWithTheInitialBias) {
+  JoinedBench bench(TestSpec(2));
+  EXPECT_EQ(ReasonOf(RoutedWith(bench, 1, 1)), Reason::UNKNOWN_VERSION);
+  EXPECT_TRUE(RoutedWith(bench, 1, 0).ok());
+}
+
+TEST(JobPushTest, WithLagTheVersionBeforeIsDue) {
+  v1::JobSpec spec = TestSpec(2);
+  spec.set_lag(1);
+  JoinedBench bench(spec);
+  const uint64_t due[] = {0, 0, 1, 2};
+  for (uint64_t step = 1; step <= 4; ++step) {
+    for (uint64_t other = 0; other <= step; ++other) {
+      if (other == due[step - 1]) continue;
+      EXPECT_EQ(ReasonOf(RoutedWith(bench, 1, other)), Reason::UNKNOWN_VERSION);
+    }
+    EXPECT_TRUE(RoutedWith(bench, 1, due[step - 1]).ok());
+    const CallId call = bench.Push(1, step);
+    ASSERT_TRUE(bench.AnswerTo(call).ok());
+    EXPECT_EQ((*bench.AnswerTo(call))->valid_from(), step + 2);
+  }
+  EXPECT_TRUE(bench.IsAt(4));
+}
+
+TEST(JobPushTest, RemembersAsManyVersionsAsCanBeDue) {
+  for (const int lag : {0, 1}) {
+    v1::JobSpec spec = TestSpec(1);
+    spec.set_lag(lag);
+    JoinedBench bench(spec);
+    bench.PushAllUntil(kKeptVersions + 10);
+    EXPECT_THAT(bench.disk().versions, SizeIs(kKeptVersions));
+    bench.Restart();
+    bench.JoinAll();
+    bench.PushAllUntil(kKeptVersions + 20);
+    EXPECT_TRUE(bench.IsAt(kKeptVersions + 20));
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Room
+
+TEST(JobPushTest, WhatIsKeptMayNotOutgrowAnUpdate) {
+  v1::JobSpec spec = TestSpec(2);
+  spec.mutable_balance()->set_min_tokens(~uint64_t{0});
+  JoinedBench bench(spec);
+  // `tokens` at layer "a", which takes two slots for each, and one token at "b".
+  const auto push = [&](int contributor, uint64_t tokens) {
+    v1::PushRequest push = bench.PushOf(contributor, bench.job().open_step());
+    push.clear_short_slots();
+    push.set_valid_tokens(0, tokens);
+    push.set_valid_tokens(1, 1);
+    *push.mutable_routed() = PackCounts({tokens, tokens, 0, 0, /**/ 1, 0, 0});
+    return bench.Push(push);
+  };
+  const uint64_t room = balance::kMaxCountSum / 2;
+  push(0, room / 2);
+  push(1, room / 4);
+  ASSERT_EQ(bench.job().committed_step(), 1u);
+  push(0, room / 8);
+  EXPECT_THAT(bench.AnswerTo(push(1, room / 8 + 1)).status(),
+              IsRefusal(Code::kInvalidArgument, Reason::COUNTS_INCONSISTENT,
+                        absl::StrCat("layer \"a\": ", room / 8 + 1, " more valid_tokens make more than an update")));
+  push(1, room / 8);
+  EXPECT_EQ(bench.job().committed_step(), 2u);
+  EXPECT_EQ(bench.job().State().layers(0).pending_tokens(), room);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Callers that go
+
+TEST(JobPushTest, TheCountsOfACancelledCallStay) {
+  JoinedBench bench(TestSpec(2));
+  const CallId gone = bench.Push(0, 1);
+  bench.job().Cancel(gone);
+  bench.job().Cancel(12345);
+  const CallId other = bench.Push(1, 1);
+  EXPECT_TRUE(bench.IsWaiting(gone)) << "never answered";
+  EXPECT_TRUE(bench.AnswerTo(other).ok());
+  EXPECT_TRUE(bench.IsAt(1));
+  const CallId again = bench.Push(0, 1);
+  EXPECT_EQ(bench.AnswerTo(again)->get(), bench.AnswerTo(other)->get());
+}
+
+TEST(JobPushTest, AllParkedCallsCanBeAnsweredAtOnce) {
+  JoinedBench bench(TestSpec(3));
+  const CallId calls[] = {bench.Push(0, 1), bench.Push(0, 1), bench.Push(2, 1)};
+  Effects effects;
+  bench.job().AnswerAll(absl::UnavailableError("stopping"), &effects);
+  EXPECT_THAT(effects.writes, IsEmpty());
+  bench.Carry(std::move(effects));
+  for (const CallId call : calls) EXPECT_EQ(bench.AnswerTo(call).status().code(), Code::kUnavailable);
+  bench.Push(1, 1);
+  EXPECT_TRUE(bench.IsAt(1)) << "the counts stay, and nobody is answered twice";
+}
+
+}  // namespace
+}  // namespace evenkeel::core

@@ -1,0 +1,198 @@
+#include "server/core/simulation/checker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "base/error_detail.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "kernels/balance/bias_hash.h"
+#include "server/core/test_messages.h"
+
+namespace evenkeel::core::simulation {
+namespace {
+
+ReferenceModel::Options ModelOptions(const JobScenario& scenario) {
+  return {scenario.seed, scenario.owned, scenario.one_skip_in, scenario.scale};
+}
+
+bool Same(const VersionRecord& a, const VersionRecord& b) {
+  return a.step == b.step && a.epoch == b.epoch && a.ok == b.ok && a.state_hash == b.state_hash;
+}
+
+bool WasReplaced(const v1::Member& member, uint64_t incarnation) {
+  return std::count(member.replaced().begin(), member.replaced().end(), incarnation) > 0;
+}
+
+// What `is` differs in from what it should be, field by field.
+std::string Difference(const google::protobuf::Message& should_be, const google::protobuf::Message& is) {
+  std::string report;
+  google::protobuf::util::MessageDifferencer differencer;
+  differencer.ReportDifferencesToString(&report);
+  differencer.Compare(should_be, is);
+  return report;
+}
+
+}  // namespace
+
+JobChecker::JobChecker(const JobScenario& scenario, Journal* journal)
+    : scenario_(scenario),
+      plan_(TestPlan(scenario.spec)),
+      model_(&plan_, ModelOptions(scenario)),
+      trajectory_(model_.Trajectory(scenario.steps)),
+      journal_(journal) {}
+
+template <typename... Words>
+void JobChecker::Complain(const Words&... words) {
+  journal_->Complain("job \"", scenario_.spec.name(), "\": ", words...);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The disk
+
+void JobChecker::OnLife(uint64_t epoch) {
+  if (epoch <= answered_epoch_) Complain("epoch ", epoch, " is used again: ", answered_epoch_, " has been heard of");
+}
+
+void JobChecker::OnDisk(const JobRecord& record) {
+  if (record.epoch < disk_epoch_) Complain("the epoch on disk falls from ", disk_epoch_, " to ", record.epoch);
+  disk_epoch_ = record.epoch;
+  const uint64_t step = record.state.version().step();
+  if (step == committed_.size()) {
+    OnNewStep(record);
+  } else if (step + 1 != committed_.size()) {
+    Complain("the disk goes to step ", step, " after ", committed_.size(), " commits, the initial bias included");
+  } else if (record.state.SerializeAsString() != committed_[step].state) {
+    Complain("the state of step ", step, " changes on disk");
+  }
+  CheckVersions(record);
+  CheckMembers(record);
+}
+
+void JobChecker::OnNewStep(const JobRecord& record) {
+  const v1::Version& version = record.state.version();
+  if (version.step() > scenario_.steps) return Complain("step ", version.step(), " is committed; nobody pushed it");
+  if (version.epoch() != record.epoch) {
+    Complain("step ", version.step(), " is committed in epoch ", version.epoch(), " by the life ", record.epoch);
+  }
+  JobState expected = trajectory_[version.step()];
+  if (version.step() > 0) journal_->Count(expected.ok ? "step taken" : "step skipped");
+  expected.version.set_epoch(version.epoch());
+  const v1::JobState message = ToProto(plan_, expected);
+  committed_.push_back({{version.step(), version.epoch(), expected.ok, StateHash(expected)},
+                        message.SerializeAsString(),
+                        CommittedVersionOf(plan_, expected)->SerializeAsString()});
+  if (record.state.SerializeAsString() != committed_.back().state) {
+    Complain("the state of step ", version.step(), " is not the reference's: ", Difference(message, record.state));
+  }
+}
+
+void JobChecker::CheckVersions(const JobRecord& record) {
+  const size_t count = std::min<size_t>(committed_.size(), kKeptVersions);
+  if (record.versions.size() != count) {
+    return Complain("the disk keeps ", record.versions.size(), " versions instead of ", count);
+  }
+  for (const VersionRecord& version : record.versions) {
+    if (version.step >= committed_.size() || !Same(version, committed_[version.step].version)) {
+      Complain("the version of step ", version.step, " (epoch ", version.epoch, ") is not the one that was committed");
+    }
+  }
+}
+
+void JobChecker::CheckMembers(const JobRecord& record) {
+  for (const v1::Member& member : record.members) {
+    if (member.joined_after() > record.state.version().step()) {
+      Complain("contributor ", member.contributor(), " joined after step ", member.joined_after(),
+               ", which is not committed");
+    }
+    if (WasReplaced(member, member.incarnation())) {
+      Complain("contributor ", member.contributor(), " is held by ", member.incarnation(), ", who was replaced");
+    }
+  }
+}
+
+void JobChecker::OnRest(const v1::JobState& state, const v1::DescribeJobResponse& description,
+                        const JobRecord& record) {
+  if (state.SerializeAsString() != record.state.SerializeAsString()) {
+    Complain("memory and disk differ: ", Difference(state, record.state));
+  }
+  if (description.summary().epoch() != record.epoch) {
+    Complain("epoch ", description.summary().epoch(), " in memory, ", record.epoch, " on disk");
+  }
+  for (const v1::Member& member : record.members) {
+    const uint64_t incarnation = description.contributors(member.contributor()).incarnation();
+    if (incarnation != member.incarnation()) {
+      Complain("contributor ", member.contributor(), " is ", incarnation, " in memory, ", member.incarnation(),
+               " on disk");
+    }
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Answers
+
+void JobChecker::OnEpochAnswered(uint64_t epoch, const JobRecord* record) {
+  if (record == nullptr || epoch != record->epoch) {
+    Complain("epoch ", epoch, " is answered; on disk is ", record == nullptr ? 0 : record->epoch);
+  }
+  answered_epoch_ = std::max(answered_epoch_, epoch);
+}
+
+void JobChecker::OnError(const absl::Status& status, const JobRecord* record) {
+  const v1::ErrorDetail detail = DetailOf(status);
+  if (detail.reason() == v1::ErrorDetail::REASON_UNSPECIFIED)
+    Complain("an error without a reason: ", status.ToString());
+  if (detail.epoch() != 0) OnEpochAnswered(detail.epoch(), record);
+}
+
+void JobChecker::OnVersion(const v1::CommittedVersion& version, const JobRecord* record) {
+  const uint64_t step = version.version().step();
+  if (record == nullptr || step > record->state.version().step()) {
+    return Complain("step ", step, " is answered and not on disk");
+  }
+  if (version.SerializeAsString() != committed_[step].reply) {
+    Complain("step ", step,
+             " is answered with another version than the one that was committed: ", version.ShortDebugString());
+  }
+}
+
+void JobChecker::OnJoinAnswer(const v1::JoinRequest& request, const v1::JoinResponse& response,
+                              const JobRecord* record) {
+  OnEpochAnswered(response.epoch(), record);
+  OnVersion(response.version(), record);
+  if (record == nullptr) return;
+  if (response.open_step() != response.version().version().step() + 1) {
+    Complain("step ", response.open_step(), " is open beside version ", response.version().version().step());
+  }
+  if (response.effective().SerializeAsString() != plan_.effective.SerializeAsString()) {
+    Complain("the effective spec is another: ", Difference(plan_.effective, response.effective()));
+  }
+  const auto member = std::find_if(record->members.begin(), record->members.end(),
+                                   [&](const v1::Member& m) { return m.contributor() == request.contributor(); });
+  // Who is answered may have been replaced, or have left, in the same batch.
+  const bool remembered = member != record->members.end() &&
+                          (member->incarnation() == request.incarnation() ||
+                           WasReplaced(*member, request.incarnation()) || left_.count(request.incarnation()) > 0);
+  if (!remembered) Complain("contributor ", request.contributor(), " has joined, and the disk does not know it");
+}
+
+void JobChecker::OnHeard(const v1::CommittedVersion& version) {
+  const uint64_t step = version.version().step();
+  if (step >= committed_.size()) return Complain("step ", step, " is heard of and not committed");
+  if (version.valid_from() != (step == 0 ? 1 : step + 1 + plan_.effective.lag())) {
+    Complain("the version of step ", step, " is valid from ", version.valid_from());
+  }
+  if (plan_.effective.mode() == v1::JobSpec::Mode::OBSERVE) return;
+  std::vector<uint64_t> hashes;
+  for (const LayerTable::Layer& layer : plan_.layers.layers()) {
+    hashes.push_back(balance::HashBias(absl::MakeSpan(version.bias()).subspan(layer.offset, layer.num_experts)));
+  }
+  const uint64_t hash = balance::CombineHashes(hashes);
+  if (hash != version.state_hash() || hash != committed_[step].version.state_hash) {
+    Complain("the bias heard of step ", step, " hashes to ", hash, "; it is announced as ", version.state_hash(),
+             " and was committed as ", committed_[step].version.state_hash);
+  }
+}
+
+}  // namespace evenkeel::core::simulation

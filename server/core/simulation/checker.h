@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "evenkeel/v1/bias_coordinator.pb.h"
+#include "server/core/job_plan.h"
+#include "server/core/job_state.h"
+#include "server/core/record.h"
+#include "server/core/reference_model.h"
+#include "server/core/simulation/journal.h"
+#include "server/core/simulation/scenario.h"
+
+namespace evenkeel::core::simulation {
+
+// Holds one job against the contract after every event that could break it; breaches go to the journal.
+//   - every state on disk is the reference's of its step, and each step is committed once
+//   - nothing is answered that is not on disk, and a step is always answered with the same bytes
+//   - epochs only grow, and none that somebody has heard of is used by a later life
+//   - everybody who hears of a step hears of the same bias
+class JobChecker {
+ public:
+  // `journal` outlives the checker.
+  JobChecker(const JobScenario& scenario, Journal* journal);
+
+  const JobScenario& scenario() const { return scenario_; }
+  const JobPlan& plan() const { return plan_; }
+  const ReferenceModel& model() const { return model_; }
+
+  // The coordinator lives in `epoch` now.
+  void OnLife(uint64_t epoch);
+  // After a write.
+  void OnDisk(const JobRecord& record);
+  // The coordinator lets `incarnation` leave.
+  void OnLeave(uint64_t incarnation) { left_.insert(incarnation); }
+  // An answer leaves the coordinator, on whose disk is `record`, or nothing of the job.
+  void OnJoinAnswer(const v1::JoinRequest& request, const v1::JoinResponse& response, const JobRecord* record);
+  void OnVersion(const v1::CommittedVersion& version, const JobRecord* record);
+  void OnError(const absl::Status& status, const JobRecord* record);
+  // All that the coordinator has decided is on disk: so its memory and its disk say the same.
+  void OnRest(const v1::JobState& state, const v1::DescribeJobResponse& description, const JobRecord& record);
+  // A contributor has received `version`.
+  void OnHeard(const v1::CommittedVersion& version);
+
+  // Whether the last step has been committed.
+  bool IsComplete() const { return committed_.size() == scenario_.steps + 1; }
+
+ private:
+  struct Committed {
+    VersionRecord version;
+    std::string state;
+    std::string reply;
+  };
+
+  template <typename... Words>
+  void Complain(const Words&... words);
+  void OnNewStep(const JobRecord& record);
+  void CheckVersions(const JobRecord& record);
+  void CheckMembers(const JobRecord& record);
+  void OnEpochAnswered(uint64_t epoch, const JobRecord* record);
+
+  const JobScenario scenario_;
+  const JobPlan plan_;
+  const ReferenceModel model_;
+  // By step.
+  const std::vector<JobState> trajectory_;
+  Journal* const journal_;
+
+  // By step: what the disk has held.
+  std::vector<Committed> committed_;
+  uint64_t disk_epoch_ = 0;
+  std::set<uint64_t> left_;
+  // The latest epoch that anybody has heard of.
+  uint64_t answered_epoch_ = 0;
+};
+
+}  // namespace evenkeel::core::simulation

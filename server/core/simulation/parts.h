@@ -1,0 +1,33 @@
+#pragma once
+
+#include <vector>
+
+#include "absl/time/time.h"
+#include "server/core/coordinator.h"
+#include "server/core/simulation/disk.h"
+
+namespace evenkeel::core::simulation {
+
+// How the simulated server uses what it is made of: as the real one does. Subclasses do it wrong, so that one sees
+// whether the simulator notices.
+class Parts {
+ public:
+  virtual ~Parts() = default;
+
+  virtual std::vector<JobRecord> Load(const Disk& disk) { return disk.Load(); }
+
+  virtual void Apply(const std::vector<Write>& writes, Disk* disk) { disk->Apply(writes); }
+
+  virtual PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                          Effects* effects) {
+    return coordinator->Push(now, call, push, effects);
+  }
+
+  virtual bool AnswersBeforeWriting() const { return false; }
+
+  // Whether the coordinator's memory is held against the disk after each batch. Without it only what contributors see
+  // and what is on disk can tell that something is wrong.
+  virtual bool ComparesMemoryWithDisk() const { return true; }
+};
+
+}  // namespace evenkeel::core::simulation

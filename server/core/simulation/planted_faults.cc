@@ -1,0 +1,200 @@
+#include "server/core/simulation/planted_faults.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "server/core/simulation/server.h"
+#include "server/core/test_messages.h"
+
+namespace evenkeel::core::simulation {
+namespace {
+
+// Takes the repetition of a push for the push of the next contributor, and sums it again.
+class SumsRepetitions final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    const auto key = std::tuple(push->job(), push->contributor(), push->step(), push->incarnation());
+    if (!seen_.insert(key).second) PushAsAnother(now, *push, coordinator, effects);
+    return Parts::Push(now, call, push, coordinator, effects);
+  }
+
+ private:
+  static constexpr CallId kNobody = ~CallId{0};
+
+  static void PushAsAnother(absl::Time now, v1::PushRequest push, Coordinator* coordinator, Effects* effects) {
+    const absl::StatusOr<v1::JobState> state = coordinator->State(push.job());
+    if (!state.ok() || push.step() != state->version().step() + 1) return;
+    push.set_contributor((push.contributor() + 1) % state->spec().contributors());
+    push.set_incarnation(push.incarnation() / 2 + 1);
+    const v1::JoinRequest join = TestJoin(state->spec(), push.contributor(), push.incarnation(), push.step());
+    if (!coordinator->Join(join, effects).ok()) return;
+    coordinator->Push(now, kNobody, &push, effects);
+    std::vector<Answer>& answers = effects->answers;
+    answers.erase(std::remove_if(answers.begin(), answers.end(), [](const Answer& a) { return a.call == kNobody; }),
+                  answers.end());
+  }
+
+  std::set<std::tuple<std::string, int, uint64_t, uint64_t>> seen_;
+};
+
+// Sums a late push into the step that is open.
+class SumsLatePushes final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    const absl::StatusOr<v1::JobState> state = coordinator->State(push->job());
+    if (state.ok() && push->step() <= state->version().step() && state->spec().lag() == 0) {
+      *push->mutable_routed_with() = state->version();
+      push->set_step(state->version().step() + 1);
+    }
+    return Parts::Push(now, call, push, coordinator, effects);
+  }
+};
+
+class IgnoresSkippedSteps final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    push->set_ok(true);
+    return Parts::Push(now, call, push, coordinator, effects);
+  }
+};
+
+// Answers late pushes with the version before the newest.
+class AnswersWithAnOldVersion final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    const PushResult result = Parts::Push(now, call, push, coordinator, effects);
+    if (result != PushResult::kLate || !effects->answers.back().reply.ok()) return result;
+    Server::Version& answer = *effects->answers.back().reply;
+    auto& [newest, before] = versions_[push->job()];
+    if (newest == nullptr || newest->version().step() < answer->version().step()) {
+      before = newest;
+      newest = answer;
+    }
+    if (before != nullptr) answer = before;
+    return result;
+  }
+
+ private:
+  std::map<std::string, std::pair<Server::Version, Server::Version>> versions_;
+};
+
+class AnswersTwice final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    const PushResult result = Parts::Push(now, call, push, coordinator, effects);
+    if (result == PushResult::kLate) effects->answers.push_back(effects->answers.back());
+    return result;
+  }
+};
+
+class SwallowsPushes final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    if (push->step() >= 2 && push->contributor() == 0) return PushResult::kAccepted;
+    return Parts::Push(now, call, push, coordinator, effects);
+  }
+};
+
+class AnswersFirst final : public Parts {
+ public:
+  bool AnswersBeforeWriting() const override { return true; }
+};
+
+// Found by what contributors hear, not by a look into the coordinator.
+class Unseen : public Parts {
+ public:
+  bool ComparesMemoryWithDisk() const override { return false; }
+};
+
+// A disk that says it has written a commit, and has not.
+class LosesCommits final : public Unseen {
+ public:
+  void Apply(const std::vector<Write>& writes, Disk* disk) override {
+    const bool commits = std::any_of(writes.begin(), writes.end(), [](const Write& write) {
+      return write.state != nullptr && write.state->version().step() > 0;
+    });
+    if (!commits || ++commits_ % 3 != 0) Parts::Apply(writes, disk);
+  }
+
+ private:
+  int commits_ = 0;
+};
+
+// Writes that are no transaction.
+class TearsWrites final : public Unseen {
+ public:
+  void Apply(const std::vector<Write>& writes, Disk* disk) override {
+    Parts::Apply({writes.begin(), writes.end() - (writes.size() > 1)}, disk);
+  }
+};
+
+// Every life takes the epoch after that of the last commit.
+class ReusesEpochs final : public Parts {
+ public:
+  std::vector<JobRecord> Load(const Disk& disk) override {
+    std::vector<JobRecord> records = disk.Load();
+    for (JobRecord& record : records) record.epoch = record.state.version().epoch();
+    return records;
+  }
+};
+
+// A new life does not know who was there.
+class ForgetsMembers final : public Unseen {
+ public:
+  std::vector<JobRecord> Load(const Disk& disk) override {
+    std::vector<JobRecord> records = disk.Load();
+    for (JobRecord& record : records) record.members.clear();
+    return records;
+  }
+};
+
+// A new life starts from a state that is the least bit off: one unit in the last place of one number.
+class LosesABit final : public Unseen {
+ public:
+  std::vector<JobRecord> Load(const Disk& disk) override {
+    std::vector<JobRecord> records = disk.Load();
+    for (JobRecord& record : records) {
+      v1::LayerState* layer = record.state.mutable_layers(0);
+      layer->set_ema(0, std::nextafter(layer->ema(0), 1.0f));
+    }
+    return records;
+  }
+};
+
+template <typename T>
+MakeParts Make() {
+  return [] { return std::make_unique<T>(); };
+}
+
+}  // namespace
+
+std::vector<PlantedFault> PlantedFaults() {
+  return {
+      {"SumsRepetitions", Make<SumsRepetitions>(), "is not the reference's"},
+      {"SumsLatePushes", Make<SumsLatePushes>(), "is not the reference's"},
+      {"IgnoresSkippedSteps", Make<IgnoresSkippedSteps>(), "is not the reference's"},
+      {"AnswersWithAnOldVersion", Make<AnswersWithAnOldVersion>(), "is answered with step"},
+      {"AnswersTwice", Make<AnswersTwice>(), "is answered twice"},
+      {"SwallowsPushes", Make<SwallowsPushes>(), "contributors do not finish"},
+      {"AnswersFirst", Make<AnswersFirst>(), "on disk is 0"},
+      {"LosesCommits", Make<LosesCommits>(), "is answered and not on disk"},
+      {"TearsWrites", Make<TearsWrites>(), "the disk does not know it"},
+      {"ReusesEpochs", Make<ReusesEpochs>(), "is used again"},
+      {"ForgetsMembers", Make<ForgetsMembers>(), "is answered FAILED_PRECONDITION"},
+      {"LosesABit", Make<LosesABit>(), "is not the reference's"},
+  };
+}
+
+}  // namespace evenkeel::core::simulation

@@ -1,0 +1,227 @@
+#include "server/core/simulation/server.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error_detail.h"
+
+namespace evenkeel::core::simulation {
+namespace {
+
+absl::Status Unreachable() {
+  return ServiceError(absl::StatusCode::kUnavailable, v1::ErrorDetail::REASON_UNSPECIFIED, "nobody listens");
+}
+
+const char* NameOf(PushResult result) {
+  switch (result) {
+    case PushResult::kAccepted:
+      return "push accepted";
+    case PushResult::kDuplicate:
+      return "push duplicate";
+    case PushResult::kLate:
+      return "push late";
+    case PushResult::kRefused:
+      break;
+  }
+  return "push refused";
+}
+
+}  // namespace
+
+Server::Server(World* world, Parts* parts, const std::map<std::string, JobChecker*>& checkers)
+    : world_(world), parts_(parts), checkers_(checkers) {}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Lives
+
+void Server::Start() {
+  coordinator_.emplace(v1::CoordinatorConfig());
+  ++life_;
+  world_->journal.Note("server: life ", life_, " begins");
+  const absl::Status status = coordinator_->Restore(parts_->Load(world_->disk), &effects_);
+  if (!status.ok()) return world_->journal.Complain("Restore: ", status.ToString());
+  const v1::ListJobsResponse list = coordinator_->List();
+  for (const v1::JobSummary& job : list.jobs()) checkers_.at(job.name())->OnLife(job.epoch());
+  Flush();
+}
+
+void Server::Crash() {
+  world_->journal.Note("server: dies with ", parked_.size(), " parked calls and ", effects_.writes.size(),
+                       " unwritten writes");
+  for (const auto& [call, parked] : parked_) {
+    if (world_->random.Percent(50)) parked.done(Unreachable());
+  }
+  coordinator_.reset();
+  effects_ = Effects();
+  replies_.clear();
+  parked_.clear();
+  gone_.clear();
+  flush_scheduled_ = false;
+  world_->loop.After(world_->random.Between(1, 120), [this] { Start(); });
+}
+
+void Server::Stop() {
+  world_->journal.Note("server: is told to stop");
+  coordinator_->ShutDown(&effects_);
+  Flush();
+  if (up()) Crash();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Calls
+
+void Server::Join(const v1::JoinRequest& request, Done<v1::JoinResponse> done) {
+  if (!up()) return done(Unreachable());
+  const absl::StatusOr<v1::JoinResponse> answer = coordinator_->Join(request, &effects_);
+  world_->journal.Note("server: Join of ", request.job().name(), "/", request.contributor(), " incarnation ",
+                       request.incarnation(), ": ", answer.status().ToString());
+  replies_.push_back([this, request, answer, done = std::move(done)] {
+    const JobRecord* record = RecordOf(request.job().name());
+    JobChecker* checker = checkers_.at(request.job().name());
+    if (answer.ok()) {
+      checker->OnJoinAnswer(request, *answer, record);
+    } else {
+      checker->OnError(answer.status(), record);
+      world_->journal.Count("join " + v1::ErrorDetail::Reason_Name(ReasonOf(answer.status())));
+    }
+    done(answer);
+  });
+  ScheduleFlush();
+}
+
+void Server::Push(uint64_t caller, v1::PushRequest request, Done<Version> done) {
+  if (!up()) return done(Unreachable());
+  const CallId call = next_call_++;
+  parked_.emplace(call, Parked{request.job(), caller, std::move(done)});
+  const std::string place = absl::StrCat(request.job(), "/", request.contributor());
+  const uint64_t step = request.step();
+  const PushResult result = parts_->Push(world_->loop.now(), call, &request, &*coordinator_, &effects_);
+  world_->journal.Note("server: push of step ", step, " by ", place, " incarnation ", request.incarnation(), ": ",
+                       NameOf(result));
+  world_->journal.Count(NameOf(result));
+  ScheduleFlush();
+}
+
+void Server::Cancel(const std::string& job, uint64_t caller) {
+  if (!up()) return;
+  const auto decided = [this](CallId call) {
+    return std::any_of(effects_.answers.begin(), effects_.answers.end(),
+                       [call](const Answer& answer) { return answer.call == call; });
+  };
+  for (auto parked = parked_.begin(); parked != parked_.end();) {
+    const auto current = parked++;
+    if (current->second.caller != caller || decided(current->first)) continue;
+    coordinator_->Cancel(job, current->first);
+    gone_.insert(current->first);
+    parked_.erase(current);
+    world_->journal.Count("cancelled");
+  }
+}
+
+void Server::Leave(const v1::LeaveRequest& request, Done<v1::LeaveResponse> done) {
+  if (!up()) return done(Unreachable());
+  const absl::Status status = coordinator_->Leave(request, &effects_);
+  world_->journal.Note("server: Leave of ", request.job(), "/", request.contributor(), " incarnation ",
+                       request.incarnation(), ": ", status.ToString());
+  if (status.ok()) checkers_.at(request.job())->OnLeave(request.incarnation());
+  replies_.push_back([this, request, status, done = std::move(done)] {
+    if (status.ok()) return done(v1::LeaveResponse());
+    checkers_.at(request.job())->OnError(status, RecordOf(request.job()));
+    done(status);
+  });
+  ScheduleFlush();
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Batches
+
+void Server::ScheduleFlush() {
+  if (flush_scheduled_) return;
+  flush_scheduled_ = true;
+  world_->loop.After(world_->random.Between(0, 4), [this, life = life_] {
+    if (up() && life == life_) Flush();
+  });
+}
+
+bool Server::InterruptedAt(const char* place) {
+  if (!world_->random.Percent(interrupted_writes_)) return false;
+  world_->journal.Note("server: interrupted ", place);
+  world_->journal.Count(absl::StrCat("interrupted ", place));
+  Crash();
+  return true;
+}
+
+void Server::Flush() {
+  flush_scheduled_ = false;
+  if (!effects_.writes.empty() && InterruptedAt("before the write")) return;
+  if (parts_->AnswersBeforeWriting()) {
+    if (SendAnswers()) Write();
+  } else {
+    Write();
+    if (!SendAnswers()) return;
+  }
+  CheckMemory();
+}
+
+void Server::Write() {
+  if (effects_.writes.empty()) return;
+  parts_->Apply(effects_.writes, &world_->disk);
+  std::set<std::string> jobs;
+  for (const core::Write& write : effects_.writes) jobs.insert(write.job);
+  for (const std::string& job : jobs) {
+    if (const JobRecord* record = RecordOf(job)) checkers_.at(job)->OnDisk(*record);
+  }
+  for (const CommitEvent& commit : effects_.commits) {
+    world_->journal.Note("server: step ", commit.step, " of ", commit.job, " is committed");
+  }
+  effects_.writes.clear();
+  effects_.commits.clear();
+}
+
+bool Server::SendAnswers() {
+  const std::vector<Answer> answers = std::exchange(effects_.answers, {});
+  for (const Answer& answer : answers) {
+    if (InterruptedAt("between answers")) return false;
+    Send(answer);
+  }
+  const std::vector<std::function<void()>> replies = std::exchange(replies_, {});
+  for (const std::function<void()>& reply : replies) {
+    if (InterruptedAt("between answers")) return false;
+    reply();
+  }
+  return true;
+}
+
+void Server::Send(const Answer& answer) {
+  const auto found = parked_.find(answer.call);
+  if (found == parked_.end()) {
+    return world_->journal.Complain("call ", answer.call, " is answered ",
+                                    gone_.count(answer.call) > 0 ? "though its caller has gone" : "twice");
+  }
+  const Parked parked = std::move(found->second);
+  parked_.erase(found);
+  const JobRecord* record = RecordOf(parked.job);
+  JobChecker* checker = checkers_.at(parked.job);
+  if (answer.reply.ok()) {
+    checker->OnVersion(**answer.reply, record);
+  } else {
+    checker->OnError(answer.reply.status(), record);
+    world_->journal.Count("push " + v1::ErrorDetail::Reason_Name(ReasonOf(answer.reply.status())));
+  }
+  parked.done(answer.reply);
+}
+
+void Server::CheckMemory() {
+  if (!parts_->ComparesMemoryWithDisk()) return;
+  for (const auto& [name, checker] : checkers_) {
+    const absl::StatusOr<v1::JobState> state = coordinator_->State(name);
+    const JobRecord* record = RecordOf(name);
+    if (state.ok() != (record != nullptr)) {
+      world_->journal.Complain("job \"", name, "\" is ", state.ok() ? "not on disk" : "not in memory");
+    } else if (state.ok()) {
+      checker->OnRest(*state, *coordinator_->Describe(name), *record);
+    }
+  }
+}
+
+}  // namespace evenkeel::core::simulation

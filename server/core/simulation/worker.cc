@@ -1,0 +1,208 @@
+#include "server/core/simulation/worker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/error_detail.h"
+#include "server/core/test_messages.h"
+
+namespace evenkeel::core::simulation {
+
+using Reason = v1::ErrorDetail;
+
+Worker::Worker(World* world, Server* server, JobChecker* checker, Checkpoint* checkpoint, Options options)
+    : world_(world),
+      server_(server),
+      checker_(checker),
+      checkpoint_(checkpoint),
+      options_(std::move(options)),
+      name_(absl::StrCat(checker->plan().effective.name(), "/", options_.contributor, "#", options_.incarnation)),
+      step_(options_.next_step) {}
+
+void Worker::Die(const char* why) {
+  if (dead_) return;
+  world_->journal.Note(name_, ": ", why, " at step ", step_);
+  dead_ = true;
+  options_.on_death();
+}
+
+uint64_t Worker::Begin(int timeout_ms, Action again) {
+  const uint64_t call = ++call_;
+  world_->loop.After(timeout_ms, [this, call, again] {
+    if (End(call)) (this->*again)();
+  });
+  return call;
+}
+
+bool Worker::End(uint64_t call) {
+  if (dead_ || call != call_) return false;
+  ++call_;
+  return true;
+}
+
+void Worker::After(int delay_ms, Action action) { Begin(delay_ms, action); }
+
+void Worker::Breach(const char* call, const absl::Status& status) {
+  world_->journal.Complain(name_, ": ", call, " at step ", step_, " is answered ", status.ToString());
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Join and Leave
+
+void Worker::Join() {
+  v1::JoinRequest request =
+      TestJoin(checker_->scenario().spec, options_.contributor, options_.incarnation, /*next_step=*/step_);
+  for (const int layer : checker_->scenario().owned[options_.contributor]) {
+    request.add_owned_layers(checker_->plan().layers[layer].name);
+  }
+  const uint64_t call = Begin(world_->random.Between(40, 150), &Worker::Join);
+  world_->network.Send([this, call, request] {
+    server_->Join(request, [this, call](const absl::StatusOr<v1::JoinResponse>& response) {
+      world_->network.Send([this, call, response] {
+        if (End(call)) OnJoined(response);
+      });
+    });
+  });
+}
+
+void Worker::OnJoined(const absl::StatusOr<v1::JoinResponse>& response) {
+  if (!response.ok()) return OnJoinRefused(response.status());
+  if (response->epoch() < epoch_) {
+    world_->journal.Complain(name_, ": epoch ", response->epoch(), " after epoch ", epoch_);
+  }
+  if (response->open_step() < step_) {
+    world_->journal.Complain(name_, ": the coordinator is at step ", response->open_step(), ", the worker at ", step_);
+  }
+  epoch_ = response->epoch();
+  joined_ = true;
+  Hear(response->version());
+  GoOn();
+}
+
+void Worker::OnJoinRefused(const absl::Status& status) {
+  const v1::ErrorDetail detail = DetailOf(status);
+  if (absl::IsUnavailable(status)) return After(world_->random.Between(5, 30), &Worker::Join);
+  if (detail.reason() == Reason::REPLACED) return Die("has been replaced");
+  if (detail.reason() == Reason::STEP_BEHIND && !joined_) {
+    step_ = detail.open_step();
+    return Join();
+  }
+  Breach("Join", status);
+}
+
+void Worker::Leave() {
+  CancelPush();
+  SendLeave();
+}
+
+void Worker::SendLeave() {
+  v1::LeaveRequest request;
+  request.set_job(checker_->plan().effective.name());
+  request.set_contributor(options_.contributor);
+  request.set_incarnation(options_.incarnation);
+  const uint64_t call = Begin(world_->random.Between(20, 60), &Worker::SendLeave);
+  world_->network.Send([this, call, request] {
+    server_->Leave(request, [this, call](const absl::StatusOr<v1::LeaveResponse>& response) {
+      world_->network.Send([this, call, status = response.status()] {
+        if (End(call)) OnLeft(status);
+      });
+    });
+  });
+}
+
+void Worker::OnLeft(const absl::Status& status) {
+  if (absl::IsUnavailable(status)) return After(world_->random.Between(5, 30), &Worker::SendLeave);
+  Die(status.ok() ? "has left" : "could not leave");
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Push
+
+v1::PushRequest Worker::MakePush() {
+  v1::PushRequest push = checker_->model().Payload(options_.contributor, step_);
+  push.set_job(checker_->plan().effective.name());
+  push.set_contributor(options_.contributor);
+  push.set_incarnation(options_.incarnation);
+  push.set_epoch(epoch_);
+  push.set_step(step_);
+  const uint64_t behind = 1 + checker_->plan().effective.lag();
+  const uint64_t due = step_ - std::min(step_, behind);
+  const auto version = checkpoint_->versions.find(due);
+  if (version == checkpoint_->versions.end()) {
+    world_->journal.Complain(name_, ": has never heard of version ", due, ", which routes step ", step_);
+  } else {
+    *push.mutable_routed_with() = version->second;
+  }
+  return push;
+}
+
+void Worker::Push() {
+  CancelPush();
+  const uint64_t caller = world_->random.Next();
+  pushing_ = caller;
+  const v1::PushRequest push = MakePush();
+  const uint64_t call = Begin(world_->random.Between(20, 200), &Worker::Push);
+  world_->network.Send([this, call, caller, push] {
+    server_->Push(caller, push, [this, call](const absl::StatusOr<Server::Version>& version) {
+      world_->network.Send([this, call, version] {
+        if (End(call)) OnPushed(version);
+      });
+    });
+  });
+}
+
+// The deadline of the last push has passed: the server is told, sooner or later.
+void Worker::CancelPush() {
+  if (pushing_ == 0) return;
+  world_->network.Send([this, caller = pushing_] { server_->Cancel(checker_->plan().effective.name(), caller); });
+  pushing_ = 0;
+}
+
+void Worker::OnPushed(const absl::StatusOr<Server::Version>& version) {
+  pushing_ = 0;
+  if (!version.ok()) return OnPushRefused(version.status());
+  const v1::CommittedVersion& reply = **version;
+  if (reply.version().step() < step_) {
+    world_->journal.Complain(name_, ": the push of step ", step_, " is answered with step ", reply.version().step());
+  }
+  Hear(reply);
+  GoOn();
+}
+
+void Worker::OnPushRefused(const absl::Status& status) {
+  const Reason::Reason reason = ReasonOf(status);
+  if (absl::IsUnavailable(status) || reason == Reason::LIMIT_EXCEEDED) {
+    return After(world_->random.Between(5, 30), &Worker::Push);
+  }
+  if (reason == Reason::REPLACED) return Die("has been replaced");
+  if (reason == Reason::STALE_EPOCH) return Join();
+  Breach("Push", status);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Steps
+
+void Worker::Hear(const v1::CommittedVersion& heard) {
+  const v1::Version& version = heard.version();
+  if (version.epoch() < newest_.epoch() || version.step() < newest_.step()) {
+    world_->journal.Complain(name_, ": version {", version.ShortDebugString(), "} after {", newest_.ShortDebugString(),
+                             "}");
+  }
+  newest_ = version;
+  checker_->OnHeard(heard);
+  checkpoint_->versions[version.step()] = version;
+  checkpoint_->next_step = std::max(checkpoint_->next_step, version.step() + 1);
+}
+
+void Worker::GoOn() {
+  step_ = std::max(step_, newest_.step() + 1);
+  finished_ = step_ > checker_->scenario().steps;
+  if (finished_) {
+    world_->journal.Note(name_, ": has finished");
+  } else {
+    After(world_->random.Between(0, 10), &Worker::Push);
+  }
+}
+
+}  // namespace evenkeel::core::simulation
