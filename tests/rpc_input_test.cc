@@ -141,6 +141,9 @@ TEST_F(RpcInputTest, WhatIsNotBuiltYetSaysSo) {
     field == 7 ? join.set_rewind(true) : join.set_catch_up(true);
     EXPECT_EQ(ReasonOf(Join(stub_.get(), join).status()), v1::ErrorDetail::NOT_SUPPORTED);
   }
+  v1::JobSpec lagging = SmallJob("later", 1);
+  lagging.set_lag(1);
+  EXPECT_EQ(ReasonOf(Join(stub_.get(), JoinOf(lagging, 0, 1, 1)).status()), v1::ErrorDetail::NOT_SUPPORTED);
   v1::JoinRequest join = JoinOf(SmallJob("later", 1), 0, 1, 1);
   join.add_initial_bias(0.5f);
   EXPECT_EQ(ReasonOf(Join(stub_.get(), join).status()), v1::ErrorDetail::NOT_SUPPORTED);
