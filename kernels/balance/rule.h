@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/balance/ieee.h"
+#include "kernels/ieee.h"
 
 // The arithmetic of one expert, written once for host and device; update.h says what it computes. What goes
 // across experts (means in index order) is the caller's.

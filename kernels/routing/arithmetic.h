@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/routing/ieee.h"
+#include "kernels/ieee.h"
 
 // The defined arithmetic: exp, log1p, sigmoid, softplus and its square root. Each is a fixed sequence of the
 // operations of ieee.h, without table, branch or libm, and is therefore the same bits in every router.

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/routing/ieee.h"
+#include "kernels/ieee.h"
 
 // The experts of forced balance (benchmarks), defined in integers so that every router forces the same ones.
 namespace evenkeel::routing {

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/routing/ieee.h"
+#include "kernels/ieee.h"
 
 // bfloat16 and IEEE half precision as 16 bits. To float is exact; from float rounds to nearest even, into subnormal
 // numbers and infinity too; a NaN stays a (quiet) NaN. The same values as the conversion instructions of CPU and GPU.

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/routing/ieee.h"
+#include "kernels/ieee.h"
 
 // The order in which this library adds: 32 lanes, then a tree. It is the order of a GPU warp, and of SIMD registers
 // of any width up to 32 floats.

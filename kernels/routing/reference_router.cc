@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/ieee.h"
 #include "kernels/routing/half.h"
-#include "kernels/routing/ieee.h"
 #include "kernels/routing/row_arithmetic.h"
 #include "kernels/routing/row_selector.h"
 #include "kernels/routing/row_weights.h"

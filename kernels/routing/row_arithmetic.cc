@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/ieee.h"
 #include "kernels/routing/arithmetic.h"
-#include "kernels/routing/ieee.h"
 #include "kernels/routing/lane_sum.h"
 
 namespace evenkeel::routing {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/ieee.h"
 #include "kernels/routing/forced_balance.h"
-#include "kernels/routing/ieee.h"
 
 namespace evenkeel::routing {
 namespace {

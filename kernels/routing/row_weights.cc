@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "kernels/routing/ieee.h"
+#include "kernels/ieee.h"
 #include "kernels/routing/lane_sum.h"
 
 namespace evenkeel::routing {

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-// The operations of which every float of this library is made, each rounded once to nearest, on host and device, and
+// The operations of which every float of the kernels is made, each rounded once to nearest, on host and device, and
 // never contracted: a product and a sum are fused where Fma is written and nowhere else. The host is built with
 // -ffp-contract=off; on the device the intrinsics keep the compiler from fusing.
 //
@@ -21,7 +21,7 @@
 // for one without.
 #define EVENKEEL_HD_INLINE EVENKEEL_HD inline __attribute__((always_inline))
 
-namespace evenkeel::routing::ieee {
+namespace evenkeel::ieee {
 
 #ifdef __CUDA_ARCH__
 EVENKEEL_HD_INLINE float Fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
@@ -30,6 +30,9 @@ EVENKEEL_HD_INLINE float Sub(float a, float b) { return __fsub_rn(a, b); }
 EVENKEEL_HD_INLINE float Mul(float a, float b) { return __fmul_rn(a, b); }
 EVENKEEL_HD_INLINE float Div(float a, float b) { return __fdiv_rn(a, b); }
 EVENKEEL_HD_INLINE float Sqrt(float a) { return __fsqrt_rn(a); }
+EVENKEEL_HD_INLINE double Sub(double a, double b) { return __dsub_rn(a, b); }
+EVENKEEL_HD_INLINE double Mul(double a, double b) { return __dmul_rn(a, b); }
+EVENKEEL_HD_INLINE double Div(double a, double b) { return __ddiv_rn(a, b); }
 EVENKEEL_HD_INLINE uint32_t Bits(float a) { return __float_as_uint(a); }
 EVENKEEL_HD_INLINE float FromBits(uint32_t a) { return __uint_as_float(a); }
 #else
@@ -39,6 +42,9 @@ EVENKEEL_HD_INLINE float Sub(float a, float b) { return a - b; }
 EVENKEEL_HD_INLINE float Mul(float a, float b) { return a * b; }
 EVENKEEL_HD_INLINE float Div(float a, float b) { return a / b; }
 EVENKEEL_HD_INLINE float Sqrt(float a) { return __builtin_sqrtf(a); }
+EVENKEEL_HD_INLINE double Sub(double a, double b) { return a - b; }
+EVENKEEL_HD_INLINE double Mul(double a, double b) { return a * b; }
+EVENKEEL_HD_INLINE double Div(double a, double b) { return a / b; }
 EVENKEEL_HD_INLINE uint32_t Bits(float a) {
   uint32_t bits;
   __builtin_memcpy(&bits, &a, sizeof(bits));
@@ -62,4 +68,4 @@ EVENKEEL_HD_INLINE float Max(float a, float b) { return b > a ? b : a; }
 // The lesser of the two; `a` where they compare unordered.
 EVENKEEL_HD_INLINE float Min(float a, float b) { return b < a ? b : a; }
 
-}  // namespace evenkeel::routing::ieee
+}  // namespace evenkeel::ieee
