@@ -11,7 +11,7 @@ extern "C" const char* __tsan_default_suppressions() {
          "race_top:grpc::ServerContextBase\n"
          "race_top:grpc::ServerUnaryReactor\n"
          "race_top:grpc::ByteBuffer\n"
-         "race:ServerCallbackUnaryImpl::CallOnDone\n"
+         "race:Impl::CallOnDone\n"
          "race:grpc::ServerUnaryReactor::InternalBindCall\n"
          "race_top:std::_Function_base\n"
          "race_top:std::swap<\n";

@@ -20,7 +20,6 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr uint64_t kFirstIncarnation = 1001;
-constexpr uint64_t kSecondIncarnation = 1002;
 
 // A job of two contributors, driven by hand.
 class CoordinatorProcessTest : public ::testing::Test {
