@@ -13,7 +13,7 @@ packages=(
   libcivetweb-dev libsqlite3-dev libyaml-cpp-dev libxxhash-dev
   # tests and benchmarks
   libgtest-dev libgmock-dev libbenchmark-dev clang clang-format libclang-rt-14-dev shellcheck sqlite3 curl
-  python3 python3-numpy
+  procps python3 python3-numpy
 )
 
 say() { printf 'setup: %s\n' "$*" >&2; }
