@@ -1,6 +1,7 @@
 """@system: the machine's C and C++ libraries as Bazel targets, found by pkg-config.
 
-Headers are in the compiler's own search path; a target therefore carries link options only.
+Headers are in the compiler's own search path; a target therefore carries link options, and the macros that a library
+wants defined, only.
 """
 
 # Target name -> pkg-config modules.
@@ -25,6 +26,7 @@ _LIBRARIES = {
     "benchmark": ["benchmark"],
     "grpc": ["grpc++"],
     "gtest": ["gmock_main"],
+    "highway": ["libhwy"],
     "prometheus": ["prometheus-cpp-core"],
     "protobuf": ["protobuf"],
     "sqlite": ["sqlite3"],
@@ -41,22 +43,25 @@ _TOOLS = ["protoc", "grpc_cpp_plugin"]
 
 _HINT = "run deploy/setup.sh, which installs what the build needs"
 
-def _link_options(ctx, pkg_config, modules):
-    result = ctx.execute([pkg_config, "--libs"] + modules)
+def _ask(ctx, pkg_config, question, modules):
+    result = ctx.execute([pkg_config, question] + modules)
     if result.return_code != 0:
         fail("pkg-config does not know %s; %s\n%s" % (" ".join(modules), _HINT, result.stderr))
     return [word for word in result.stdout.strip().split(" ") if word]
+
+def _cc_library(name, link_options, defines):
+    return "cc_library(name = %r, linkopts = %r, defines = %r)" % (name, ["-Wl,--as-needed"] + link_options, defines)
 
 def _system_libraries_impl(ctx):
     pkg_config = ctx.which("pkg-config")
     if not pkg_config:
         fail("pkg-config is not installed; " + _HINT)
-    link_options = dict(_LINK_OPTIONS)
-    for name, modules in _LIBRARIES.items():
-        link_options[name] = _link_options(ctx, pkg_config, modules)
     lines = ['package(default_visibility = ["//visibility:public"])']
-    for name, options in link_options.items():
-        lines.append("cc_library(name = %r, linkopts = %r)" % (name, ["-Wl,--as-needed"] + options))
+    for name, options in _LINK_OPTIONS.items():
+        lines.append(_cc_library(name, options, []))
+    for name, modules in _LIBRARIES.items():
+        defines = [word[2:] for word in _ask(ctx, pkg_config, "--cflags-only-other", modules) if word.startswith("-D")]
+        lines.append(_cc_library(name, _ask(ctx, pkg_config, "--libs", modules), defines))
     ctx.file("BUILD", "\n".join(lines) + "\n")
 
     # Tools are named by absolute path, so that the caller's PATH is no hidden input of the build.
