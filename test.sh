@@ -6,6 +6,8 @@
 #   ./test.sh --sanitizers  the same tests under AddressSanitizer, UBSan and ThreadSanitizer, and with clang's
 #                           thread-safety analysis
 #   ./test.sh --fuzz [SECONDS]  every fuzz target, a minute each
+#   ./test.sh --peers       only the comparisons with PyTorch and Hugging Face transformers; installs these into .peers/
+#                           when python3 does not have them. Without them, all tests skip the comparisons and say so.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -18,6 +20,7 @@ case "${1:-}" in
   --long) mode=long ;;
   --sanitizers) mode=sanitizers ;;
   --fuzz) mode=fuzz; fuzz_seconds=${2:-60} ;;
+  --peers) mode=peers ;;
   --help | -h) usage; exit 0 ;;
   *) echo "test: unknown argument '$1'" >&2; usage >&2; exit 2 ;;
 esac
@@ -63,6 +66,16 @@ fuzz_all() {
   done
 }
 
+# The comparisons with the code of others; each says itself whether it passed, failed or was skipped.
+peers() {
+  local lines status=0
+  check "build of what peers need" bazel build --noshow_timestamps //tools:evenkeel //tests/peers:backward_runner
+  say peers
+  lines=$(tests/peers/run.sh --binaries bazel-bin "$@") || status=$?
+  if [[ $status != 0 && $status != 77 && $lines != *"failed "* ]]; then lines+=$'\nfailed peers'; fi
+  echo "${lines#$'\n'}" >>"$results/checks"
+}
+
 deploy/setup.sh
 
 case $mode in
@@ -74,11 +87,13 @@ case $mode in
     else
       bazel_test plain
     fi
+    peers
     ;;
   sanitizers)
     for config in asan ubsan tsan clang; do bazel_test "$config" "--config=$config"; done
     ;;
   fuzz) fuzz_all ;;
+  peers) peers --install ;;
 esac
 
 bazel shutdown

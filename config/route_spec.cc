@@ -69,4 +69,26 @@ absl::StatusOr<RouteSpec> RouteSpecFromProto(const Message& message) {
   return spec;
 }
 
+Message RouteSpecToProto(const RouteSpec& spec) {
+  const RouteSpec defaults;
+  Message message;
+  message.set_num_experts(spec.num_experts);
+  message.set_top_k(spec.top_k);
+  message.set_score(ToWire(kScores, spec.score));
+  message.set_weight(ToWire(kWeights, spec.weight));
+  if (routing::GroupsActive(spec)) {
+    message.set_num_groups(spec.num_groups);
+    message.set_top_groups(spec.top_groups);
+    message.set_group_score(ToWire(kGroupScores, spec.group_score));
+    message.set_group_score_biased(spec.group_score_biased);
+    message.set_dropped_group_fill(ToWire(kFills, spec.dropped_group_fill));
+  }
+  if (spec.normalize) message.set_normalize(true);
+  if (spec.normalize_epsilon != defaults.normalize_epsilon) message.set_normalize_epsilon(spec.normalize_epsilon);
+  if (spec.normalize_min != defaults.normalize_min) message.set_normalize_min(spec.normalize_min);
+  if (spec.scale != defaults.scale) message.set_scale(spec.scale);
+  if (spec.scale_before_bias) message.set_scale_before_bias(true);
+  return message;
+}
+
 }  // namespace evenkeel::config

@@ -10,4 +10,8 @@ namespace evenkeel::config {
 // for a missing num_experts or top_k, an unknown enum value, or a value out of range.
 absl::StatusOr<routing::RouteSpec> RouteSpecFromProto(const v1::RouteSpec& message);
 
+// The inverse: num_experts, top_k, score and weight, the fields of the groups where there are any, and of the others
+// those that are not at their defaults. The spec must be valid.
+v1::RouteSpec RouteSpecToProto(const routing::RouteSpec& spec);
+
 }  // namespace evenkeel::config

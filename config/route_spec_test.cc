@@ -125,5 +125,27 @@ TEST(RouteSpecTest, NanFromTheWireIsRefused) {
   EXPECT_THAT(std::string(RouteSpecFromProto(message).status().message()), HasSubstr("scale = nan"));
 }
 
+TEST(RouteSpecTest, ToProtoIsTheInverse) {
+  for (const absl::string_view text :
+       {"{num_experts: 8, top_k: 2, score: SIGMOID, weight: SCORE}",
+        "{num_experts: 8, top_k: 2, score: LOGIT, weight: SOFTMAX_OF_SELECTED, scale: 2.826}",
+        "{num_experts: 8, top_k: 2, score: SQRT_SOFTPLUS, weight: SOFTMAX, normalize_min: 1e-9}",
+        "{num_experts: 16, top_k: 4, score: SOFTMAX, weight: SIGMOID_OF_SELECTED, num_groups: 4, top_groups: 2, "
+        "group_score: TOPK_SUM, group_score_biased: false, dropped_group_fill: ZERO, normalize: true, "
+        "normalize_epsilon: 1e-20, normalize_min: 1e-9, scale: 2.5, scale_before_bias: true}"}) {
+    v1::RouteSpec message;
+    ASSERT_TRUE(ParseText(text, "t", &message).ok());
+    EXPECT_EQ(RouteSpecToProto(RouteSpecFromProto(message).value()).DebugString(), message.DebugString());
+  }
+}
+
+TEST(RouteSpecTest, ToProtoSaysNothingAboutGroupsThatAreOff) {
+  routing::RouteSpec spec = FromText("{num_experts: 8, top_k: 2, num_groups: 1, top_groups: 1}").value();
+  const v1::RouteSpec message = RouteSpecToProto(spec);
+  EXPECT_FALSE(message.has_num_groups());
+  EXPECT_FALSE(message.has_top_groups());
+  EXPECT_FALSE(message.has_group_score());
+}
+
 }  // namespace
 }  // namespace evenkeel::config

@@ -1,8 +1,6 @@
 #include "config/text.h"
 
-#include <cerrno>
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <type_traits>
 #include <vector>
@@ -15,6 +13,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "config/number_text.h"
+#include "config/text_file.h"
 #include "config/yaml_document.h"
 #include "google/protobuf/descriptor.h"
 
@@ -211,17 +210,6 @@ class Reader {
   const absl::string_view origin_;
 };
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  const auto failed = [&path](int error) { return absl::ErrnoToStatus(error, path); };
-  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
-  if (file == nullptr) return failed(errno);
-  // One byte more than may be there, so that ParseYaml sees that there is too much.
-  std::string text(kMaxTextBytes + 1, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get()) != 0) return failed(errno);
-  return text;
-}
-
 }  // namespace
 
 absl::Status ParseText(absl::string_view text, absl::string_view origin, Message* message) {
@@ -234,7 +222,7 @@ absl::Status ParseText(absl::string_view text, absl::string_view origin, Message
 }
 
 absl::Status ParseFile(const std::string& path, Message* message) {
-  EVENKEEL_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  EVENKEEL_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
   return ParseText(text, path, message);
 }
 

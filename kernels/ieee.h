@@ -68,4 +68,20 @@ EVENKEEL_HD_INLINE float Max(float a, float b) { return b > a ? b : a; }
 // The lesser of the two; `a` where they compare unordered.
 EVENKEEL_HD_INLINE float Min(float a, float b) { return b < a ? b : a; }
 
+EVENKEEL_HD_INLINE float Neg(float a) { return -a; }
+
+// c - a * b, fused.
+EVENKEEL_HD_INLINE float NegFma(float a, float b, float c) { return Fma(-a, b, c); }
+
+// What arithmetic on vectors has no operator for; here so that one text does for a number and for a vector of numbers.
+EVENKEEL_HD_INLINE float Constant(float a) { return a; }
+EVENKEEL_HD_INLINE uint32_t Constant(uint32_t a) { return a; }
+EVENKEEL_HD_INLINE uint32_t Add(uint32_t a, uint32_t b) { return a + b; }
+template <int kBits>
+EVENKEEL_HD_INLINE uint32_t ShiftLeft(uint32_t a) {
+  return a << kBits;
+}
+EVENKEEL_HD_INLINE bool Less(float a, float b) { return a < b; }
+EVENKEEL_HD_INLINE float Select(bool condition, float yes, float no) { return condition ? yes : no; }
+
 }  // namespace evenkeel::ieee

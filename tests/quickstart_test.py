@@ -65,9 +65,22 @@ class QuickstartTest(unittest.TestCase):
         self.assertEqual(process.returncode, 0, process.stderr)
         self.assertEqual((report["workers"], report["steps"]), (1, 3))
 
+    def test_balances_made_up_work(self):
+        process, report = quickstart(
+            "--synthetic", "--skew=0.5", "--drift=0.0001", "--dead-experts=2", "--padding=0.25",
+            "--workers", "2", "--steps", "60",
+        )
+        self.assertEqual(process.returncode, 0, process.stderr)
+        # 64 experts, top-k 6; see --help of the worker.
+        self.assertAlmostEqual(report["max_violation_first"], 1.9, delta=0.3)
+        self.assertLess(report["max_violation_tail"], 0.5 * report["max_violation_first"])
+        self.assertRegex(report["bias_hash"], r"^[0-9a-f]{16}$")
+        self.assertAlmostEqual(report["tokens_total"] / (60 * 2 * 2048), 0.75, delta=0.01)
+
     def test_bad_arguments_start_nothing(self):
         for flags in (["--workers", "0"], ["--steps", "x"], ["--text", "/no/such/file"],
-                      ["--steps", "5", "--kill-coordinator-at", "6"]):
+                      ["--steps", "5", "--kill-coordinator-at", "6"], ["--synthetic", "--padding", "1.5"],
+                      ["--skew", "0.123"], ["--synthetic", "--dead-experts", "59"]):
             process, report = quickstart(*flags)
             self.assertEqual(process.returncode, 2, flags)
             self.assertIn(flags[-1], process.stderr)

@@ -1,8 +1,8 @@
 """Adds up what a run of test.sh left in a folder, and closes with the line 'N passed, N failed'.
 
-The folder holds build event files of Bazel (*.json, one event a line), and `checks` with a line 'passed NAME' or
-'failed NAME' for each other check. Every test case counts; a target that does not build, or ends without a report of
-its cases, counts as one that failed. Exit status 0 when something passed and nothing failed.
+The folder holds build event files of Bazel (*.json, one event a line), and `checks` with a line 'passed NAME',
+'failed NAME' or 'skipped NAME: why' for each other check. Every test case counts; a target that does not build, or ends
+without a report of its cases, counts as one that failed. Exit status 0 when something passed and nothing failed.
 """
 
 import json
@@ -16,6 +16,7 @@ class Totals:
     def __init__(self):
         self.passed = 0
         self.skipped = 0
+        self.skipped_checks = []
         self.failed = []
 
     def add_cases(self, target, report):
@@ -31,6 +32,18 @@ class Totals:
             else:
                 self.passed += 1
         return any_failed
+
+    def add_checks(self, lines):
+        """The checks that are no Bazel tests."""
+        for line in lines:
+            outcome, _, name = line.partition(" ")
+            if outcome == "passed":
+                self.passed += 1
+            elif outcome == "skipped":
+                self.skipped += 1
+                self.skipped_checks.append(name)
+            else:
+                self.failed.append(name or line)
 
 
 def read_events(path):
@@ -70,12 +83,10 @@ def main():
     for path in sorted(folder.glob("*.json")):
         add_run(path, totals)
     checks = folder / "checks"
-    for line in checks.read_text().splitlines() if checks.exists() else []:
-        outcome, name = line.split(" ", 1)
-        if outcome == "passed":
-            totals.passed += 1
-        else:
-            totals.failed.append(name)
+    if checks.exists():
+        totals.add_checks(checks.read_text(encoding="utf-8").splitlines())
+    for name in totals.skipped_checks:
+        print(f"skipped: {name}")
     for name in totals.failed:
         print(f"failed: {name}")
     if totals.skipped:

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "tools/command.h"
+#include "tools/describe_model_command.h"
 #include "tools/replay_command.h"
 #include "tools/route_command.h"
 #include "tools/status_command.h"
@@ -10,5 +11,6 @@
 int main(int argc, char** argv) {
   using namespace evenkeel::tools;
   const std::vector<std::string> args(argv + 1, argv + argc);
-  return RunProgram({&kRouteCommand, &kReplayCommand, &kStatusCommand}, args, {std::cout, std::cerr});
+  return RunProgram({&kDescribeModelCommand, &kRouteCommand, &kReplayCommand, &kStatusCommand}, args,
+                    {std::cout, std::cerr});
 }

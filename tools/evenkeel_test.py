@@ -113,23 +113,49 @@ class EvenkeelTest(unittest.TestCase):
 
     def test_help_teaches_and_mistakes_exit_with_2(self):
         overview = self.evenkeel("--help").stdout
-        for command in ("route", "replay", "status"):
+        for command in ("describe-model", "route", "replay", "status"):
             self.assertIn(f"evenkeel {command} ", overview)
             page = self.evenkeel(command, "--help").stdout
             self.assertIn("Example:", page)
-        for args in ((), ("rout",), ("route", "--spec"), ("route", "--what"), ("replay", "x"), ("status", "--job=")):
+        for args in ((), ("rout",), ("route", "--spec"), ("route", "--what"), ("replay", "x"), ("status", "--job="),
+                     ("describe-model",)):
             result = self.evenkeel(*args, code=2)
             self.assertEqual(result.stdout, "")
             self.assertIn("--help", result.stderr)
 
     def test_the_examples_of_the_help_pages_run(self):
-        for command in ("route", "replay"):
+        for command in ("describe-model", "route", "replay"):
             page = self.evenkeel(command, "--help").stdout
             lines = [line.strip() for line in page.split("Example:")[1].splitlines() if line.strip()]
             self.assertGreater(len(lines), 2)
             script = "\n".join(lines).replace("python3", sys.executable).replace(
                 "evenkeel " + command, f"'{pathlib.Path(EVENKEEL).resolve()}' {command}")
             subprocess.run(["/bin/sh", "-ec", script], cwd=self.folder, check=True, capture_output=True)
+
+    def test_a_model_is_described_and_routed_as_its_config_says(self):
+        config = {"model_type": "nemotron_h", "hybrid_override_pattern": "ME*E", "n_routed_experts": 16,
+                  "num_experts_per_tok": 2, "routed_scaling_factor": 2.826, "time_step_limit": [0.0, float("inf")]}
+        (self.folder / "config.json").write_text(json.dumps(config, indent=2))
+        described = json.loads(self.evenkeel("describe-model", self.path("config.json"), "--json").stdout)
+        self.assertEqual(described["model_type"], "nemotron_h")
+        decoder, = described["decoders"]
+        self.assertEqual((decoder["num_layers"], decoder["dense_layers"]), (4, [0, 2]))
+        self.assertEqual([layer["index"] for layer in decoder["moe_layers"]], [1, 3])
+        layer = decoder["moe_layers"][1]
+        self.assertEqual(layer["name"], "model.layers.3.mixer.gate")
+        self.assertEqual(layer["bias"], {
+            "module_names": ["model.layers.3.mixer.gate.e_score_correction_bias"],
+            "checkpoint_name": "backbone.layers.3.mixer.gate.e_score_correction_bias", "checkpoint_shape": [16]})
+
+        np.save(self.path("x.npy"), np.random.default_rng(3).standard_normal((50, 16)).astype(np.float32))
+        self.write_spec(**layer["spec"])
+        self.route()
+        by_spec = [np.load(self.path(f"out.{name}.npy")) for name in ("ids", "weights", "counts")]
+        self.evenkeel("route", "--model", self.path("config.json"), "--layer", layer["name"], "--logits",
+                      self.path("x.npy"), "--out", self.path("out"))
+        for ours, name in zip(by_spec, ("ids", "weights", "counts")):
+            np.testing.assert_array_equal(np.load(self.path(f"out.{name}.npy")), ours)
+        np.testing.assert_allclose(by_spec[1].sum(axis=1), 2.826, rtol=1e-6)
 
     def test_status_without_a_coordinator_says_what_to_do(self):
         # Port 1 needs a privilege that nobody has used here.

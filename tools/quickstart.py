@@ -105,6 +105,9 @@ class Worker:
         ]
         for path in arguments.text:
             command += ["--text", path]
+        if arguments.synthetic:
+            command.append("--synthetic")
+        command += [f"{flag}={getattr(arguments, name)}" for flag, name in made_up_flags(arguments)]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
@@ -266,6 +269,32 @@ def positive(text):
     return value
 
 
+def number(largest, of=float):
+    """An argument type: 0 to `largest`."""
+
+    def parse(text):
+        if 0 <= of(text) <= largest:
+            return text
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {largest}")
+
+    return parse
+
+
+# What --synthetic may be followed by: flag, metavar, type, help. The worker's flags of the same names.
+MADE_UP = [
+    ("--skew", "SD", number(1000), "how much more some experts are wanted than others; 0 is even (default 1)"),
+    ("--drift", "CYCLES", number(1), "how fast that changes, in cycles per step (default 0)"),
+    ("--dead-experts", "N", number(58, int), "experts that win no token until their bias lifts them (default 0)"),
+    ("--padding", "SHARE", number(1), "tokens that are padding, and not counted (default 0)"),
+]
+
+
+def made_up_flags(arguments):
+    """(flag, name of the attribute) of those of MADE_UP that were given."""
+    names = [(flag, flag[2:].replace("-", "_")) for flag, _, _, _ in MADE_UP]
+    return [(flag, name) for flag, name in names if getattr(arguments, name) is not None]
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(
         prog="quickstart.sh",
@@ -279,6 +308,12 @@ def parse_arguments():
         "--text", nargs="+", default=[], metavar="PATH",
         help="files or folders to read (default: Debian's common licences)",
     )
+    parser.add_argument(
+        "--synthetic", action="store_true",
+        help="made-up router logits in place of text, as uneven as the next four say",
+    )
+    for flag, metavar, of, text in MADE_UP:
+        parser.add_argument(flag, metavar=metavar, type=of, help=text)
     parser.add_argument(
         "--folder", metavar="DIR", help="where logs and state go, a new folder (default: .run/ with the time)"
     )
@@ -294,6 +329,11 @@ def parse_arguments():
     arguments = parser.parse_args()
     if arguments.kill_coordinator_at and arguments.kill_coordinator_at > arguments.steps:
         parser.error(f"--kill-coordinator-at {arguments.kill_coordinator_at} is beyond --steps {arguments.steps}")
+    if arguments.synthetic and arguments.text:
+        parser.error("--text has no meaning with --synthetic")
+    for flag, name in made_up_flags(arguments):
+        if not arguments.synthetic:
+            parser.error(f"{flag} {getattr(arguments, name)} has no meaning without --synthetic")
     for path in arguments.text:
         if not os.path.exists(path):
             parser.error(f"--text {path} does not exist")

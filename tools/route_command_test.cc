@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kernels/routing/cpu/cpu_router.h"
 #include "tools/npy/npy.h"
 #include "tools/testing.h"
 
@@ -16,8 +18,10 @@ namespace evenkeel::tools {
 namespace {
 
 using testing::ElementsAre;
+using testing::FloatNear;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Pointwise;
 using testing::StartsWith;
 
 constexpr absl::string_view kSpec = R"({"num_experts": 4, "top_k": 2, "score": "LOGIT", "weight": "SCORE"})";
@@ -59,6 +63,22 @@ class RouteCommandTest : public FolderTest {
   }
   std::vector<int64_t> Counts() const { return Load<int64_t>("out.counts.npy", NpyType::kInt64, {4}); }
 
+  // What RouteCpu takes for kSpec here.
+  static std::string CpuPath() {
+    routing::RouteSpec spec;
+    spec.num_experts = 4;
+    spec.top_k = 2;
+    spec.score = routing::Score::kLogit;
+    return std::string(routing::CpuRoutePath(spec));
+  }
+
+  Outcome RouteModel(absl::string_view config, const std::vector<std::string>& more = {}) const {
+    WriteFile("config.json", config);
+    std::vector<std::string> args = {"--model", Path("config.json"), "--logits", Path("x.npy"), "--out", Path("out")};
+    args.insert(args.end(), more.begin(), more.end());
+    return RunCommand(kRouteCommand, args);
+  }
+
   // The work fails with one line that has `message`, and leaves nothing.
   void ExpectFailed(const Outcome& outcome, absl::string_view message) const {
     EXPECT_EQ(outcome.code, kExitFailed) << message;
@@ -77,14 +97,18 @@ TEST_F(RouteCommandTest, WritesIdsWeightsAndCounts) {
   EXPECT_THAT(Weights(), ElementsAre(4, 3, 4, 3, 2, 2));
   EXPECT_THAT(Counts(), ElementsAre(1, 2, 2, 1));
   EXPECT_EQ(outcome.err, "");
-  EXPECT_THAT(outcome.out, HasSubstr("3 tokens (3 valid), top 2 of 4 experts: max violation 0.333, 0 dead experts"));
+  EXPECT_THAT(outcome.out, StartsWith("3 tokens (3 valid), top 2 of 4 experts: max violation 0.333, 0 dead experts"));
+  EXPECT_THAT(outcome.out, HasSubstr(absl::StrCat("the path was ", CpuPath())));
   EXPECT_THAT(Names(), ElementsAre("out.counts.npy", "out.ids.npy", "out.weights.npy", "spec.json", "x.npy"));
 }
 
-TEST_F(RouteCommandTest, EveryDeviceOfThisBuildGivesTheSame) {
-  for (const char* device : {"cpu", "reference"}) {
-    ASSERT_EQ(Route({"--device", device}).code, kExitOk);
+TEST_F(RouteCommandTest, EveryDeviceOfThisBuildGivesTheSameAndSaysItsPath) {
+  for (const auto& [device, path] :
+       {std::pair<std::string, std::string>("cpu", CpuPath()), {"reference", "reference"}}) {
+    const Outcome outcome = Route({"--device", device, "--json"});
+    ASSERT_EQ(outcome.code, kExitOk);
     EXPECT_THAT(Ids(), ElementsAre(1, 2, 0, 1, 2, 3));
+    EXPECT_THAT(outcome.out, HasSubstr(absl::StrCat("{\"path\": \"", path, "\", \"layer\": \"\", ")));
   }
 }
 
@@ -110,8 +134,9 @@ TEST_F(RouteCommandTest, InvalidTokensAreNeitherRoutedNorCounted) {
   EXPECT_THAT(Weights(), ElementsAre(4, 3, 0, 0, 2, 2));
   EXPECT_THAT(Counts(), ElementsAre(0, 1, 2, 1));
   EXPECT_EQ(outcome.out,
-            "{\"tokens\": 3, \"valid_tokens\": 2, \"num_experts\": 4, \"top_k\": 2, \"short_slots\": 0, "
-            "\"max_violation\": 1, \"dead_experts\": 1}\n");
+            absl::StrCat("{\"path\": \"", CpuPath(), "\", \"layer\": \"\", ") +
+                "\"tokens\": 3, \"valid_tokens\": 2, \"num_experts\": 4, \"top_k\": 2, \"short_slots\": 0, "
+                "\"max_violation\": 1, \"dead_experts\": 1}\n");
 }
 
 TEST_F(RouteCommandTest, NanLogitsAreDataAndShortSlotsAreReported) {
@@ -182,10 +207,41 @@ TEST_F(RouteCommandTest, BadSpecsAreRefusedByNameAndLeaveNothing) {
   }
 }
 
+TEST_F(RouteCommandTest, AModelsConfigSaysTheRouter) {
+  const Outcome outcome = RouteModel(
+      R"({"model_type": "qwen3_moe", "num_hidden_layers": 2, "num_experts": 4, "num_experts_per_tok": 2,
+          "norm_topk_prob": true})");
+  ASSERT_EQ(outcome.code, kExitOk) << outcome.err;
+  EXPECT_THAT(outcome.out, StartsWith("model.layers.0.mlp.gate: 3 tokens (3 valid), top 2 of 4 experts"));
+  EXPECT_THAT(Ids(), ElementsAre(1, 2, 0, 1, 2, 3));
+  const float first = 1 / (1 + std::exp(-1.0f));
+  EXPECT_THAT(Weights(), Pointwise(FloatNear(1e-6f), {first, 1 - first, first, 1 - first, 0.5f, 0.5f}));
+}
+
+constexpr absl::string_view kTwoKinds = R"({"model_type": "hunyuan_v1_moe", "num_hidden_layers": 3, "num_experts": 4,
+                                            "moe_topk": [1, 2, 1]})";
+
+TEST_F(RouteCommandTest, ALayerIsChosenByNameOrIndex) {
+  for (const char* layer : {"1", "model.layers.1.mlp.gate"}) {
+    const Outcome outcome = RouteModel(kTwoKinds, {"--layer", layer, "--json"});
+    ASSERT_EQ(outcome.code, kExitOk) << outcome.err;
+    EXPECT_THAT(Ids(), ElementsAre(1, 2, 0, 1, 2, 3));
+    EXPECT_THAT(outcome.out, HasSubstr("\"layer\": \"model.layers.1.mlp.gate\""));
+  }
+}
+
+TEST_F(RouteCommandTest, LayersThatDoNotRouteAlikeMustBeChosen) {
+  ExpectFailed(RouteModel(kTwoKinds),
+               "config.json: the layers do not route alike, so name one of them: "
+               "model.layers.{0, 2}.mlp.gate, model.layers.1.mlp.gate");
+  ExpectFailed(RouteModel(kTwoKinds, {"--layer", "7"}), "config.json: layer \"7\" is no MoE layer; those are: ");
+  ExpectFailed(RouteModel(R"({"model_type": "llama"})"), "config.json:1:16: model_type: \"llama\" is no family");
+  ExpectFailed(RouteModel(R"({"model_type": "dbrx"})"),
+               "config.json:1:16: model_type: a RouteSpec cannot express dbrx");
+}
+
 TEST_F(RouteCommandTest, WhatThisBuildHasNotIsSaid) {
   ExpectFailed(Route({"--device", "cuda"}), "--device cuda: this build has no CUDA router");
-  ExpectFailed(RunCommand(kRouteCommand, {"--model", "config.json", "--logits", Path("x.npy"), "--out", Path("out")}),
-               "--model config.json: this build does not read Hugging Face configs");
 }
 
 TEST_F(RouteCommandTest, AnErrorLeavesOldResultsAsTheyWere) {
@@ -208,6 +264,7 @@ TEST_F(RouteCommandTest, WrongCommandLinesExitWith2) {
       {{"--spec", "s", "--out", "o"}, "--logits is required"},
       {{"--logits", "x", "--out", "o"}, "give one of --spec and --model"},
       {{"--spec", "s", "--model", "m", "--logits", "x", "--out", "o"}, "give one of --spec and --model"},
+      {{"--spec", "s", "--layer", "3", "--logits", "x", "--out", "o"}, "--layer is of a --model"},
       {{"--spec", "s", "--logits", "x", "--out", "o", "--device", "tpu"}, "\"tpu\" is none of reference, cpu, cuda"},
       {{"--logit", "x"}, "unknown flag --logit; the flags are --spec"},
   };

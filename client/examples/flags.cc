@@ -4,6 +4,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace text_worker {
@@ -12,8 +13,8 @@ using evenkeel::Status;
 using evenkeel::StatusCode;
 
 const char kHelp[] =
-    R"(text_worker: routes the bytes of real text through mixture-of-experts routers and lets
-evenkeeld balance them. Start evenkeeld, then one worker for each contributor:
+    R"(text_worker: routes the bytes of real text, or work made up, through mixture-of-experts
+routers and lets evenkeeld balance them. Start evenkeeld, then one worker for each contributor:
 
   text_worker --contributor 0 --contributors 2 &
   text_worker --contributor 1 --contributors 2
@@ -36,10 +37,20 @@ This worker:
   --steps S                step to end with                    (200)
 The work, which decides what the steps count:
   --text PATH...           files, or folders with all below    (/usr/share/common-licenses)
-  --tokens T               bytes of text in each step          (2048)
-  --micro-batches M        parts that a step is routed in      (2)
   --hidden H               numbers in a hidden state           (64)
-  --seed S                 of embeddings and routers           (1)
+  --tokens T               tokens of a step: bytes of text     (2048)
+  --micro-batches M        parts that a step is routed in      (2)
+  --seed S                 of everything random                (1)
+Work made up, in place of text and model:
+  --synthetic              logits of random numbers of variance 1, to which the following add
+  --skew SD                popularity: some experts are wanted more than others. The standard
+                           deviation of what is added to their logits; 0 is even. Of 64 experts
+                           with top-k 6, 0.5 makes maximum violation 1.9, 1 makes 3.6, 2 makes 6  (1)
+  --drift CYCLES           change: cycles per step from most wanted to least and back. At 0.001
+                           the order is reversed after 500 steps, and the bias has to follow      (0)
+  --dead-experts N         experts of each layer that win no token until their bias lifts them    (0)
+  --padding SHARE          tokens that are padding, 0 to 1: the valid mask keeps them from
+                           being routed and counted                                               (0)
 Output:
   --json                   one JSON object a line: begin, commit and step events, and done
   --help                   this
@@ -51,12 +62,22 @@ namespace {
 
 Status Wrong(const std::string& message) { return Status(StatusCode::kInvalidArgument, message); }
 
+std::string Text(double number) {
+  char text[32];
+  return std::string(text, std::to_chars(text, text + sizeof(text), number).ptr);
+}
+
+template <typename Integer>
+std::string Text(Integer number) {
+  return std::to_string(number);
+}
+
 template <typename Number>
 Status ParseNumber(const std::string& flag, const std::string& text, Number min, Number max, Number* number) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, *number);
   if (error == std::errc() && stop == end && *number >= min && *number <= max) return Status();
-  return Wrong(flag + " is \"" + text + "\"; " + std::to_string(min) + " to " + std::to_string(max) + " are allowed");
+  return Wrong(flag + " is \"" + text + "\"; " + Text(min) + " to " + Text(max) + " are allowed");
 }
 
 // One flag that takes a value: what to do with it.
@@ -90,13 +111,25 @@ std::map<std::string, Setter> SettersOf(Flags* flags) {
       {"--hidden", To(&flags->hidden, 1, 65536)},
       {"--micro-batches", To(&flags->micro_batches, 1, 1 << 16)},
       {"--seed", To<uint64_t>(&flags->seed, 0, kAny)},
+      {"--skew", To(&flags->skew, 0.0, 1000.0)},
+      {"--drift", To(&flags->drift, 0.0, 1.0)},
+      {"--dead-experts", To(&flags->dead_experts, 0, 16383)},
+      {"--padding", To(&flags->padding, 0.0, 1.0)},
       {"--balance", To(&flags->balance)},
   };
 }
 
 bool IsFlag(const std::string& argument) { return argument.rfind("--", 0) == 0; }
 
-Status CheckTogether(const Flags& flags) {
+// What text and made-up work have each for itself.
+const std::set<std::string> kOfText = {"--text", "--hidden"};
+const std::set<std::string> kOfSynthetic = {"--skew", "--drift", "--dead-experts", "--padding"};
+
+Status CheckTogether(const Flags& flags, const std::set<std::string>& given) {
+  for (const std::string& name : given) {
+    if (flags.synthetic && kOfText.count(name) > 0) return Wrong(name + " has no meaning with --synthetic");
+    if (!flags.synthetic && kOfSynthetic.count(name) > 0) return Wrong(name + " has no meaning without --synthetic");
+  }
   if (flags.contributor >= flags.contributors) {
     return Wrong("--contributor is " + std::to_string(flags.contributor) + "; it must be below --contributors " +
                  std::to_string(flags.contributors));
@@ -104,6 +137,10 @@ Status CheckTogether(const Flags& flags) {
   if (flags.top_k > flags.experts) {
     return Wrong("--top-k is " + std::to_string(flags.top_k) + "; it must be at most --experts " +
                  std::to_string(flags.experts));
+  }
+  if (flags.dead_experts > flags.experts - flags.top_k) {
+    return Wrong("--dead-experts is " + std::to_string(flags.dead_experts) +
+                 "; it must be at most --experts less --top-k, " + std::to_string(flags.experts - flags.top_k));
   }
   if (flags.steps < flags.next_step) {
     return Wrong("--steps is " + std::to_string(flags.steps) + "; it must be at least --next-step " +
@@ -116,16 +153,15 @@ Status CheckTogether(const Flags& flags) {
 
 evenkeel::Result<Flags> ParseFlags(const std::vector<std::string>& arguments) {
   Flags flags;
+  const std::map<std::string, bool*> switches = {
+      {"--help", &flags.help}, {"--json", &flags.json}, {"--synthetic", &flags.synthetic}};
   const std::map<std::string, Setter> setters = SettersOf(&flags);
+  std::set<std::string> given;
   size_t next = 0;
   while (next < arguments.size()) {
     std::string name = arguments[next++];
-    if (name == "--help") {
-      flags.help = true;
-      continue;
-    }
-    if (name == "--json") {
-      flags.json = true;
+    if (const auto found = switches.find(name); found != switches.end()) {
+      *found->second = true;
       continue;
     }
     std::vector<std::string> values;
@@ -140,6 +176,7 @@ evenkeel::Result<Flags> ParseFlags(const std::vector<std::string>& arguments) {
       values.push_back(arguments[next++]);
     }
     if (values.empty()) return Wrong(name + " needs a value");
+    given.insert(name);
     if (name == "--text") {
       flags.text = values;
       continue;
@@ -147,7 +184,7 @@ evenkeel::Result<Flags> ParseFlags(const std::vector<std::string>& arguments) {
     Status status = setter->second(name, values.front());
     if (!status.ok()) return status;
   }
-  Status status = flags.help ? Status() : CheckTogether(flags);
+  Status status = flags.help ? Status() : CheckTogether(flags, given);
   if (!status.ok()) return status;
   return flags;
 }

@@ -24,6 +24,11 @@ struct Flags {
   int micro_batches = 2;
   uint64_t seed = 1;
   std::vector<std::string> text = {"/usr/share/common-licenses"};
+  bool synthetic = false;
+  double skew = 1;
+  double drift = 0;
+  int dead_experts = 0;
+  double padding = 0;
   std::string balance;
   bool json = false;
   bool help = false;
@@ -32,7 +37,8 @@ struct Flags {
 extern const char kHelp[];
 
 // Reads `--name value`, `--name=value` and the switches. INVALID_ARGUMENT, naming flag and value, for what is unknown,
-// malformed, out of range or missing.
+// malformed, out of range, missing, or of no
+// effect beside the others.
 evenkeel::Result<Flags> ParseFlags(const std::vector<std::string>& arguments);
 
 }  // namespace text_worker

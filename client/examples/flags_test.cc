@@ -39,6 +39,18 @@ TEST(ParseFlagsTest, TextTakesAllPathsUpToTheNextFlag) {
   EXPECT_EQ(flags->steps, 7);
 }
 
+TEST(ParseFlagsTest, ReadsMadeUpWork) {
+  EXPECT_FALSE(ParseFlags({})->synthetic);
+  evenkeel::Result<Flags> flags =
+      ParseFlags({"--synthetic", "--skew", "0.5", "--drift=1e-3", "--dead-experts", "58", "--padding", "1"});
+  ASSERT_TRUE(flags.ok()) << flags.status().message();
+  EXPECT_TRUE(flags->synthetic);
+  EXPECT_EQ(flags->skew, 0.5);
+  EXPECT_EQ(flags->drift, 1e-3);
+  EXPECT_EQ(flags->dead_experts, 58);
+  EXPECT_EQ(flags->padding, 1);
+}
+
 TEST(ParseFlagsTest, RefusesWhatIsWrongAndNamesIt) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{"--step", "1"}, "--step"},
@@ -55,6 +67,14 @@ TEST(ParseFlagsTest, RefusesWhatIsWrongAndNamesIt) {
       {{"--contributor", "4", "--contributors", "4"}, "--contributor is 4"},
       {{"--top-k", "65"}, "--top-k is 65"},
       {{"--next-step", "9", "--steps", "8"}, "--steps is 8"},
+      {{"--synthetic", "--padding", "1.5"}, "--padding is \"1.5\"; 0 to 1 are allowed"},
+      {{"--synthetic", "--skew", "nan"}, "--skew is \"nan\""},
+      {{"--synthetic", "--drift", "-1"}, "--drift is \"-1\""},
+      {{"--synthetic", "--dead-experts", "59"}, "--dead-experts is 59; it must be at most --experts less --top-k, 58"},
+      {{"--synthetic", "1"}, "1 is no flag"},
+      {{"--synthetic", "--text", "a"}, "--text has no meaning with --synthetic"},
+      {{"--hidden", "8", "--synthetic"}, "--hidden has no meaning with --synthetic"},
+      {{"--skew", "1"}, "--skew has no meaning without --synthetic"},
   };
   for (const auto& [arguments, named] : cases) {
     const evenkeel::Result<Flags> flags = ParseFlags(arguments);
@@ -66,8 +86,10 @@ TEST(ParseFlagsTest, RefusesWhatIsWrongAndNamesIt) {
 TEST(ParseFlagsTest, TheHelpNamesEveryFlag) {
   EXPECT_TRUE(ParseFlags({"--help"})->help);
   for (const char* name :
-       {"--coordinator", "--job", "--contributor ", "--contributors", "--next-step", "--steps", "--layers", "--experts",
-        "--top-k", "--tokens", "--hidden", "--micro-batches", "--seed", "--text", "--balance", "--json", "--help"}) {
+       {"--coordinator", "--job",     "--contributor ", "--contributors", "--next-step", "--steps",
+        "--layers",      "--experts", "--top-k",        "--tokens",       "--hidden",    "--micro-batches",
+        "--seed",        "--text",    "--balance",      "--json",         "--help",      "--synthetic",
+        "--skew",        "--drift",   "--dead-experts", "--padding"}) {
     EXPECT_THAT(kHelp, HasSubstr(name));
   }
 }

@@ -1,5 +1,5 @@
-// A training worker whose model is a toy and whose data and load are real: see kHelp in flags.cc. All it knows of
-// Evenkeel is the client's public headers.
+// A training worker whose model is a toy and whose load on the coordinator is real: see kHelp in flags.cc. All it knows
+// of Evenkeel is the client's public headers.
 
 #include <algorithm>
 #include <chrono>
@@ -10,8 +10,8 @@
 
 #include "client/examples/flags.h"
 #include "client/examples/progress.h"
-#include "client/examples/text_source.h"
-#include "client/examples/toy_model.h"
+#include "client/examples/synthetic_tokens.h"
+#include "client/examples/text_tokens.h"
 #include "evenkeel/worker.h"
 
 namespace text_worker {
@@ -19,7 +19,6 @@ namespace {
 
 using evenkeel::Result;
 using evenkeel::Status;
-using evenkeel::StatusCode;
 using evenkeel::Worker;
 
 // The router of DeepSeek-V3, without groups.
@@ -39,28 +38,14 @@ evenkeel::WorkerOptions OptionsOf(const Flags& flags) {
   return options;
 }
 
-Result<std::string> ReadTextOf(const Flags& flags) {
-  Result<std::string> text = ReadText(flags.text);
-  const size_t needed = TextShare::kChunk * flags.contributors;
-  if (!text.ok() || text->size() >= needed) return text;
-  return Status(StatusCode::kInvalidArgument, "--text has " + std::to_string(text->size()) + " bytes; " +
-                                                  std::to_string(flags.contributors) + " contributors need " +
-                                                  std::to_string(needed));
-}
-
 // Routes the tokens of one step through all layers, micro-batch by micro-batch.
-Status RouteStep(const Flags& flags, const std::string& text, const std::vector<size_t>& positions, ToyModel* model,
-                 Worker* worker) {
+Status RouteStep(const Flags& flags, TokenSource* source, Worker* worker) {
   const int64_t rows_each = (flags.tokens + flags.micro_batches - 1) / flags.micro_batches;
   for (int64_t first = 0; first < flags.tokens; first += rows_each) {
-    evenkeel::Tokens tokens;
-    tokens.rows = std::min<int64_t>(rows_each, flags.tokens - first);
-    tokens.logits_stride = model->logits_stride();
-    model->Embed(text, positions.data() + first, tokens.rows);
+    source->Take(first, std::min<int64_t>(rows_each, flags.tokens - first));
     for (int layer = 0; layer < flags.layers; ++layer) {
-      tokens.logits = model->Logits(layer);
       // A real model would take ids and weights, and dispatch the tokens to their experts.
-      Status status = worker->Route(layer, tokens, evenkeel::Assignments());
+      Status status = worker->Route(layer, source->Tokens(layer), evenkeel::Assignments());
       if (!status.ok()) return status;
     }
   }
@@ -68,10 +53,8 @@ Status RouteStep(const Flags& flags, const std::string& text, const std::vector<
 }
 
 Status Run(const Flags& flags) {
-  Result<std::string> text = ReadTextOf(flags);
-  if (!text.ok()) return text.status();
-  ToyModel model(flags.seed, flags.hidden, flags.layers, flags.experts);
-  const TextShare share(text->size(), flags.contributor, flags.contributors, flags.tokens);
+  Result<std::unique_ptr<TokenSource>> source = flags.synthetic ? SyntheticTokens(flags) : TextTokens(flags);
+  if (!source.ok()) return source.status();
   const Progress progress(flags.json);
 
   Result<std::unique_ptr<Worker>> worker = Worker::Join(OptionsOf(flags));
@@ -81,15 +64,14 @@ Status Run(const Flags& flags) {
   const auto seconds_since_commit = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - committed_at).count();
   };
-  std::vector<size_t> positions;
   for (uint64_t step = flags.next_step; step <= flags.steps; ++step) {
     Status status = (*worker)->BeginStep(step);
     if (!status.ok()) return status;
     if (step > flags.next_step) progress.Step((*worker)->report(), seconds_since_commit());
     progress.Begin(step);
 
-    share.Positions(step, &positions);
-    status = RouteStep(flags, *text, positions, &model, worker->get());
+    (*source)->BeginStep(step);
+    status = RouteStep(flags, source->get(), worker->get());
     if (!status.ok()) return status;
 
     committed_at = std::chrono::steady_clock::now();

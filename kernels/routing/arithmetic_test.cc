@@ -241,6 +241,43 @@ TEST(ExpTest, SpecialValues) {
   EXPECT_EQ(Exp(-100.0f), 0x1.b48p-145f);  // subnormal, 10 bits
 }
 
+// Against the exact difference: where x - m is rounded before, the worst is some 60 ulp.
+TEST(ExpOfDifferenceTest, WithinOneUlpOfTheExactValue) {
+  double worst = 0;
+  for (const float m : {0.0f, 1e-3f, 0.7f, 3.3f, 12.3456f, 88.8f, 123.4567f, -0.1f, -33.3f, -1e4f, 7e4f}) {
+    for (int i = 0; i < 1000003; ++i) {
+      const float x = m - 105.0f * static_cast<float>(i) / 1000003.0f;
+      if (x > m) continue;
+      const double exact = std::exp(static_cast<double>(x) - static_cast<double>(m));
+      worst = std::max(worst, std::fabs(ExpOfDifference(x, m) - exact) / Ulp(exact));
+    }
+  }
+  std::printf("ExpOfDifference: worst error %.4f ulp\n", worst);
+  EXPECT_LT(worst, 1);
+}
+
+TEST(ExpOfDifferenceTest, IsExpWhereNothingIsSubtracted) {
+  for (uint64_t bits = 0; bits < uint64_t{1} << 32; bits += 40503) {
+    const float x = ieee::FromBits(static_cast<uint32_t>(bits));
+    if (!(x <= 0)) continue;
+    ASSERT_EQ(ExpOfDifference(x, 0), Exp(x)) << x;
+  }
+}
+
+TEST(ExpOfDifferenceTest, SpecialValues) {
+  const float greatest = std::numeric_limits<float>::max();
+  EXPECT_EQ(ExpOfDifference(3.5f, 3.5f), 1.0f);
+  EXPECT_EQ(ExpOfDifference(greatest, greatest), 1.0f);
+  EXPECT_EQ(ExpOfDifference(-greatest, greatest), 0.0f);
+  EXPECT_EQ(ExpOfDifference(-kInfinity, 2.0f), 0.0f);
+  EXPECT_EQ(ExpOfDifference(2.0f, kInfinity), 0.0f);
+  EXPECT_EQ(ExpOfDifference(-1e30f, 1e10f), 0.0f);
+  EXPECT_TRUE(std::isnan(ExpOfDifference(kInfinity, kInfinity)));
+  EXPECT_TRUE(std::isnan(ExpOfDifference(-kInfinity, -kInfinity)));
+  EXPECT_TRUE(std::isnan(ExpOfDifference(std::nanf(""), 1.0f)));
+  EXPECT_TRUE(std::isnan(ExpOfDifference(1.0f, std::nanf(""))));
+}
+
 TEST(Log1pTest, SpecialValues) {
   EXPECT_EQ(Log1p(0.0f), 0.0f);
   EXPECT_EQ(Log1p(kInfinity), kInfinity);

@@ -1,6 +1,7 @@
 #include "kernels/routing/lane_sum.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -23,11 +24,22 @@ TEST(LaneSumTest, OrderIsPartOfTheDefinition) {
   constexpr float kBig = 1e8f;
   std::vector<float> values(kLanes * 2, 0.0f);
 
-  // Lane 3 holds elements 3 and 35 and adds them before any other lane comes in.
+  // Elements 3 and 35 are the same lane, and meet before any other lane comes in.
   values[3] = kBig;
   values[35] = -kBig;
   values[19] = 1;
   EXPECT_EQ(LaneSum(values.data(), values.size()), 1);
+
+  // Of four blocks, 0 and 2 meet first, then 0 and 1; of three, too.
+  for (const int blocks : {3, 4}) {
+    values.assign(kLanes * blocks, 0.0f);
+    values[3] = kBig;
+    values[3 + 2 * kLanes] = -kBig;
+    values[3 + kLanes] = 1;
+    EXPECT_EQ(LaneSum(values.data(), values.size()), 1);
+    std::swap(values[3 + kLanes], values[3 + 2 * kLanes]);
+    EXPECT_EQ(LaneSum(values.data(), values.size()), 0);
+  }
 
   // Lane 19 comes to lane 3 in the first round of the tree, lane 11 in the second.
   values.assign(kLanes, 0.0f);
@@ -48,22 +60,39 @@ TEST(LaneSumTest, OrderIsPartOfTheDefinition) {
   EXPECT_EQ(LaneSum(values.data(), kLanes), 1);
 }
 
-// The definition read as a recursion: node (l, d) is node (l, 2d) + node (l + d, 2d).
-float Tree(const std::vector<float>& values, int lane, int distance) {
-  if (distance < kLanes) return Tree(values, lane, 2 * distance) + Tree(values, lane + distance, 2 * distance);
-  float sum = 0;
-  for (size_t i = lane; i < values.size(); i += kLanes) sum += values[i];
-  return sum;
+// The definition, word by word, in place.
+float Tree(std::vector<float> values) {
+  values.resize((values.size() + kLanes - 1) / kLanes * kLanes, 0.0f);
+  size_t power = kLanes;
+  while (power < values.size()) power *= 2;
+  values.resize(power, -0.0f);  // what is added where there is no block: nothing
+  for (size_t d = power / 2; d > 0; d /= 2) {
+    for (size_t i = 0; i < d; ++i) values[i] += values[i + d];
+  }
+  return values[0];
 }
 
-TEST(LaneSumTest, AgreesWithTheRecursion) {
+TEST(LaneSumTest, AgreesWithTheTree) {
   std::mt19937 random(7);
   std::normal_distribution<float> normal(0, 1e3);
-  for (int size = 0; size < 300; ++size) {
+  for (int size = 0; size < 1100; size += 1 + size / 64) {
     std::vector<float> values(size);
     for (float& value : values) value = normal(random);
-    EXPECT_EQ(LaneSum(values.data(), size), Tree(values, 0, 1)) << size;
+    EXPECT_EQ(LaneSum(values.data(), size), Tree(values)) << size;
   }
+}
+
+TEST(LaneSumTest, FirstBlockDistanceIsHalfAPowerOfTwo) {
+  const int expected[] = {0, 0, 1, 2, 2, 4, 4, 4, 4, 8};
+  for (int blocks = 1; blocks < 10; ++blocks) EXPECT_EQ(FirstBlockDistance(blocks), expected[blocks]) << blocks;
+}
+
+// A great addend and many small ones, each near half an ulp of it: one after another, they would be lost.
+TEST(LaneSumTest, SmallAddendsAreNotLost) {
+  std::vector<float> values(1024, 0x1.fp-25f);
+  values[0] = 1;
+  const double exact = 1 + 1023 * 0x1.fp-25;
+  EXPECT_LE(std::fabs(LaneSum(values.data(), values.size()) - exact), 12 * 0x1p-24);
 }
 
 TEST(LaneSumTest, ZerosAtTheEndChangeNothing) {

@@ -110,6 +110,8 @@ class Selection {
       values.resize(std::min<size_t>(values.size(), GroupScoreTerms(spec_)));
       double sum = values.empty() ? kNone : values[0];
       for (size_t i = 1; i < values.size(); ++i) sum = Round(sum + values[i]);
+      // A sum beyond the floats is minus infinity, and still before a group without candidates.
+      if (!values.empty()) sum = std::fmax(sum, std::numeric_limits<double>::lowest());
       for (const double value : values) group_magnitude_ = std::fmax(group_magnitude_, std::fabs(value));
       group_scores.push_back(sum);
     }

@@ -1,16 +1,10 @@
 #include "kernels/routing/route.h"
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "kernels/routing/invalid_field.h"
+#include "kernels/routing/validate_matrix.h"
 
 namespace evenkeel::routing {
 namespace {
-
-absl::Status ValidateStride(absl::string_view field, const void* matrix, int64_t stride, int columns) {
-  if (matrix == nullptr || stride >= columns) return absl::OkStatus();
-  return InvalidField(field, stride, absl::StrCat("must be at least the row's length, ", columns));
-}
 
 absl::Status ValidateInput(const RouteSpec& spec, const RouteInput& input) {
   if (input.rows < 0) return InvalidField("rows", input.rows, "must be >= 0");
@@ -30,12 +24,7 @@ absl::Status ValidateInput(const RouteSpec& spec, const RouteInput& input) {
 
 absl::Status ValidateOutput(const RouteSpec& spec, const RouteInput& input, const RouteOutput& output) {
   absl::Status status = ValidateEnum("id_type", output.id_type, IdType::kInt64);
-  status.Update(ValidateEnum("weights_dtype", output.weights_dtype, DType::kF16));
-  if (output.weights_dtype != DType::kF32 && output.weights_dtype != input.logits_dtype) {
-    status.Update(
-        InvalidField("weights_dtype", static_cast<int>(output.weights_dtype),
-                     absl::StrCat("must be float32 or logits_dtype = ", static_cast<int>(input.logits_dtype))));
-  }
+  status.Update(ValidateDType("weights_dtype", output.weights_dtype, input.logits_dtype));
   status.Update(ValidateStride("ids_stride", output.ids, output.ids_stride, spec.top_k));
   status.Update(ValidateStride("weights_stride", output.weights, output.weights_stride, spec.top_k));
   status.Update(ValidateStride("dense_probabilities_stride", output.dense_probabilities,

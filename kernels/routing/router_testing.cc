@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "kernels/routing/reference_router.h"
 
 namespace evenkeel::routing {
 namespace {
@@ -92,7 +91,7 @@ RouteInput InputOf(const Problem& problem) {
   return input;
 }
 
-Routed RouteAndCheck(const Problem& problem) {
+Routed RouteAndCheck(RouteFunction route, const Problem& problem) {
   const RouteSpec& spec = problem.spec;
   const int64_t rows = problem.rows();
   Routed routed;
@@ -113,19 +112,11 @@ Routed RouteAndCheck(const Problem& problem) {
   output.dense_map = routed.map.data();
   output.dense_map_stride = spec.num_experts;
   output.counts = routed.counts.data();
-  const absl::Status status = RouteReference(spec, InputOf(problem), output, &routed.stats);
+  const absl::Status status = route(spec, InputOf(problem), output, &routed.stats);
   EXPECT_TRUE(status.ok()) << status << ", " << Describe(spec);
   for (int64_t t = 0; t < rows; ++t) CheckRow(problem, routed, t);
   CheckCounts(problem, routed);
   return routed;
-}
-
-Routed RouteRow(const RouteSpec& spec, const std::vector<float>& logits, const std::vector<float>& bias) {
-  Problem problem;
-  problem.spec = spec;
-  problem.logits = logits;
-  problem.bias = bias;
-  return RouteAndCheck(problem);
 }
 
 std::string Describe(const RouteSpec& spec) {

@@ -5,10 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "kernels/routing/route.h"
 
-// What the tests of a router share.
+// What the tests of a router share. routers_under_test.h has the routers, router_generators.h random problems.
 namespace evenkeel::routing {
+
+// A router: what RouteReference is.
+using RouteFunction = absl::Status (*)(const RouteSpec& spec, const RouteInput& input, const RouteOutput& output,
+                                       RouteStats* stats);
 
 // Rows to route, in plain vectors without gaps.
 struct Problem {
@@ -39,13 +44,10 @@ struct Routed {
 // The input that `problem` describes. It points into `problem`.
 RouteInput InputOf(const Problem& problem);
 
-// Routes by the reference, every output wanted and filled with poison before. Checks what holds of any result: ids
-// distinct and in range, short slots and masked rows as promised, dense outputs and counts in step with ids and
-// weights, sum(counts) = K * valid - short.
-Routed RouteAndCheck(const Problem& problem);
-
-// One row by (logits, bias).
-Routed RouteRow(const RouteSpec& spec, const std::vector<float>& logits, const std::vector<float>& bias = {});
+// Routes with every output wanted and filled with poison before. Checks what holds of any result: ids distinct and in
+// range, short slots and masked rows as promised, dense outputs and counts in step with ids and weights,
+// sum(counts) = K * valid - short.
+Routed RouteAndCheck(RouteFunction route, const Problem& problem);
 
 // The spec in a line, for the message of a failed test.
 std::string Describe(const RouteSpec& spec);

@@ -18,9 +18,9 @@ struct SqrtSoftplusOf {
   EVENKEEL_HD_INLINE float operator()(float x) const { return SqrtSoftplus(x); }
 };
 
-struct ExpOfDifference {
+struct ExponentialFrom {
   float origin;
-  EVENKEEL_HD_INLINE float operator()(float x) const { return Exp(ieee::Sub(x, origin)); }
+  EVENKEEL_HD_INLINE float operator()(float x) const { return ExpOfDifference(x, origin); }
 };
 
 struct QuotientBy {
@@ -43,7 +43,7 @@ EVENKEEL_HD_INLINE void Apply(Function function, const float* in, int size, floa
 EVENKEEL_HD_INLINE void Softmax(const float* in, int size, float* out) {
   float maximum = in[0];
   for (int i = 1; i < size; ++i) maximum = ieee::Max(maximum, in[i]);
-  Apply(ExpOfDifference{maximum}, in, size, out);
+  Apply(ExponentialFrom{maximum}, in, size, out);
   Apply(QuotientBy{LaneSum(out, size)}, out, size, out);
 }
 

@@ -8,8 +8,8 @@ struct RowArithmetic {
   void (*sigmoid)(const float* in, int size, float* out);
   void (*sqrt_softplus)(const float* in, int size, float* out);
 
-  // out[i] = Exp(in[i] - m) / s, with m the maximum and s the LaneSum of all Exp(in[i] - m). All of it is NaN when one
-  // value is NaN or the maximum is not finite. size >= 1; `in` and `out` may be one array.
+  // out[i] = e(i) / s, with e(i) = ExpOfDifference(in[i], m), m the maximum and s the LaneSum of all e(i). All of it is
+  // NaN when one value is NaN or the maximum is not finite. size >= 1; `in` and `out` may be one array.
   void (*softmax)(const float* in, int size, float* out);
 };
 

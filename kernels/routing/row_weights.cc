@@ -12,44 +12,45 @@ void Gather(const float* values, const int32_t* ids, int top_k, float absent, fl
   for (int slot = 0; slot < top_k; ++slot) out[slot] = ids[slot] < 0 ? absent : values[ids[slot]];
 }
 
-void GatherUnnormalized(const RouteSpec& spec, const RowArithmetic& arithmetic, const RowValues& values,
-                        const int32_t* ids, float* weights) {
+}  // namespace
+
+void GatherValues(const RouteSpec& spec, const RowArithmetic& arithmetic, const RowValues& values, const int32_t* ids,
+                  float* gathered) {
   // As a logit, minus infinity is the absence of an expert: its sigmoid and its softmax are 0.
   constexpr float kAbsent = -std::numeric_limits<float>::infinity();
   switch (spec.weight) {
     case Weight::kScore:
-      return Gather(values.scores, ids, spec.top_k, 0, weights);
+      return Gather(values.scores, ids, spec.top_k, 0, gathered);
     case Weight::kSoftmax:
-      return Gather(values.softmax, ids, spec.top_k, 0, weights);
+      return Gather(values.softmax, ids, spec.top_k, 0, gathered);
     case Weight::kSoftmaxOfSelected:
-      Gather(values.logits, ids, spec.top_k, kAbsent, weights);
-      return arithmetic.softmax(weights, spec.top_k, weights);
+      Gather(values.logits, ids, spec.top_k, kAbsent, gathered);
+      return arithmetic.softmax(gathered, spec.top_k, gathered);
     case Weight::kSigmoidOfSelected:
-      Gather(values.logits, ids, spec.top_k, kAbsent, weights);
-      return arithmetic.sigmoid(weights, spec.top_k, weights);
+      Gather(values.logits, ids, spec.top_k, kAbsent, gathered);
+      return arithmetic.sigmoid(gathered, spec.top_k, gathered);
   }
 }
 
-void Normalize(const RouteSpec& spec, float* weights) {
-  const float sum = ieee::Add(LaneSum(weights, spec.top_k), spec.normalize_epsilon);
+Normalizer NormalizerOf(const RouteSpec& spec, const float* u) {
+  const float sum = ieee::Add(LaneSum(u, spec.top_k), spec.normalize_epsilon);
   const float divisor = ieee::Max(spec.normalize_min, sum);
-  const bool usable = ieee::IsFinite(sum) && divisor > 0;
-  for (int slot = 0; slot < spec.top_k; ++slot) {
-    weights[slot] = usable ? ieee::Div(weights[slot], divisor) : 0.0f;
-  }
+  return {divisor, ieee::IsFinite(sum) && divisor > 0, sum >= spec.normalize_min};
 }
-
-}  // namespace
 
 void RowWeights(const RouteSpec& spec, const RowArithmetic& arithmetic, const RowValues& values, const int32_t* ids,
                 float* weights) {
-  GatherUnnormalized(spec, arithmetic, values, ids, weights);
+  GatherValues(spec, arithmetic, values, ids, weights);
   for (int slot = 0; slot < spec.top_k; ++slot) {
     if (!ieee::IsFinite(weights[slot])) weights[slot] = 0;
   }
-  if (spec.normalize) Normalize(spec, weights);
-  const bool scaled_already = spec.scale_before_bias && spec.weight == Weight::kScore;
-  if (scaled_already) return;
+  if (spec.normalize) {
+    const Normalizer normalizer = NormalizerOf(spec, weights);
+    for (int slot = 0; slot < spec.top_k; ++slot) {
+      weights[slot] = normalizer.usable ? ieee::Div(weights[slot], normalizer.divisor) : 0.0f;
+    }
+  }
+  if (!WeightsAreScaled(spec)) return;
   for (int slot = 0; slot < spec.top_k; ++slot) weights[slot] = ieee::Mul(weights[slot], spec.scale);
 }
 

@@ -1,5 +1,3 @@
-#include "kernels/routing/reference_router.h"
-
 #include <cmath>
 #include <string>
 #include <vector>
@@ -7,8 +5,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kernels/routing/router_testing.h"
+#include "kernels/routing/routers_under_test.h"
 
-// Rows worked by hand.
+// Rows worked by hand, for every router.
 namespace evenkeel::routing {
 namespace {
 
@@ -56,7 +55,10 @@ const std::vector<WeightCase> kWeightCases = {
     {Weight::kSigmoidOfSelected, {0.25f, 0.9f}},
 };
 
-TEST(ReferenceRouterTest, WithoutBiasTheBestScoresWinInEveryMode) {
+using RowTest = RouterTest;
+INSTANTIATE_TEST_SUITE_P(All, RowTest, testing::ValuesIn(RoutersUnderTest()), RouterName);
+
+TEST_P(RowTest, WithoutBiasTheBestScoresWinInEveryMode) {
   for (const ScoreCase& score : kScoreCases) {
     for (const WeightCase& weight : kWeightCases) {
       const Routed routed = RouteRow(FourExperts(score.score, weight.weight), kLogits);
@@ -67,7 +69,7 @@ TEST(ReferenceRouterTest, WithoutBiasTheBestScoresWinInEveryMode) {
 }
 
 // A bias of 5 puts expert 2, the worst, first. The weights know nothing of it.
-TEST(ReferenceRouterTest, TheBiasSelectsAndTheUnbiasedValuesWeigh) {
+TEST_P(RowTest, TheBiasSelectsAndTheUnbiasedValuesWeigh) {
   const std::vector<float> bias = {0, 0, 5, 0};
   for (const ScoreCase& score : kScoreCases) {
     for (const WeightCase& weight : kWeightCases) {
@@ -89,7 +91,7 @@ TEST(ReferenceRouterTest, TheBiasSelectsAndTheUnbiasedValuesWeigh) {
   }
 }
 
-TEST(ReferenceRouterTest, EpsilonIsAddedAndMinimumIsAFloor) {
+TEST_P(RowTest, EpsilonIsAddedAndMinimumIsAFloor) {
   RouteSpec spec = FourExperts(Score::kSigmoid, Weight::kScore);  // chosen: 0.9 and 0.75
   spec.normalize = true;
   spec.normalize_epsilon = 0.35f;
@@ -103,7 +105,7 @@ TEST(ReferenceRouterTest, EpsilonIsAddedAndMinimumIsAFloor) {
               ElementsAre(FloatNear(0.45f, kTolerance), FloatNear(0.375f, kTolerance)));  // / 2 again
 }
 
-TEST(ReferenceRouterTest, ScaleBeforeBiasScalesWhatTheBiasMeets) {
+TEST_P(RowTest, ScaleBeforeBiasScalesWhatTheBiasMeets) {
   // Scores 0.5, 0.75, 0.25, 0.9. A bias of 1 on expert 0 beats 0.9 unscaled (1.5), but not 10 times as much (6 < 9).
   RouteSpec spec = FourExperts(Score::kSigmoid, Weight::kScore);
   spec.scale = 10;
@@ -143,19 +145,19 @@ RouteSpec ThreeGroups(GroupScore group_score) {
   return spec;
 }
 
-TEST(ReferenceRouterTest, GroupScores) {
+TEST_P(RowTest, GroupScores) {
   EXPECT_THAT(RouteRow(ThreeGroups(GroupScore::kMax), kThreeGroups).ids, ElementsAre(1, 0, 2));
   EXPECT_THAT(RouteRow(ThreeGroups(GroupScore::kTop2Sum), kThreeGroups).ids, ElementsAre(4, 3, 5));
   EXPECT_THAT(RouteRow(ThreeGroups(GroupScore::kTopkSum), kThreeGroups).ids, ElementsAre(8, 7, 6));
 }
 
-TEST(ReferenceRouterTest, TopkSumTakesTopKOverTopGroups) {
+TEST_P(RowTest, TopkSumTakesTopKOverTopGroups) {
   RouteSpec spec = ThreeGroups(GroupScore::kTopkSum);
   spec.top_groups = 2;  // floor(3 / 2) = 1 expert a group: groups 0 and 1
   EXPECT_THAT(RouteRow(spec, kThreeGroups).ids, ElementsAre(1, 4, 3));
 }
 
-TEST(ReferenceRouterTest, SeveralGroupsKept) {
+TEST_P(RowTest, SeveralGroupsKept) {
   RouteSpec spec = ThreeGroups(GroupScore::kTop2Sum);
   spec.top_groups = 2;  // groups 1 and 2
   EXPECT_THAT(RouteRow(spec, kThreeGroups).ids, ElementsAre(4, 3, 8));
@@ -163,7 +165,7 @@ TEST(ReferenceRouterTest, SeveralGroupsKept) {
   EXPECT_THAT(RouteRow(spec, kThreeGroups).ids, ElementsAre(1, 4, 3));
 }
 
-TEST(ReferenceRouterTest, GroupsAreScoredWithTheBiasOrWithout) {
+TEST_P(RowTest, GroupsAreScoredWithTheBiasOrWithout) {
   RouteSpec spec = ThreeGroups(GroupScore::kMax);
   const std::vector<float> bias = {0, 0, 0, 0, 0, 0, 0, 0, 3};  // expert 8: 6 with its bias
   EXPECT_THAT(RouteRow(spec, kThreeGroups, bias).ids, ElementsAre(8, 7, 6));
@@ -171,7 +173,7 @@ TEST(ReferenceRouterTest, GroupsAreScoredWithTheBiasOrWithout) {
   EXPECT_THAT(RouteRow(spec, kThreeGroups, bias).ids, ElementsAre(1, 0, 2));
 }
 
-TEST(ReferenceRouterTest, DroppedGroupsFill) {
+TEST_P(RowTest, DroppedGroupsFill) {
   // Biased scores of the kept group 0 are 5, -1, -2.
   const std::vector<float> logits = {-1, 5, -2, 3, 4, -9, 2, 2.5, 3};
   RouteSpec spec = ThreeGroups(GroupScore::kMax);
@@ -182,20 +184,20 @@ TEST(ReferenceRouterTest, DroppedGroupsFill) {
   EXPECT_THAT(RouteRow(spec, logits).weights, ElementsAre(5, 3, 4));
 }
 
-TEST(ReferenceRouterTest, EqualGroupsTheLowestWins) {
+TEST_P(RowTest, EqualGroupsTheLowestWins) {
   RouteSpec spec = ThreeGroups(GroupScore::kTop2Sum);
   const std::vector<float> logits = {1, 2, 3, 3, 2, 0, 0, 4, 1};  // 5 each
   EXPECT_THAT(RouteRow(spec, logits).ids, ElementsAre(2, 1, 0));
 }
 
 // Two equal maxima are two experts: a rule that removes "all equal to the best" would take 4 + 1.
-TEST(ReferenceRouterTest, TwoEqualMaximaInOneGroup) {
+TEST_P(RowTest, TwoEqualMaximaInOneGroup) {
   RouteSpec spec = ThreeGroups(GroupScore::kTop2Sum);
   const std::vector<float> logits = {4, 4, 1, 5, 2.5, 2, 0, 0, 0};  // 8 against 7.5
   EXPECT_THAT(RouteRow(spec, logits).ids, ElementsAre(0, 1, 2));
 }
 
-TEST(ReferenceRouterTest, GroupsWithFewCandidates) {
+TEST_P(RowTest, GroupsWithFewCandidates) {
   const float nan = std::nanf("");
   RouteSpec spec = ThreeGroups(GroupScore::kTop2Sum);
   // Group 0 has one candidate and scores what it has, 9. Group 1 has none and is last, below even -20.
@@ -208,7 +210,7 @@ TEST(ReferenceRouterTest, GroupsWithFewCandidates) {
   EXPECT_THAT(RouteRow(spec, low).ids, ElementsAre(6, 7, 8));
 }
 
-TEST(ReferenceRouterTest, RefusesAndWritesNothing) {
+TEST_P(RowTest, RefusesAndWritesNothing) {
   Problem problem;
   problem.spec = FourExperts(Score::kSigmoid, Weight::kScore);
   problem.logits = kLogits;
@@ -219,7 +221,7 @@ TEST(ReferenceRouterTest, RefusesAndWritesNothing) {
   output.ids = ids.data();
   output.ids_stride = 1;
   output.counts = counts.data();
-  const absl::Status status = RouteReference(problem.spec, InputOf(problem), output, &stats);
+  const absl::Status status = Route(problem.spec, InputOf(problem), output, &stats);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), testing::StartsWith("ids_stride = 1:"));
   EXPECT_THAT(ids, ElementsAre(7, 7));

@@ -15,8 +15,9 @@
 #include "kernels/routing/arithmetic.h"
 #include "kernels/routing/half.h"
 #include "kernels/routing/naive_router.h"
-#include "kernels/routing/reference_router.h"
+#include "kernels/routing/router_generators.h"
 #include "kernels/routing/router_testing.h"
+#include "kernels/routing/routers_under_test.h"
 
 // The degenerate rows, shapes and modes of route.h. RouteAndCheck() fills every output with poison first and checks
 // what holds of all results.
@@ -61,21 +62,24 @@ std::vector<int32_t> FirstIds(int count) {
 
 // --- ties
 
-TEST(TieTest, AllEqualTakesTheLowestIds) {
+using TieTest = RouterTest;
+INSTANTIATE_TEST_SUITE_P(All, TieTest, testing::ValuesIn(RoutersUnderTest()), RouterName);
+
+TEST_P(TieTest, AllEqualTakesTheLowestIds) {
   for (const Family& family : Families()) {
     const std::vector<float> equal(family.spec.num_experts, 0.25f);
     EXPECT_THAT(RouteRow(family.spec, equal).ids, ElementsAreArray(FirstIds(family.spec.top_k))) << family.name;
   }
 }
 
-TEST(TieTest, MinusZeroEqualsPlusZero) {
+TEST_P(TieTest, MinusZeroEqualsPlusZero) {
   RouteSpec spec = Sigmoids(4, 4);
   spec.score = Score::kLogit;
   EXPECT_THAT(RouteRow(spec, {-0.0f, 0.0f, -0.0f, 0.0f}).ids, ElementsAre(0, 1, 2, 3));
   EXPECT_THAT(RouteRow(spec, {-0.0f, 0.0f, -0.0f, 0.0f}, {-0.0f, -0.0f, -0.0f, -0.0f}).ids, ElementsAre(0, 1, 2, 3));
 }
 
-TEST(TieTest, BFloat16LogitsOf384Experts) {
+TEST_P(TieTest, BFloat16LogitsOf384Experts) {
   Problem problem;
   problem.spec = Sigmoids(384, 8);
   problem.logits = Normal(384 * 64, 1);
@@ -92,8 +96,11 @@ TEST(TieTest, BFloat16LogitsOf384Experts) {
 
 // --- bias
 
+using BiasTest = RouterTest;
+INSTANTIATE_TEST_SUITE_P(All, BiasTest, testing::ValuesIn(RoutersUnderTest()), RouterName);
+
 // At 7 a bfloat16 has steps of 1/32, and (score + bias) - bias has lost 3 bits of the score.
-TEST(BiasTest, OffsetOfSevenWithSpreadOfOneThousandth) {
+TEST_P(BiasTest, OffsetOfSevenWithSpreadOfOneThousandth) {
   Problem problem;
   problem.spec = Sigmoids(256, 8);
   problem.logits = Normal(256 * 32, 2, 1e-3f);
@@ -109,12 +116,12 @@ TEST(BiasTest, OffsetOfSevenWithSpreadOfOneThousandth) {
   }
 }
 
-TEST(BiasTest, AllBiasedScoresBelowMinusOne) {
+TEST_P(BiasTest, AllBiasedScoresBelowMinusOne) {
   const std::vector<float> bias(8, -5.0f);
   EXPECT_THAT(RouteRow(Sigmoids(8, 4), {0, 1, 2, 3, 4, 5, 6, 7}, bias).ids, ElementsAre(7, 6, 5, 4));
 }
 
-TEST(BiasTest, AnExpertWhoseBiasIsNotFiniteIsNoCandidate) {
+TEST_P(BiasTest, AnExpertWhoseBiasIsNotFiniteIsNoCandidate) {
   for (const float odd : {-kInfinity, kInfinity, kNan}) {
     const Routed routed = RouteRow(Sigmoids(4, 4), {0, 3, 2, 1}, {0, odd, 0, 0});
     EXPECT_THAT(routed.ids, ElementsAre(2, 3, 0, -1)) << odd;
@@ -129,25 +136,28 @@ TEST(BiasTest, AnExpertWhoseBiasIsNotFiniteIsNoCandidate) {
 
 // --- logits that are not finite
 
-TEST(OddLogitsTest, SigmoidOfInfinityIsAScoreAndOfNanIsNot) {
+using OddLogitsTest = RouterTest;
+INSTANTIATE_TEST_SUITE_P(All, OddLogitsTest, testing::ValuesIn(RoutersUnderTest()), RouterName);
+
+TEST_P(OddLogitsTest, SigmoidOfInfinityIsAScoreAndOfNanIsNot) {
   const Routed routed = RouteRow(Sigmoids(4, 4), {-kInfinity, kNan, kInfinity, 0});
   EXPECT_THAT(routed.ids, ElementsAre(2, 3, 0, -1));
   EXPECT_THAT(routed.weights, ElementsAre(1.0f, 0.5f, 0.0f, 0.0f));
 }
 
-TEST(OddLogitsTest, SqrtSoftplusOfPlusInfinityIsNoScore) {
+TEST_P(OddLogitsTest, SqrtSoftplusOfPlusInfinityIsNoScore) {
   RouteSpec spec = Sigmoids(4, 4);
   spec.score = Score::kSqrtSoftplus;
   EXPECT_THAT(RouteRow(spec, {-kInfinity, kNan, kInfinity, 0}).ids, ElementsAre(3, 0, -1, -1));
 }
 
-TEST(OddLogitsTest, LogitsMustBeFiniteThemselves) {
+TEST_P(OddLogitsTest, LogitsMustBeFiniteThemselves) {
   RouteSpec spec = Sigmoids(4, 4);
   spec.score = Score::kLogit;
   EXPECT_THAT(RouteRow(spec, {-kInfinity, kNan, kInfinity, -7}).ids, ElementsAre(3, -1, -1, -1));
 }
 
-TEST(OddLogitsTest, ASoftmaxIsPoisonedByNanAndByAnInfiniteMaximum) {
+TEST_P(OddLogitsTest, ASoftmaxIsPoisonedByNanAndByAnInfiniteMaximum) {
   RouteSpec by_score = Sigmoids(3, 2);
   by_score.score = Score::kSoftmax;
   RouteSpec by_weight = Sigmoids(3, 2);
@@ -168,7 +178,7 @@ TEST(OddLogitsTest, ASoftmaxIsPoisonedByNanAndByAnInfiniteMaximum) {
   EXPECT_THAT(RouteRow(Sigmoids(3, 2), {0, kNan, 1}).ids, ElementsAre(2, 0));
 }
 
-TEST(OddLogitsTest, AllNanHasNoCandidatesInAnyFamily) {
+TEST_P(OddLogitsTest, AllNanHasNoCandidatesInAnyFamily) {
   for (const Family& family : Families()) {
     const Routed routed = RouteRow(family.spec, std::vector<float>(family.spec.num_experts, kNan));
     EXPECT_THAT(routed.ids, Each(-1)) << family.name;
@@ -176,7 +186,7 @@ TEST(OddLogitsTest, AllNanHasNoCandidatesInAnyFamily) {
   }
 }
 
-TEST(OddLogitsTest, AnOddRowLeavesItsNeighboursAlone) {
+TEST_P(OddLogitsTest, AnOddRowLeavesItsNeighboursAlone) {
   for (const Family& family : Families()) {
     Problem problem;
     problem.spec = family.spec;
@@ -193,7 +203,10 @@ TEST(OddLogitsTest, AnOddRowLeavesItsNeighboursAlone) {
 
 // --- weights
 
-TEST(NormaliserTest, WhereItIsZeroWeightsAreZeroAndIdsStay) {
+using NormaliserTest = RouterTest;
+INSTANTIATE_TEST_SUITE_P(All, NormaliserTest, testing::ValuesIn(RoutersUnderTest()), RouterName);
+
+TEST_P(NormaliserTest, WhereItIsZeroWeightsAreZeroAndIdsStay) {
   // The bias chooses experts whose softmax has underflowed to 0.
   RouteSpec spec = Sigmoids(4, 2);
   spec.score = Score::kSoftmax;
@@ -205,7 +218,7 @@ TEST(NormaliserTest, WhereItIsZeroWeightsAreZeroAndIdsStay) {
   EXPECT_EQ(routed.stats.short_slots, 0);
 }
 
-TEST(NormaliserTest, WhereItIsNegativeOrInfiniteWeightsAreZero) {
+TEST_P(NormaliserTest, WhereItIsNegativeOrInfiniteWeightsAreZero) {
   RouteSpec spec = Sigmoids(3, 2);
   spec.score = Score::kLogit;
   spec.normalize = true;
@@ -216,7 +229,7 @@ TEST(NormaliserTest, WhereItIsNegativeOrInfiniteWeightsAreZero) {
   EXPECT_THAT(RouteRow(spec, {3e38f, 3e38f, 1}).weights, ElementsAre(0.0f, 0.0f));
 }
 
-TEST(NormaliserTest, WhereTheSumIsNanWeightsAreZero) {
+TEST_P(NormaliserTest, WhereTheSumIsNanWeightsAreZero) {
   // Slots 0 and 2 meet first, and 1 and 3: infinity and minus infinity.
   Problem problem;
   problem.spec = Sigmoids(4, 4);
@@ -228,7 +241,7 @@ TEST(NormaliserTest, WhereTheSumIsNanWeightsAreZero) {
   EXPECT_THAT(RouteAndCheck(problem).weights, ElementsAre(0.0f, 0.0f, 0.0f, 0.0f));
 }
 
-TEST(NormaliserTest, SoftmaxOfSelectedInfinities) {
+TEST_P(NormaliserTest, SoftmaxOfSelectedInfinities) {
   RouteSpec spec = Sigmoids(4, 2);
   spec.weight = Weight::kSoftmaxOfSelected;
   EXPECT_THAT(RouteRow(spec, {kInfinity, 0, -1, -1}).weights, ElementsAre(0.0f, 0.0f));
@@ -236,7 +249,7 @@ TEST(NormaliserTest, SoftmaxOfSelectedInfinities) {
   EXPECT_THAT(RouteRow(spec, {-kInfinity, 5, kNan, kNan}).weights, ElementsAre(1.0f, 0.0f));
 }
 
-TEST(NormaliserTest, ShortSlotsAddNothing) {
+TEST_P(NormaliserTest, ShortSlotsAddNothing) {
   RouteSpec spec = Sigmoids(4, 3);
   spec.normalize = true;
   EXPECT_THAT(RouteRow(spec, {0, kNan, 0, kNan}).weights, ElementsAre(0.5f, 0.5f, 0.0f));
@@ -244,7 +257,10 @@ TEST(NormaliserTest, ShortSlotsAddNothing) {
 
 // --- shapes
 
-TEST(ShapeTest, NoRows) {
+using ShapeTest = RouterTest;
+INSTANTIATE_TEST_SUITE_P(All, ShapeTest, testing::ValuesIn(RoutersUnderTest()), RouterName);
+
+TEST_P(ShapeTest, NoRows) {
   Problem problem;
   problem.spec = Sigmoids(8, 2);
   const Routed routed = RouteAndCheck(problem);
@@ -252,7 +268,7 @@ TEST(ShapeTest, NoRows) {
   EXPECT_EQ(routed.stats.valid_rows, 0);
 }
 
-TEST(ShapeTest, EveryExpertIsChosenWhenTopKIsAll) {
+TEST_P(ShapeTest, EveryExpertIsChosenWhenTopKIsAll) {
   for (const int num_experts : {1, 7, 60, 144, 896}) {
     Problem problem;
     problem.spec = Sigmoids(num_experts, num_experts);
@@ -261,7 +277,7 @@ TEST(ShapeTest, EveryExpertIsChosenWhenTopKIsAll) {
   }
 }
 
-TEST(ShapeTest, ARowHasTheSameBitsInAnyBatch) {
+TEST_P(ShapeTest, ARowHasTheSameBitsInAnyBatch) {
   for (const Family& family : Families()) {
     Problem all;
     all.spec = family.spec;
@@ -282,10 +298,33 @@ TEST(ShapeTest, ARowHasTheSameBitsInAnyBatch) {
       EXPECT_EQ(backwards.row_ids(32 - t), together.row_ids(t)) << family.name;
       EXPECT_EQ(backwards.row_weights(32 - t), together.row_weights(t)) << family.name;
     }
+    for (int64_t rows = 2; rows < 33; ++rows) {
+      Problem last = all;
+      last.logits.erase(last.logits.begin(), last.logits.end() - rows * family.spec.num_experts);
+      const Routed some = RouteAndCheck(last);
+      EXPECT_EQ(some.row_ids(rows - 1), together.row_ids(32)) << family.name << ", " << rows << " rows";
+      EXPECT_EQ(some.row_weights(rows - 1), together.row_weights(32)) << family.name << ", " << rows << " rows";
+    }
   }
 }
 
-TEST(ShapeTest, StridesLeaveTheGapsAlone) {
+TEST_P(ShapeTest, ManyRows) {
+  constexpr int64_t kRows = 131072;
+  constexpr int64_t kDistinct = 1021;
+  Problem problem;
+  problem.spec = Sigmoids(16, 4);
+  problem.logits = Normal(kDistinct * 16, 17);
+  const Routed few = RouteAndCheck(problem);
+  problem.logits.reserve(kRows * 16);
+  for (size_t i = 0; problem.logits.size() < kRows * 16; ++i) problem.logits.push_back(problem.logits[i]);
+  const Routed many = RouteAndCheck(problem);
+  for (int64_t t = 0; t < kRows; ++t) {
+    ASSERT_EQ(many.row_ids(t), few.row_ids(t % kDistinct)) << t;
+    ASSERT_EQ(many.row_weights(t), few.row_weights(t % kDistinct)) << t;
+  }
+}
+
+TEST_P(ShapeTest, StridesLeaveTheGapsAlone) {
   constexpr int kRows = 5;
   constexpr int kStride = 19;
   Problem problem;
@@ -310,7 +349,7 @@ TEST(ShapeTest, StridesLeaveTheGapsAlone) {
   output.dense_map = map.data();
   output.ids_stride = output.weights_stride = kStride;
   output.dense_probabilities_stride = output.dense_map_stride = kStride;
-  ASSERT_TRUE(RouteReference(problem.spec, input, output, nullptr).ok());
+  ASSERT_TRUE(Route(problem.spec, input, output, nullptr).ok());
   for (int t = 0; t < kRows; ++t) {
     for (int i = 0; i < kStride; ++i) {
       const int at = t * kStride + i;
@@ -340,7 +379,7 @@ class SparseMatrix {
   void* data_;
 };
 
-TEST(ShapeTest, ElementsBeyondTwoToTheThirtyOne) {
+TEST_P(ShapeTest, ElementsBeyondTwoToTheThirtyOne) {
   constexpr int64_t kStride = (int64_t{1} << 31) + 5;
   constexpr int kRows = 3;
   Problem problem;
@@ -371,7 +410,7 @@ TEST(ShapeTest, ElementsBeyondTwoToTheThirtyOne) {
   output.dense_map = map.data();
   output.ids_stride = output.weights_stride = kStride;
   output.dense_probabilities_stride = output.dense_map_stride = kStride;
-  ASSERT_TRUE(RouteReference(problem.spec, input, output, nullptr).ok());
+  ASSERT_TRUE(Route(problem.spec, input, output, nullptr).ok());
   for (int t = 0; t < kRows; ++t) {
     for (int slot = 0; slot < 6; ++slot) {
       EXPECT_EQ(ids.data()[t * kStride + slot], dense.row_ids(t)[slot]);
@@ -384,7 +423,7 @@ TEST(ShapeTest, ElementsBeyondTwoToTheThirtyOne) {
   }
 }
 
-TEST(ShapeTest, HalfLogitsAndWeights) {
+TEST_P(ShapeTest, HalfLogitsAndWeights) {
   Problem problem;
   problem.spec = FamilySpec("deepseek_v3");
   problem.logits = Normal(8 * 256, 10);
@@ -406,14 +445,17 @@ TEST(ShapeTest, HalfLogitsAndWeights) {
   output.weights = weights.data();
   output.weights_dtype = DType::kF16;
   output.weights_stride = 8;
-  ASSERT_TRUE(RouteReference(problem.spec, input, output, nullptr).ok());
+  ASSERT_TRUE(Route(problem.spec, input, output, nullptr).ok());
   EXPECT_EQ(ids, from_float.ids);
   for (int i = 0; i < 64; ++i) EXPECT_EQ(weights[i], HalfFromFloat(from_float.weights[i]));
 }
 
 // --- mask and counts
 
-TEST(MaskTest, PaddingAnywhereIsNotRoutedNorCountedNorShort) {
+using MaskTest = RouterTest;
+INSTANTIATE_TEST_SUITE_P(All, MaskTest, testing::ValuesIn(RoutersUnderTest()), RouterName);
+
+TEST_P(MaskTest, PaddingAnywhereIsNotRoutedNorCountedNorShort) {
   Problem problem;
   problem.spec = FamilySpec("deepseek_v3");
   problem.logits = Normal(33 * 256, 11);
@@ -435,24 +477,30 @@ TEST(MaskTest, PaddingAnywhereIsNotRoutedNorCountedNorShort) {
   }
 }
 
-TEST(CountsTest, AreAddedToAndGoBeyondThirtyTwoBits) {
+using CountsTest = RouterTest;
+INSTANTIATE_TEST_SUITE_P(All, CountsTest, testing::ValuesIn(RoutersUnderTest()), RouterName);
+
+// Beyond what a float32 and a 32-bit integer can count.
+TEST_P(CountsTest, AreAddedToAndGoBeyondThirtyTwoBits) {
   Problem problem;
   problem.spec = Sigmoids(4, 2);
   problem.logits = Normal(100 * 4, 12);
   const Routed routed = RouteAndCheck(problem);
-  constexpr uint64_t kBefore = 0xffffffffu - 10;
-  std::vector<uint64_t> counts(4, kBefore);
-  RouteStats stats{(int64_t{1} << 40), 3};
-  RouteOutput output;
-  output.counts = counts.data();
-  ASSERT_TRUE(RouteReference(problem.spec, InputOf(problem), output, &stats).ok());
-  for (int e = 0; e < 4; ++e) EXPECT_EQ(counts[e], kBefore + routed.counts[e]);
-  EXPECT_GT(*std::max_element(counts.begin(), counts.end()), uint64_t{1} << 32);
-  EXPECT_EQ(stats.valid_rows, (int64_t{1} << 40) + 100);
-  EXPECT_EQ(stats.short_slots, 3);
+  for (const uint64_t limit : {uint64_t{1} << 24, uint64_t{1} << 32, uint64_t{1} << 53}) {
+    const uint64_t before = limit - 11;
+    std::vector<uint64_t> counts(4, before);
+    RouteStats stats{(int64_t{1} << 40), 3};
+    RouteOutput output;
+    output.counts = counts.data();
+    ASSERT_TRUE(Route(problem.spec, InputOf(problem), output, &stats).ok());
+    for (int e = 0; e < 4; ++e) EXPECT_EQ(counts[e], before + routed.counts[e]);
+    EXPECT_GT(*std::max_element(counts.begin(), counts.end()), limit);
+    EXPECT_EQ(stats.valid_rows, (int64_t{1} << 40) + 100);
+    EXPECT_EQ(stats.short_slots, 3);
+  }
 }
 
-TEST(CountsTest, OutputsThatAreNotWantedChangeNothing) {
+TEST_P(CountsTest, OutputsThatAreNotWantedChangeNothing) {
   Problem problem;
   problem.spec = Sigmoids(16, 4);
   problem.logits = Normal(10 * 16, 13);
@@ -461,14 +509,17 @@ TEST(CountsTest, OutputsThatAreNotWantedChangeNothing) {
   RouteOutput ids_only;
   ids_only.ids = ids.data();
   ids_only.ids_stride = 4;
-  ASSERT_TRUE(RouteReference(problem.spec, InputOf(problem), ids_only, nullptr).ok());
+  ASSERT_TRUE(Route(problem.spec, InputOf(problem), ids_only, nullptr).ok());
   EXPECT_EQ(ids, routed.ids);
   RouteStats stats;
-  ASSERT_TRUE(RouteReference(problem.spec, InputOf(problem), RouteOutput(), &stats).ok());
+  ASSERT_TRUE(Route(problem.spec, InputOf(problem), RouteOutput(), &stats).ok());
   EXPECT_EQ(stats.valid_rows, 10);
 }
 
-TEST(ThreadTest, CallsThatShareNoOutputRunAtOnce) {
+using ThreadTest = RouterTest;
+INSTANTIATE_TEST_SUITE_P(All, ThreadTest, testing::ValuesIn(RoutersUnderTest()), RouterName);
+
+TEST_P(ThreadTest, CallsThatShareNoOutputRunAtOnce) {
   Problem problem;
   problem.spec = FamilySpec("deepseek_v3");
   problem.logits = Normal(64 * 256, 14);
@@ -476,11 +527,11 @@ TEST(ThreadTest, CallsThatShareNoOutputRunAtOnce) {
   std::vector<std::vector<int32_t>> ids(4, std::vector<int32_t>(64 * 8));
   std::vector<std::thread> threads;
   for (auto& own : ids) {
-    threads.emplace_back([&problem, &own] {
+    threads.emplace_back([this, &problem, &own] {
       RouteOutput output;
       output.ids = own.data();
       output.ids_stride = 8;
-      EXPECT_TRUE(RouteReference(problem.spec, InputOf(problem), output, nullptr).ok());
+      EXPECT_TRUE(Route(problem.spec, InputOf(problem), output, nullptr).ok());
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -489,7 +540,10 @@ TEST(ThreadTest, CallsThatShareNoOutputRunAtOnce) {
 
 // --- replay and forced balance
 
-TEST(ReplayTest, TheGivenIdsKeepTheirSlots) {
+using ReplayTest = RouterTest;
+INSTANTIATE_TEST_SUITE_P(All, ReplayTest, testing::ValuesIn(RoutersUnderTest()), RouterName);
+
+TEST_P(ReplayTest, TheGivenIdsKeepTheirSlots) {
   Problem problem;
   problem.spec = Sigmoids(4, 3);
   problem.spec.normalize = true;
@@ -507,7 +561,7 @@ TEST(ReplayTest, TheGivenIdsKeepTheirSlots) {
   EXPECT_THAT(routed.row_weights(2), ElementsAre(0.0f, 1.0f, 0.0f));
 }
 
-TEST(ReplayTest, AnExpertWithoutAFiniteValueWeighsNothing) {
+TEST_P(ReplayTest, AnExpertWithoutAFiniteValueWeighsNothing) {
   for (const Family& family : Families()) {
     Problem problem;
     problem.spec = family.spec;
@@ -521,7 +575,7 @@ TEST(ReplayTest, AnExpertWithoutAFiniteValueWeighsNothing) {
   }
 }
 
-TEST(ReplayTest, AMaskedRowIsNotReplayed) {
+TEST_P(ReplayTest, AMaskedRowIsNotReplayed) {
   Problem problem;
   problem.spec = Sigmoids(4, 2);
   problem.logits.assign(8, 0.0f);
@@ -530,7 +584,10 @@ TEST(ReplayTest, AMaskedRowIsNotReplayed) {
   EXPECT_THAT(RouteAndCheck(problem).ids, ElementsAre(-1, -1, 2, 3));
 }
 
-TEST(ForcedBalanceTest, RoundRobinIsEvenWhateverTheLogits) {
+using ForcedBalanceTest = RouterTest;
+INSTANTIATE_TEST_SUITE_P(All, ForcedBalanceTest, testing::ValuesIn(RoutersUnderTest()), RouterName);
+
+TEST_P(ForcedBalanceTest, RoundRobinIsEvenWhateverTheLogits) {
   Problem problem;
   problem.spec = FamilySpec("deepseek_v3");
   problem.logits = Normal(64 * 256, 15);
@@ -548,7 +605,7 @@ TEST(ForcedBalanceTest, RoundRobinIsEvenWhateverTheLogits) {
   EXPECT_EQ(RouteAndCheck(replay).weights, routed.weights);
 }
 
-TEST(ForcedBalanceTest, RandomNeedsNoCandidatesAndIsRepeatable) {
+TEST_P(ForcedBalanceTest, RandomNeedsNoCandidatesAndIsRepeatable) {
   Problem problem;
   problem.spec = FamilySpec("deepseek_v3");
   problem.logits = Normal(2048 * 256, 16);
@@ -564,7 +621,7 @@ TEST(ForcedBalanceTest, RandomNeedsNoCandidatesAndIsRepeatable) {
   EXPECT_NE(RouteAndCheck(problem).ids, routed.ids);
 }
 
-TEST(ForcedBalanceTest, RandomIdsAreThese) {
+TEST_P(ForcedBalanceTest, RandomIdsAreThese) {
   Problem problem;
   problem.spec = Sigmoids(16, 4);
   problem.logits.assign(3 * 16, 0.0f);

@@ -1,0 +1,57 @@
+// RouteBackwardCpu is on the hot path: it must not allocate.
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "kernels/routing/cpu/cpu_backward.h"
+#include "kernels/routing/router_testing.h"
+
+namespace {
+std::atomic<int64_t> allocations{0};
+}  // namespace
+
+void* operator new(size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+
+namespace evenkeel::routing {
+namespace {
+
+TEST(CpuBackwardAllocationTest, NothingIsAllocated) {
+  if (CpuBackwardPath(Families()[0].spec) == "reference") GTEST_SKIP() << "no SIMD path on this processor";
+  for (const Family& family : Families()) {
+    const RouteSpec& spec = family.spec;
+    const std::vector<float> logits(3 * spec.num_experts, 1.0f);
+    const std::vector<float> d_weights(3 * spec.top_k, 1.0f);
+    std::vector<float> d_logits(3 * spec.num_experts);
+    std::vector<int32_t> ids(3 * spec.top_k);
+    for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i) % spec.top_k;
+    RouteBackwardInput input;
+    input.logits = logits.data();
+    input.rows = 3;
+    input.logits_stride = spec.num_experts;
+    input.ids = ids.data();
+    input.d_weights = d_weights.data();
+    input.ids_stride = input.d_weights_stride = spec.top_k;
+    RouteBackwardOutput output;
+    output.d_logits = d_logits.data();
+    output.d_logits_stride = spec.num_experts;
+
+    const int64_t before = allocations;
+    ASSERT_GT(before, 0);
+    const bool ok = RouteBackwardCpu(spec, input, output).ok();
+    EXPECT_EQ(allocations, before) << family.name;
+    EXPECT_TRUE(ok) << family.name;
+  }
+}
+
+}  // namespace
+}  // namespace evenkeel::routing
