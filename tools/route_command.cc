@@ -14,7 +14,7 @@
 #include "evenkeel/v1/route_spec.pb.h"
 #include "kernels/balance/load_metrics.h"
 #include "kernels/routing/cpu/cpu_router.h"
-#include "kernels/routing/reference_router.h"
+#include "kernels/routing/reference/reference_router.h"
 #include "tools/flags.h"
 #include "tools/model_layer.h"
 #include "tools/npy/npy.h"

@@ -1,18 +1,19 @@
 #include "client/worker/messages.h"
 
 #include <algorithm>
+#include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "client/worker/process.h"
 #include "config/text.h"
+#include "kernels/routing/cpu/cpu_router.h"
 
 namespace evenkeel::client {
 namespace {
 
 constexpr uint32_t kProtocolVersion = 1;
-// The one path there is.
-constexpr char kRoutingPath[] = "reference";
 
 absl::Status CheckOptions(const WorkerOptions& options) {
   if (options.coordinator.empty()) return absl::InvalidArgumentError("coordinator is empty; it must be host:port");
@@ -45,9 +46,10 @@ absl::StatusOr<v1::JoinRequest> MakeJoinRequest(const WorkerOptions& options, co
   request.set_contributor(options.contributor);
   request.set_incarnation(incarnation);
   *request.mutable_worker() = DescribeProcess();
-  for (const v1::LayerSpec& spec : layers.specs()) {
-    *job->add_layers() = spec;
-    request.mutable_worker()->add_routing_paths(spec.has_route() ? kRoutingPath : "");
+  for (const v1::LayerSpec& spec : layers.specs()) *job->add_layers() = spec;
+  for (const int index : layers.protocol_order()) {
+    const absl::string_view path = layers[index].route.has_value() ? routing::CpuRoutePath(*layers[index].route) : "";
+    request.mutable_worker()->add_routing_paths(std::string(path));
   }
   return request;
 }

@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kernels/routing/cpu/cpu_router.h"
 
 namespace evenkeel::client {
 namespace {
@@ -38,7 +39,7 @@ TEST(MakeJoinRequestTest, SaysWhoJoinsWhat) {
   EXPECT_EQ(join->job().layers(1).route().num_experts(), 2);
   EXPECT_EQ(join->job().balance().preset(), "loss_free");
   EXPECT_EQ(join->job().balance().rate(), 0.5);
-  EXPECT_THAT(join->worker().routing_paths(), ElementsAre("", "reference"));
+  EXPECT_THAT(join->worker().routing_paths(), ElementsAre("", routing::CpuRoutePath(*layers[0].route)));
   EXPECT_GT(join->worker().process_id(), 0);
 }
 

@@ -15,7 +15,7 @@
 #include "client/worker/public_status.h"
 #include "client/worker/step_order.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
-#include "kernels/routing/reference_router.h"
+#include "kernels/routing/cpu/cpu_router.h"
 #include "kernels/routing/route.h"
 
 namespace evenkeel {
@@ -144,7 +144,7 @@ absl::Status Worker::Impl::Route(int index, const Tokens& tokens, const Assignme
   output.weights_stride = layer.top_k;
   output.counts = counts.mutable_counts();
   routing::RouteStats stats;
-  EVENKEEL_RETURN_IF_ERROR(AtLayer(layer, routing::RouteReference(*layer.route, input, output, &stats)));
+  EVENKEEL_RETURN_IF_ERROR(AtLayer(layer, routing::RouteCpu(*layer.route, input, output, &stats)));
   counts.AddRouted(stats.valid_rows, stats.short_slots);
   return absl::OkStatus();
 }

@@ -10,7 +10,7 @@
 #include "client/link/scripted_coordinator.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "kernels/routing/reference_router.h"
+#include "kernels/routing/reference/reference_router.h"
 
 namespace evenkeel {
 namespace {
@@ -133,7 +133,7 @@ TEST_F(WorkerTest, WhatACommitPutsOnTheWire) {
   EXPECT_FALSE(worker_->report().ok);
 }
 
-TEST_F(WorkerTest, RouteIsTheReferenceRouterWithTheCurrentBias) {
+TEST_F(WorkerTest, RouteHasTheBitsOfTheReferenceWithTheCurrentBias) {
   Join();
   ExpectOk(worker_->BeginStep(1));
   constexpr int64_t kRows = 3;

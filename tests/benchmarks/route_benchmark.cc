@@ -47,7 +47,7 @@
 #include "absl/strings/str_format.h"
 #include "benchmark/benchmark.h"
 #include "kernels/routing/cpu/cpu_router.h"
-#include "kernels/routing/reference_router.h"
+#include "kernels/routing/reference/reference_router.h"
 #include "kernels/routing/route.h"
 #include "tests/benchmarks/eager_peer.h"
 #include "tests/benchmarks/memory_bandwidth.h"

@@ -13,7 +13,7 @@
 #include "config/text.h"
 #include "evenkeel/v1/route_spec.pb.h"
 #include "kernels/routing/cpu/cpu_backward.h"
-#include "kernels/routing/reference_backward.h"
+#include "kernels/routing/reference/reference_backward.h"
 #include "tools/npy/npy.h"
 #include "tools/npy/npy_check.h"
 

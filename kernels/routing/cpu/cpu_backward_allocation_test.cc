@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "kernels/routing/conformance/router_testing.h"
 #include "kernels/routing/cpu/cpu_backward.h"
-#include "kernels/routing/router_testing.h"
 
 namespace {
 std::atomic<int64_t> allocations{0};

@@ -5,7 +5,7 @@
 #include "benchmark/benchmark.h"
 #include "kernels/routing/cpu/cpu_backward.h"
 #include "kernels/routing/cpu/cpu_router.h"
-#include "kernels/routing/reference_backward.h"
+#include "kernels/routing/reference/reference_backward.h"
 
 // Rows per second of the backward passes, one thread, float32, from gradients by the weights:
 //   Sigmoid   E=256 K=8, sigmoid, normalised: the router of DeepSeek-V3

@@ -11,11 +11,11 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "hwy/targets.h"
-#include "kernels/routing/backward_testing.h"
+#include "kernels/routing/conformance/backward_testing.h"
+#include "kernels/routing/conformance/router_generators.h"
+#include "kernels/routing/conformance/router_testing.h"
 #include "kernels/routing/cpu/cpu_router.h"
-#include "kernels/routing/reference_backward.h"
-#include "kernels/routing/router_generators.h"
-#include "kernels/routing/router_testing.h"
+#include "kernels/routing/reference/reference_backward.h"
 
 // RouteBackwardCpu against the reference, bit for bit, on every Highway target of this machine.
 namespace evenkeel::routing {

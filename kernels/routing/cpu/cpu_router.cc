@@ -6,7 +6,7 @@
 #include "kernels/routing/cpu/row_workspace.h"
 #include "kernels/routing/cpu/targets.h"
 #include "kernels/routing/forced_balance.h"
-#include "kernels/routing/reference_router.h"
+#include "kernels/routing/reference/reference_router.h"
 #include "kernels/routing/row_output.h"
 
 // What follows, up to HWY_ONCE, is compiled once for every target.

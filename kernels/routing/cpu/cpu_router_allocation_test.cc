@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "kernels/routing/conformance/router_generators.h"
+#include "kernels/routing/conformance/router_testing.h"
+#include "kernels/routing/conformance/routers_under_test.h"
 #include "kernels/routing/cpu/cpu_router.h"
-#include "kernels/routing/router_generators.h"
-#include "kernels/routing/router_testing.h"
-#include "kernels/routing/routers_under_test.h"
 
 namespace {
 std::atomic<int64_t> allocations{0};

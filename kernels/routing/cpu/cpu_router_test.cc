@@ -10,10 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "hwy/targets.h"
-#include "kernels/routing/placed_problem.h"
-#include "kernels/routing/reference_router.h"
-#include "kernels/routing/router_generators.h"
-#include "kernels/routing/routers_under_test.h"
+#include "kernels/routing/conformance/placed_problem.h"
+#include "kernels/routing/conformance/router_generators.h"
+#include "kernels/routing/conformance/routers_under_test.h"
+#include "kernels/routing/reference/reference_router.h"
 
 // RouteCpu against the reference, bit for bit, on every Highway target of this machine.
 namespace evenkeel::routing {

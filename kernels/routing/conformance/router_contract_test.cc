@@ -13,11 +13,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kernels/routing/arithmetic.h"
+#include "kernels/routing/conformance/naive_router.h"
+#include "kernels/routing/conformance/router_generators.h"
+#include "kernels/routing/conformance/router_testing.h"
+#include "kernels/routing/conformance/routers_under_test.h"
 #include "kernels/routing/half.h"
-#include "kernels/routing/naive_router.h"
-#include "kernels/routing/router_generators.h"
-#include "kernels/routing/router_testing.h"
-#include "kernels/routing/routers_under_test.h"
 
 // The degenerate rows, shapes and modes of route.h. RouteAndCheck() fills every output with poison first and checks
 // what holds of all results.

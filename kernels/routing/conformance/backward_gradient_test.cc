@@ -9,10 +9,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "kernels/routing/backward_testing.h"
-#include "kernels/routing/naive_gradient.h"
-#include "kernels/routing/router_generators.h"
-#include "kernels/routing/router_testing.h"
+#include "kernels/routing/conformance/backward_testing.h"
+#include "kernels/routing/conformance/naive_gradient.h"
+#include "kernels/routing/conformance/router_generators.h"
+#include "kernels/routing/conformance/router_testing.h"
 
 // Every backward pass against the gradient in double: by finite differences and by dual numbers of another forward
 // pass, and against gradients that are known.

@@ -9,11 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "kernels/routing/conformance/naive_router.h"
+#include "kernels/routing/conformance/router_generators.h"
+#include "kernels/routing/conformance/router_testing.h"
+#include "kernels/routing/conformance/routers_under_test.h"
 #include "kernels/routing/half.h"
-#include "kernels/routing/naive_router.h"
-#include "kernels/routing/router_generators.h"
-#include "kernels/routing/router_testing.h"
-#include "kernels/routing/routers_under_test.h"
 
 // Every router against the naive one, on random specs and rows. A failure prints the seed that repeats it.
 namespace evenkeel::routing {

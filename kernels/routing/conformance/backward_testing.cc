@@ -1,4 +1,4 @@
-#include "kernels/routing/backward_testing.h"
+#include "kernels/routing/conformance/backward_testing.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,11 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "hwy/targets.h"
 #include "kernels/ieee.h"
+#include "kernels/routing/conformance/router_generators.h"
 #include "kernels/routing/cpu/cpu_backward.h"
-#include "kernels/routing/matrix_row.h"
-#include "kernels/routing/reference_backward.h"
-#include "kernels/routing/reference_router.h"
-#include "kernels/routing/router_generators.h"
+#include "kernels/routing/reference/matrix_row.h"
+#include "kernels/routing/reference/reference_backward.h"
+#include "kernels/routing/reference/reference_router.h"
 
 namespace evenkeel::routing {
 namespace {

@@ -4,9 +4,9 @@
 #include <random>
 #include <string>
 
-#include "kernels/routing/guarded_matrix.h"
+#include "kernels/routing/conformance/guarded_matrix.h"
+#include "kernels/routing/conformance/router_testing.h"
 #include "kernels/routing/route.h"
-#include "kernels/routing/router_testing.h"
 
 // A problem laid out in memory as a caller may lay it out: in any of the dtypes, with gaps between rows, against the
 // edge of what is mapped. For routers, which must touch nothing else.

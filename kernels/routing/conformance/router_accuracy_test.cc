@@ -10,10 +10,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "kernels/routing/naive_router.h"
-#include "kernels/routing/reference_router.h"
-#include "kernels/routing/router_generators.h"
-#include "kernels/routing/router_testing.h"
+#include "kernels/routing/conformance/naive_router.h"
+#include "kernels/routing/conformance/router_generators.h"
+#include "kernels/routing/conformance/router_testing.h"
+#include "kernels/routing/reference/reference_router.h"
 
 // Weights against their exact values, by naive_router.h in double, the ids given. Of the reference: the other routers
 // have its bits.

@@ -5,8 +5,8 @@
 #include <random>
 #include <vector>
 
+#include "kernels/routing/conformance/router_testing.h"
 #include "kernels/routing/route_spec.h"
-#include "kernels/routing/router_testing.h"
 
 // Random specs, rows and biases for the tests of routers. What is made depends on the state of `random` only: a seed,
 // printed when a test fails, repeats it.

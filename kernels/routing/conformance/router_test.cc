@@ -4,8 +4,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "kernels/routing/router_testing.h"
-#include "kernels/routing/routers_under_test.h"
+#include "kernels/routing/conformance/router_testing.h"
+#include "kernels/routing/conformance/routers_under_test.h"
 
 // Rows worked by hand, for every router.
 namespace evenkeel::routing {

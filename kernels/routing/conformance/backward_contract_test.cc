@@ -9,12 +9,12 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "kernels/routing/backward_testing.h"
-#include "kernels/routing/matrix_row.h"
-#include "kernels/routing/reference_router.h"
-#include "kernels/routing/router_generators.h"
-#include "kernels/routing/router_testing.h"
-#include "kernels/routing/sparse_matrix.h"
+#include "kernels/routing/conformance/backward_testing.h"
+#include "kernels/routing/conformance/router_generators.h"
+#include "kernels/routing/conformance/router_testing.h"
+#include "kernels/routing/conformance/sparse_matrix.h"
+#include "kernels/routing/reference/matrix_row.h"
+#include "kernels/routing/reference/reference_router.h"
 
 // The sentences of route_backward.h, of every backward pass. TakeBack() writes into poison, between forbidden pages,
 // and checks that every row is written wholly and nothing else.

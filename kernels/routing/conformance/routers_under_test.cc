@@ -1,9 +1,9 @@
-#include "kernels/routing/routers_under_test.h"
+#include "kernels/routing/conformance/routers_under_test.h"
 
 #include "absl/strings/str_cat.h"
 #include "hwy/targets.h"
 #include "kernels/routing/cpu/cpu_router.h"
-#include "kernels/routing/reference_router.h"
+#include "kernels/routing/reference/reference_router.h"
 
 namespace evenkeel::routing {
 

@@ -1,4 +1,4 @@
-#include "kernels/routing/naive_gradient.h"
+#include "kernels/routing/conformance/naive_gradient.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "kernels/routing/matrix_row.h"
+#include "kernels/routing/reference/matrix_row.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "kernels/routing/router_testing.h"
+#include "kernels/routing/conformance/router_testing.h"
 
 #include <numeric>
 #include <set>

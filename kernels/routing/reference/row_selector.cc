@@ -1,4 +1,4 @@
-#include "kernels/routing/row_selector.h"
+#include "kernels/routing/reference/row_selector.h"
 
 #include <algorithm>
 #include <limits>

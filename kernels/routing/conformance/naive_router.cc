@@ -1,11 +1,11 @@
-#include "kernels/routing/naive_router.h"
+#include "kernels/routing/conformance/naive_router.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
-#include "kernels/routing/row_arithmetic.h"
+#include "kernels/routing/reference/row_arithmetic.h"
 
 namespace evenkeel::routing {
 namespace {

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/routing/reference/row_weights.h"
 #include "kernels/routing/route.h"
-#include "kernels/routing/row_weights.h"
 
 namespace evenkeel::routing {
 

@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
+#include "kernels/routing/reference/row_arithmetic.h"
 #include "kernels/routing/route_spec.h"
-#include "kernels/routing/row_arithmetic.h"
 
 // The weights of one row, and the steps that make them, which the backward pass takes back:
 //   u(s)  the gathered value of slot s, 0 where it is not finite

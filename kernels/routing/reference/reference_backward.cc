@@ -1,4 +1,4 @@
-#include "kernels/routing/reference_backward.h"
+#include "kernels/routing/reference/reference_backward.h"
 
 #include <algorithm>
 #include <vector>
@@ -6,10 +6,10 @@
 #include "kernels/ieee.h"
 #include "kernels/routing/derivative.h"
 #include "kernels/routing/lane_sum.h"
-#include "kernels/routing/matrix_row.h"
-#include "kernels/routing/row_arithmetic.h"
-#include "kernels/routing/row_scorer.h"
-#include "kernels/routing/row_weights.h"
+#include "kernels/routing/reference/matrix_row.h"
+#include "kernels/routing/reference/row_arithmetic.h"
+#include "kernels/routing/reference/row_scorer.h"
+#include "kernels/routing/reference/row_weights.h"
 
 namespace evenkeel::routing {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/routing/router_generators.h"
+#include "kernels/routing/conformance/router_generators.h"
 
 #include <algorithm>
 #include <limits>

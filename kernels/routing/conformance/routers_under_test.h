@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
-#include "kernels/routing/router_testing.h"
+#include "kernels/routing/conformance/router_testing.h"
 
 // Every router of this library, on every instruction set that this machine and this build have. A test of the contract
 // is a RouterTest, and so runs on all of them; a new router joins the list in routers_under_test.cc.

@@ -1,14 +1,14 @@
-#include "kernels/routing/reference_router.h"
+#include "kernels/routing/reference/reference_router.h"
 
 #include <algorithm>
 #include <vector>
 
 #include "kernels/ieee.h"
-#include "kernels/routing/row_arithmetic.h"
+#include "kernels/routing/reference/row_arithmetic.h"
+#include "kernels/routing/reference/row_scorer.h"
+#include "kernels/routing/reference/row_selector.h"
+#include "kernels/routing/reference/row_weights.h"
 #include "kernels/routing/row_output.h"
-#include "kernels/routing/row_scorer.h"
-#include "kernels/routing/row_selector.h"
-#include "kernels/routing/row_weights.h"
 
 namespace evenkeel::routing {
 namespace {

@@ -1,8 +1,8 @@
-#include "kernels/routing/row_scorer.h"
+#include "kernels/routing/reference/row_scorer.h"
 
 #include "kernels/ieee.h"
-#include "kernels/routing/matrix_row.h"
-#include "kernels/routing/row_arithmetic.h"
+#include "kernels/routing/reference/matrix_row.h"
+#include "kernels/routing/reference/row_arithmetic.h"
 
 namespace evenkeel::routing {
 

@@ -8,9 +8,9 @@
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
-#include "kernels/routing/guarded_matrix.h"
+#include "kernels/routing/conformance/guarded_matrix.h"
+#include "kernels/routing/conformance/routers_under_test.h"
 #include "kernels/routing/route_backward.h"
-#include "kernels/routing/routers_under_test.h"
 
 // What the tests of a backward pass share.
 namespace evenkeel::routing {

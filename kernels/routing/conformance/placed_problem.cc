@@ -1,4 +1,4 @@
-#include "kernels/routing/placed_problem.h"
+#include "kernels/routing/conformance/placed_problem.h"
 
 #include <algorithm>
 #include <string>
@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
+#include "kernels/routing/conformance/router_generators.h"
 #include "kernels/routing/half.h"
-#include "kernels/routing/router_generators.h"
 
 namespace evenkeel::routing {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/routing/row_weights.h"
+#include "kernels/routing/reference/row_weights.h"
 
 #include <limits>
 

@@ -1,4 +1,4 @@
-#include "kernels/routing/guarded_matrix.h"
+#include "kernels/routing/conformance/guarded_matrix.h"
 
 #include <sys/mman.h>
 #include <unistd.h>

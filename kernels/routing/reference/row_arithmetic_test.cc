@@ -1,4 +1,4 @@
-#include "kernels/routing/row_arithmetic.h"
+#include "kernels/routing/reference/row_arithmetic.h"
 
 #include <cmath>
 #include <cstdio>
