@@ -129,7 +129,8 @@ void SetScore(const Scoring& scoring, Score score, RouterRule* rule) {
   }
 }
 
-absl::Status ReadQuirks(const Quirks& quirks, const ConfigMap& config, RouterRule* rule) {
+absl::Status ReadQuirks(const Family& family, const ConfigMap& config, RouterRule* rule) {
+  const Quirks& quirks = family.quirks;
   rule->weights_scale_input = quirks.weights_scale_input;
   if (!quirks.weights_scale_input_field.empty()) {
     EVENKEEL_ASSIGN_OR_RETURN(rule->weights_scale_input, ReadFlag(config, quirks.weights_scale_input_field, false));
@@ -137,7 +138,9 @@ absl::Status ReadQuirks(const Quirks& quirks, const ConfigMap& config, RouterRul
   if (!quirks.soft_cap_field.empty()) {
     EVENKEEL_ASSIGN_OR_RETURN(const auto cap, config.Float(quirks.soft_cap_field, -FLT_MAX, FLT_MAX));
     if (cap.value_or(0) > 0) {
-      const absl::Status status = config.Error(quirks.soft_cap_field, "a RouteSpec has no soft cap on the logits");
+      const absl::Status status = config.Error(
+          quirks.soft_cap_field,
+          absl::StrCat(family.model_types.names[0], " caps its logits softly here, which a RouteSpec cannot express"));
       return absl::UnimplementedError(status.message());
     }
   }
@@ -153,7 +156,7 @@ absl::StatusOr<RouterRule> ReadRouterRule(const Family& family, const ConfigMap&
     EVENKEEL_ASSIGN_OR_RETURN(rule.has_bias, ReadFlag(config, family.modules.bias_flag, family.modules.has_bias));
   }
   rule.normalize_above_one = family.normalizing.above_one;
-  EVENKEEL_RETURN_IF_ERROR(ReadQuirks(family.quirks, config, &rule));
+  EVENKEEL_RETURN_IF_ERROR(ReadQuirks(family, config, &rule));
   EVENKEEL_ASSIGN_OR_RETURN(const Score score, ReadScore(family.scoring, config));
   EVENKEEL_RETURN_IF_ERROR(ReadGroups(family.grouping, config, &rule.spec));
   EVENKEEL_RETURN_IF_ERROR(ReadNormalizing(family.normalizing, config, &rule.spec));

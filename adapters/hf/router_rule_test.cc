@@ -205,11 +205,12 @@ TEST(RouterRuleTest, TheBiasMayHangOnAFlag) {
 
 TEST(RouterRuleTest, ASoftCapIsOutsideRouteSpec) {
   Family family = Biased(Plain(Sigmoid()));
+  family.model_types = Names("capped");
   family.quirks.soft_cap_field = "cap";
   EXPECT_TRUE(Read(family, R"({"cap": 0.0})").ok());
   const absl::Status status = Read(family, R"({"cap": 30.0})").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(status.message(), "c.json:1:9: cap: a RouteSpec has no soft cap on the logits");
+  EXPECT_EQ(status.message(), "c.json:1:9: cap: capped caps its logits softly here, which a RouteSpec cannot express");
 }
 
 TEST(RouterRuleTest, WeightsMayScaleTheInput) {

@@ -38,7 +38,8 @@ uint64_t Sum(const uint64_t* words, int64_t count) {
 }  // namespace
 
 MemoryBandwidth MeasureMemoryBandwidth(ThreadTeam* team) {
-  const int64_t bytes_each = std::max<int64_t>(4 * LastCacheBytes(), int64_t{256} << 20) / team->size();
+  const int64_t cache = LastCacheBytes();
+  const int64_t bytes_each = (cache > 0 ? 4 * cache : int64_t{256} << 20) / team->size();
   const int64_t words_each = bytes_each / sizeof(uint64_t);
   const int64_t words = words_each * team->size();
   // Not written yet: each member's pages are its own to touch first.

@@ -12,7 +12,7 @@ struct MemoryBandwidth {
   double copy = 0;  // bytes read and bytes written per second, taken together
 };
 
-// The best of a few rounds. Takes about a second, and memory of 8 times the last cache (of 512 MiB at least).
+// The best of a few rounds. Takes a second at most, and memory of 8 times the last cache.
 MemoryBandwidth MeasureMemoryBandwidth(ThreadTeam* team);
 
 // Bytes of the largest cache; 0 if the system does not tell.

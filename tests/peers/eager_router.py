@@ -4,13 +4,13 @@ A child of route_benchmark, which talks to it in JSON, one object a line: a requ
 
   {"op": "hello"}    -> {"torch": version, "threads": n}
   {"op": "prepare", "rows": T, "dtype": "f32" | "bf16", "spec": RouteSpec}
-                     -> {"router": name, "warm_up": calls}   makes logits and bias, and calls the router until it is warm
+                     -> {"router": name, "warm_up": calls}   makes logits and bias, and calls the router a while
   {"op": "turn", "seconds": s}
                      -> {"route_seconds": s, "count_seconds": s, "calls": n}   what was prepared is called for that long
                         (once at least), and once before; seconds of a call, counting apart
 
-A RouteSpec is that of kernels/routing, in JSON; only what the model code itself can do is taken. A request that cannot be
-answered gets {"error": why}. Without PyTorch the program says so in one line on stderr and exits 77.
+A RouteSpec is that of kernels/routing, in JSON; only what model code can do is taken. A request that cannot be answered
+gets {"error": why}. Without PyTorch the program says so in one line on stderr and exits 77.
 
   eager_router.py [--threads N]     N: threads of PyTorch's operators (all cores)
 """
