@@ -41,16 +41,9 @@ constexpr Family kFamilies[] = {
     {{"qwen3_vl_moe_text"}, LayersBy(Kind::kSparseStep), Softmax(), NoGroups(), Normalized(), NotScaled(), Router()},
     {{"olmoe", "flex_olmo"}, AllLayers(), Softmax(), NoGroups(), NormalizedByFlag(false), NotScaled(), Router()},
     {{"mellum"}, AllLayers(), Softmax(), NoGroups(), NormalizedByFlag(true), NotScaled(), Router()},
-    // norm_topk_prob is a field and not read: modeling_deepseek_v2.py.
-    {{"deepseek_v2"},
-     FirstLayersDense("first_k_dense_replace", 0),
-     Softmax(),
-     MaxGroupsByTopkMethod(),
-     NotNormalized(),
-     Scaled("routed_scaling_factor", 1),
-     Router()},
-    // mlp_layer_types has no default in transformers; the released config has first_k_dense_replace.
-    {{"deepseek_ocr2_text"},
+    // norm_topk_prob is a field and not read: modeling_deepseek_v2.py. deepseek_ocr2 has no default for mlp_layer_types
+    // in transformers; its released config has first_k_dense_replace.
+    {{"deepseek_v2", "deepseek_ocr2_text"},
      FirstLayersDense("first_k_dense_replace", 0),
      Softmax(),
      MaxGroupsByTopkMethod(),

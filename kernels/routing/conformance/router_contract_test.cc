@@ -1,5 +1,3 @@
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -17,6 +15,7 @@
 #include "kernels/routing/conformance/router_generators.h"
 #include "kernels/routing/conformance/router_testing.h"
 #include "kernels/routing/conformance/routers_under_test.h"
+#include "kernels/routing/conformance/sparse_matrix.h"
 #include "kernels/routing/half.h"
 
 // The degenerate rows, shapes and modes of route.h. RouteAndCheck() fills every output with poison first and checks
@@ -360,24 +359,6 @@ TEST_P(ShapeTest, StridesLeaveTheGapsAlone) {
     }
   }
 }
-
-// Address space without memory behind it, but for the pages that are touched.
-template <typename Value>
-class SparseMatrix {
- public:
-  explicit SparseMatrix(int64_t size) : bytes_(size * sizeof(Value)) {
-    data_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  }
-  ~SparseMatrix() { munmap(data_, bytes_); }
-  SparseMatrix(const SparseMatrix&) = delete;
-  SparseMatrix& operator=(const SparseMatrix&) = delete;
-  bool ok() const { return data_ != MAP_FAILED; }
-  Value* data() { return static_cast<Value*>(data_); }
-
- private:
-  size_t bytes_;
-  void* data_;
-};
 
 TEST_P(ShapeTest, ElementsBeyondTwoToTheThirtyOne) {
   constexpr int64_t kStride = (int64_t{1} << 31) + 5;

@@ -1,26 +1,12 @@
 // RouteBackwardCpu is on the hot path: it must not allocate.
 
-#include <atomic>
 #include <cstdint>
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "kernels/allocation_count.h"
 #include "kernels/routing/conformance/router_testing.h"
 #include "kernels/routing/cpu/cpu_backward.h"
-
-namespace {
-std::atomic<int64_t> allocations{0};
-}  // namespace
-
-void* operator new(size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace evenkeel::routing {
 namespace {
@@ -45,10 +31,10 @@ TEST(CpuBackwardAllocationTest, NothingIsAllocated) {
     output.d_logits = d_logits.data();
     output.d_logits_stride = spec.num_experts;
 
-    const int64_t before = allocations;
+    const int64_t before = AllocationCount();
     ASSERT_GT(before, 0);
     const bool ok = RouteBackwardCpu(spec, input, output).ok();
-    EXPECT_EQ(allocations, before) << family.name;
+    EXPECT_EQ(AllocationCount(), before) << family.name;
     EXPECT_TRUE(ok) << family.name;
   }
 }

@@ -1,29 +1,15 @@
 // RouteCpu is on the step path: where it takes a SIMD path it must not allocate.
 
-#include <atomic>
 #include <cstdint>
-#include <cstdlib>
-#include <new>
 #include <random>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "kernels/allocation_count.h"
 #include "kernels/routing/conformance/router_generators.h"
 #include "kernels/routing/conformance/router_testing.h"
 #include "kernels/routing/conformance/routers_under_test.h"
 #include "kernels/routing/cpu/cpu_router.h"
-
-namespace {
-std::atomic<int64_t> allocations{0};
-}  // namespace
-
-void* operator new(size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace evenkeel::routing {
 namespace {
@@ -53,10 +39,10 @@ TEST(CpuRouterAllocationTest, NothingIsAllocatedOnASimdPath) {
       RouteStats stats;
 
       const bool simd = CpuRoutePath(spec) != "reference";
-      const int64_t before = allocations;
+      const int64_t before = AllocationCount();
       ASSERT_GT(before, 0);
       const bool routed = RouteCpu(spec, InputOf(problem), output, &stats).ok();
-      const int64_t after = allocations;
+      const int64_t after = AllocationCount();
       EXPECT_TRUE(routed);
       EXPECT_EQ(after == before, simd) << router.name << ", " << name;  // the reference does: this test can fail
     }
