@@ -165,7 +165,8 @@ def compare_rows(evenkeel, path, layer, spec, block):
     bias = torch.zeros(logits.shape[1]) if block.bias is None else block.bias.reshape(-1)
     tied = routed_rows.tied_rows(spec, logits, bias.numpy())
     ours = evenkeel.route(path, layer.name, logits, bias.numpy())
-    return routed_rows.compare((routed.ids.numpy(), routed.weights.numpy()), ours, tied)
+    rounding = routed_rows.softmax_rounding(spec, logits)
+    return routed_rows.compare((routed.ids.numpy(), routed.weights.numpy()), ours, tied, rounding)
 
 
 def check_refusal(evenkeel, name, family):

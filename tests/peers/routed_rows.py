@@ -16,7 +16,8 @@ ULP = 2.0**-23  # the spacing of float32 at 1
 TIE = 16 * ULP
 
 # How far two weights may differ, relative to the larger. A weight is a score (2 ulp) or an exponential over a sum (4),
-# over a sum of such (1), times a scale (1/2), in either router; errors seldom add up, and 3 ulp is the most seen.
+# over a sum of such (1), times a scale (1/2), in either router; errors seldom add up, and 3 ulp is the most seen. For
+# PyTorch's softmax, softmax_rounding() comes on top.
 WEIGHT_TOLERANCE = 8 * ULP
 
 # Below the smallest normal float32 weights are the same: exponentials so small are rounded, or flushed, as each router
@@ -44,16 +45,34 @@ class Comparison:
         self.shown += other.shown
 
 
-def compare(theirs, ours, tied):
-    """Compares (ids, weights) with (ids, weights), each [T, K], in the rows that are not `tied`."""
+def softmax_rounding(spec, logits):
+    """[T, E]: how far off, relative to it, a weight of PyTorch's may be for rounding x - max before the exponential.
+
+    Half an ulp of the distance, by the distance itself, and as much again where the weights are normalised. Ours takes
+    the exponential of the exact difference. Distances beyond those of weights that are NEGLIGIBLE do not count.
+    """
+    if "SOFTMAX" not in spec.get("score", "SIGMOID") + spec.get("weight", "SCORE"):
+        return np.zeros(logits.shape)
+    logits = np.asarray(logits, dtype=np.float64)
+    return ULP * np.minimum(logits.max(axis=-1, keepdims=True) - logits, 104)
+
+
+def compare(theirs, ours, tied, rounding=None):
+    """Compares (ids, weights) with (ids, weights), each [T, K], in the rows that are not `tied`.
+
+    `rounding`, [T, E], is what an expert's weight may differ by, relative to it, besides WEIGHT_TOLERANCE.
+    """
     kept = np.flatnonzero(~tied)
     their_ids, their_weights = _by_id(*(values[kept] for values in theirs))
     our_ids, our_weights = _by_id(*(values[kept] for values in ours))
     same_ids = (their_ids == our_ids).all(axis=-1)
     largest = np.maximum(np.abs(their_weights), np.abs(our_weights))
     difference = np.abs(their_weights - our_weights)
+    tolerance = WEIGHT_TOLERANCE
+    if rounding is not None:
+        tolerance = tolerance + np.take_along_axis(rounding[kept], np.maximum(their_ids, 0), axis=-1)
     # A NaN on either side is a difference.
-    different = ~(same_ids & (difference <= WEIGHT_TOLERANCE * largest + NEGLIGIBLE).all(axis=-1))
+    different = ~(same_ids & (difference <= tolerance * largest + NEGLIGIBLE).all(axis=-1))
     ulps = np.divide(difference, largest * ULP, out=np.zeros_like(difference), where=largest > NEGLIGIBLE)
     return Comparison(
         compared=len(kept),

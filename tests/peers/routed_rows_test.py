@@ -75,12 +75,12 @@ class TiedRowsTest(unittest.TestCase):
             routed_rows.tied_rows({**SIGMOID, "score": "TANH"}, np.zeros((1, 4)), NO_BIAS)
 
 
-def compare(theirs, ours, tied_row=False):
+def compare(theirs, ours, tied_row=False, rounding=None):
     """Compares one row of {id: weight} with another, given in any order."""
     sides = [
         (np.array([list(side)]), np.array([list(side.values())], dtype=np.float32)) for side in (theirs, ours)
     ]
-    return routed_rows.compare(*sides, np.array([tied_row]))
+    return routed_rows.compare(*sides, np.array([tied_row]), rounding)
 
 
 class CompareTest(unittest.TestCase):
@@ -101,6 +101,18 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(near.different, 0)
         self.assertAlmostEqual(near.worst_ulp, 4, places=2)
         self.assertEqual(compare({3: 0.5, 1: 0.5}, {3: 0.5 * (1 + 9 * ULP), 1: 0.5}).different, 1)
+
+    def test_a_softmax_may_be_off_by_the_distance_from_the_maximum(self):
+        logits = np.array([[3.0, 63.0]])
+        softmax = routed_rows.softmax_rounding({"score": "SOFTMAX"}, logits)
+        self.assertEqual(softmax.tolist(), [[60 * ULP, 0]])
+        of_selected = routed_rows.softmax_rounding({"weight": "SOFTMAX_OF_SELECTED"}, logits)
+        self.assertEqual(softmax.tolist(), of_selected.tolist())
+        self.assertFalse(routed_rows.softmax_rounding(SIGMOID, logits).any())
+        far_off = ({0: 1e-20, 1: 1.0}, {0: 1e-20 * (1 + 60 * ULP), 1: 1.0})
+        self.assertEqual(compare(*far_off, rounding=softmax).different, 0)
+        self.assertEqual(compare(*far_off).different, 1)
+        self.assertEqual(compare({1: 1.0}, {1: 1 + 60 * ULP}, rounding=softmax).different, 1)
 
     def test_the_bound_is_relative(self):
         self.assertEqual(compare({0: 1e-12}, {0: 1.01e-12}).different, 1)
