@@ -30,6 +30,7 @@ EVENKEEL_HD_INLINE float Sub(float a, float b) { return __fsub_rn(a, b); }
 EVENKEEL_HD_INLINE float Mul(float a, float b) { return __fmul_rn(a, b); }
 EVENKEEL_HD_INLINE float Div(float a, float b) { return __fdiv_rn(a, b); }
 EVENKEEL_HD_INLINE float Sqrt(float a) { return __fsqrt_rn(a); }
+EVENKEEL_HD_INLINE double Add(double a, double b) { return __dadd_rn(a, b); }
 EVENKEEL_HD_INLINE double Sub(double a, double b) { return __dsub_rn(a, b); }
 EVENKEEL_HD_INLINE double Mul(double a, double b) { return __dmul_rn(a, b); }
 EVENKEEL_HD_INLINE double Div(double a, double b) { return __ddiv_rn(a, b); }
@@ -42,6 +43,7 @@ EVENKEEL_HD_INLINE float Sub(float a, float b) { return a - b; }
 EVENKEEL_HD_INLINE float Mul(float a, float b) { return a * b; }
 EVENKEEL_HD_INLINE float Div(float a, float b) { return a / b; }
 EVENKEEL_HD_INLINE float Sqrt(float a) { return __builtin_sqrtf(a); }
+EVENKEEL_HD_INLINE double Add(double a, double b) { return a + b; }
 EVENKEEL_HD_INLINE double Sub(double a, double b) { return a - b; }
 EVENKEEL_HD_INLINE double Mul(double a, double b) { return a * b; }
 EVENKEEL_HD_INLINE double Div(double a, double b) { return a / b; }

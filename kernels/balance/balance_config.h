@@ -15,18 +15,6 @@ namespace evenkeel::balance {
 
 inline constexpr int kMaxExperts = 16384;
 
-// A common offset of the bias selects the same experts; centring takes it off.
-enum class Center {
-  kNone,
-  kDelta,  // the change of a step has mean zero, as in torchtitan
-  kState,  // the bias has mean zero
-};
-
-enum class CapMode {
-  kAbsolute,   // |bias| <= cap
-  kDeviation,  // |bias - layer mean| <= cap
-};
-
 struct SchedulePoint {
   uint64_t from_position;  // first position at which the ratio holds
   double ratio;            // multiplies the rate; finite, >= 0

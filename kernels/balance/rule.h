@@ -4,9 +4,12 @@
 
 #include "kernels/ieee.h"
 
-// The arithmetic of one expert, written once for host and device; update.h says what it computes. What goes
-// across experts (means in index order) is the caller's.
+// What a layer's update goes by, and the arithmetic of one expert, written once for host and device; update.h says what
+// it computes. What goes across experts is layer_update.h's.
 namespace evenkeel::balance {
+
+// What counts, and tokens, may add up to in one update, the pending ones included: E * count then fits in int64.
+inline constexpr uint64_t kMaxCountSum = uint64_t{1} << 48;
 
 // How an expert's error is made of its count c and its wanted count d (the mean, or target * sum of counts).
 enum class Rule {
@@ -15,17 +18,41 @@ enum class Rule {
   kProportional,  // (d - c) / d: does not change its scale with tokens, top_k or the number of experts
 };
 
-// What the experts of a layer have in common in one update.
-struct LayerStep {
+// A common offset of the bias selects the same experts; centring takes it off.
+enum class Center {
+  kNone,
+  kDelta,  // the change of a step has mean zero, as in torchtitan
+  kState,  // the bias has mean zero
+};
+
+enum class CapMode {
+  kAbsolute,   // |bias| <= cap
+  kDeviation,  // |bias - layer mean| <= cap
+};
+
+// A BalanceConfig as the update of one layer reads it, without its schedule. Plain data; layer_rule.h makes it.
+struct LayerRule {
   Rule rule;
+  Center center;
+  CapMode cap_mode;
+  bool ema_correction;
+  bool frozen;
+  int num_experts;
+  int num_moving;            // of the experts, those whose target is not negative
+  float momentum;            // rounded once from double, as are the next three
+  float one_minus_momentum;  // from 1 - momentum in double
+  float uniform_share;       // 1 / num_experts
+  float cap;                 // <= 0: none
+  const float* target;       // [num_experts] or null for uniform; not owned, in the memory of who runs the update
+  uint64_t warmup_steps;
+  uint64_t min_tokens;
+};
+
+// What the experts of a layer have in common in one update.
+struct LayerStep : LayerRule {
   float rate;
-  float momentum;
-  float one_minus_momentum;  // rounded once from double
-  float ema_divisor;         // 1 - momentum^t after this update, or 1 without correction
-  float uniform_share;       // 1 / num_experts, rounded once from double
-  const float* target;       // [num_experts] or null for uniform; not owned
-  int64_t num_experts;
-  uint64_t sum;  // of the counts, 1 to kMaxCountSum
+  float ema_divisor;  // 1 - momentum^t after this update, or 1 without correction
+  uint64_t sum;       // of the counts, 1 to kMaxCountSum
 };
 
 EVENKEEL_HD inline bool Moves(const LayerStep& step, int expert) {
@@ -34,7 +61,7 @@ EVENKEEL_HD inline bool Moves(const LayerStep& step, int expert) {
 
 // sum - E*count: E times what a uniform expert is short of the mean. Exact.
 EVENKEEL_HD inline int64_t UniformShortfall(const LayerStep& step, uint64_t count) {
-  return static_cast<int64_t>(step.sum) - step.num_experts * static_cast<int64_t>(count);
+  return static_cast<int64_t>(step.sum) - int64_t{step.num_experts} * static_cast<int64_t>(count);
 }
 
 // Count an expert with a target should have had.

@@ -5,6 +5,7 @@
 #include "absl/types/span.h"
 #include "kernels/balance/balance_config.h"
 #include "kernels/balance/layer_state.h"
+#include "kernels/balance/step_info.h"
 #include "kernels/balance/update_reason.h"
 
 // The one place where a bias moves. Coordinator, worker and replay call it, and all get the same bits: counts
@@ -23,22 +24,6 @@
 // Means are over the experts that move, summed in index order in double, rounded once. An expert with a
 // negative target keeps its bias and its EMA; its counts are in the sum.
 namespace evenkeel::balance {
-
-// What counts, and tokens, may add up to in one update, the pending ones included: E * count then fits in int64.
-inline constexpr uint64_t kMaxCountSum = uint64_t{1} << 48;
-
-// Of the job.
-enum class Mode {
-  kBalance,
-  kFrozen,   // counts are recorded, the bias stays
-  kObserve,  // likewise, for models that balance themselves
-};
-
-struct StepInfo {
-  uint64_t step;      // optimizer step, from 1
-  uint64_t position;  // steps committed with ok = true, this one included: what warm-up and schedules go by
-  Mode mode = Mode::kBalance;
-};
 
 // Commits one step of one layer. `counts` [num_experts]: assignments of the step, summed over ranks;
 // `tokens`: its valid tokens. Sets last_commit and last_reason, and last_update if it answers kMoved; beyond

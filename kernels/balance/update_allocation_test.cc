@@ -1,25 +1,11 @@
 // Update() is on the hot path: it must not allocate.
 
-#include <atomic>
 #include <cstdint>
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "kernels/allocation_count.h"
 #include "kernels/balance/update.h"
-
-namespace {
-std::atomic<int64_t> allocations{0};
-}  // namespace
-
-void* operator new(size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace evenkeel::balance {
 namespace {
@@ -35,11 +21,11 @@ TEST(UpdateAllocationTest, UpdateDoesNotAllocate) {
     std::vector<uint64_t> counts(256, 3);
     counts[5] = 80;
 
-    const int64_t before = allocations;
+    const int64_t before = AllocationCount();
     ASSERT_GT(before, 0);
     for (uint64_t step = 1; step <= 10; ++step) Update(config, {step, step}, counts, 1, &state);
     RecordSkipped(11, &state);
-    EXPECT_EQ(allocations, before) << name;
+    EXPECT_EQ(AllocationCount(), before) << name;
     EXPECT_EQ(state.last_update, 10);
   }
 }
