@@ -13,7 +13,8 @@ namespace evenkeel::hf {
 // Which layers are MoE, where the config does not list them by mlp_layer_types.
 struct LayerRule {
   enum class Kind {
-    kFirstDense,  // all but the first ones, and of those every moe_layer_freq-th, or those that it lists
+    kFirstDense,  // all but the first ones, and of those every moe_layer_freq-th, or those that it lists; a list
+                  // alone says it where no field says how many are dense
     kFirstHash,   // all, the first num_hash_layers by a table
     kSparseStep,  // every decoder_sparse_step-th, less mlp_only_layers, or else less the first ones
     kPeriod,      // those with expert_layer_offset modulo expert_layer_period
@@ -102,6 +103,7 @@ struct Wrapper {
   absl::string_view inner_model_type;  // where that does not say itself
   absl::string_view module_layers;     // where the model has its layers
   absl::string_view checkpoint_layers;
+  bool may_be_flat = false;  // where there is no config within, the config itself has the fields
 };
 
 // A family that a RouteSpec cannot express.

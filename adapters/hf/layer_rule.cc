@@ -60,18 +60,20 @@ absl::StatusOr<Layers> ByTypes(const ConfigMap& config, const std::vector<std::s
 absl::StatusOr<Layers> FirstDense(const LayerRule& rule, const ConfigMap& config, int num_layers) {
   constexpr Names kFrequency{"moe_layer_freq"};
   Layers layers;
-  EVENKEEL_ASSIGN_OR_RETURN(const bool is_listed, config.IsList(kFrequency));
-  if (is_listed) {
-    EVENKEEL_ASSIGN_OR_RETURN(const auto flags, config.Ints(kFrequency, 0, 1));
-    EVENKEEL_RETURN_IF_ERROR(CheckLength(config, kFrequency, flags->size(), num_layers));
-    for (int i = 0; i < num_layers; ++i) layers.push_back(MoeIf((*flags)[i] != 0));
-    return layers;
-  }
-  EVENKEEL_ASSIGN_OR_RETURN(const int frequency, ReadInt(config, kFrequency, 1, 1));
   int first_dense = rule.first_dense;
   if (!rule.field.empty()) {
     EVENKEEL_ASSIGN_OR_RETURN(first_dense, ReadInt(config, rule.field, rule.first_dense, 0));
   }
+  EVENKEEL_ASSIGN_OR_RETURN(const bool is_listed, config.IsList(kFrequency));
+  if (is_listed) {
+    // A family with a field for the first ones has both say so of a layer: configuration_dots3_note.py.
+    if (rule.field.empty()) first_dense = 0;
+    EVENKEEL_ASSIGN_OR_RETURN(const auto flags, config.Ints(kFrequency, 0, 1));
+    EVENKEEL_RETURN_IF_ERROR(CheckLength(config, kFrequency, flags->size(), num_layers));
+    for (int i = 0; i < num_layers; ++i) layers.push_back(MoeIf(i >= first_dense && (*flags)[i] != 0));
+    return layers;
+  }
+  EVENKEEL_ASSIGN_OR_RETURN(const int frequency, ReadInt(config, kFrequency, 1, 1));
   for (int i = 0; i < num_layers; ++i) layers.push_back(MoeIf(i >= first_dense && i % frequency == 0));
   return layers;
 }

@@ -44,6 +44,9 @@ TEST(LayerRuleTest, FrequencyIsCountedFromLayer0) {
 
 TEST(LayerRuleTest, FrequencyMayListTheLayers) {
   EXPECT_EQ(Layers(FirstLayersDense(1), R"("moe_layer_freq": [0, 0, 1, 1, 0, 1])"), "ddmmdm");
+  EXPECT_EQ(Layers(FirstLayersDense(1), R"("moe_layer_freq": [1, 0, 1, 1, 0, 1])"), "mdmmdm");
+  EXPECT_EQ(Layers(FirstLayersDense("first_k", 1), R"("moe_layer_freq": [1, 0, 1, 1, 0, 1])"), "ddmmdm");
+  EXPECT_EQ(Layers(FirstLayersDense("first_k", 1), R"("first_k": 3, "moe_layer_freq": [1, 0, 1, 1, 0, 1])"), "dddmdm");
   EXPECT_THAT(Layers(AllLayers(), R"("moe_layer_freq": [0, 1])"), HasSubstr("moe_layer_freq: 2 entries for 6 layers"));
   EXPECT_THAT(Layers(AllLayers(), R"("moe_layer_freq": [0, 1, 2, 0, 0, 0])"), HasSubstr("2 is not in [0, 1]"));
 }

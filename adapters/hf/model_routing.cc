@@ -74,6 +74,8 @@ absl::StatusOr<std::vector<DecoderConfig>> FindDecoders(const ConfigMap& root, c
   const bool is_any = wrappers.front() == &kAnyWrapper;
   std::vector<DecoderConfig> decoders;
   for (const Wrapper* wrapper : wrappers) {
+    // Another name of the config that is found already.
+    if (!decoders.empty() && decoders.back().module_layers == wrapper->module_layers) continue;
     EVENKEEL_ASSIGN_OR_RETURN(const std::optional<ConfigMap> inner, FindInner(*wrapper, root));
     if (!inner.has_value()) continue;
     EVENKEEL_ASSIGN_OR_RETURN(const std::optional<std::string> own_type, inner->Word(kModelType));
@@ -83,7 +85,12 @@ absl::StatusOr<std::vector<DecoderConfig>> FindDecoders(const ConfigMap& root, c
   }
   if (!decoders.empty()) return decoders;
   if (is_any) return std::vector<DecoderConfig>{{root, model_type, kTopLayers, "", false}};
-  const absl::string_view(&path)[2] = wrappers.front()->path;
+  const Wrapper& first = *wrappers.front();
+  if (first.may_be_flat) {
+    return std::vector<DecoderConfig>{
+        {root, std::string(first.inner_model_type), first.module_layers, first.checkpoint_layers, false}};
+  }
+  const absl::string_view(&path)[2] = first.path;
   return root.Error(kModelType,
                     absl::StrCat(model_type, " needs ", path[0], path[1].empty() ? "" : ".", path[1], ": missing"));
 }

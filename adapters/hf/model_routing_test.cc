@@ -90,6 +90,33 @@ TEST(ModelRoutingTest, ATextConfigMayLeaveItsTypeToTheModel) {
             "c.json:1:16: model_type: qwen3_omni_moe needs thinker_config.text_config: missing");
 }
 
+TEST(ModelRoutingTest, SomeModelsMayHaveTheFieldsOfTheirTextConfigThemselves) {
+  for (const absl::string_view json :
+       {R"({"model_type": "dots3_note", "num_hidden_layers": 2, "n_routed_experts": 8, "num_experts_per_tok": 1})",
+        R"({"model_type": "dots3_note",
+            "text_config": {"num_hidden_layers": 2, "n_routed_experts": 8, "num_experts_per_tok": 1}})"}) {
+    const Decoder decoder = ReadOne(json);
+    EXPECT_EQ(decoder.model_type, "dots3_note_text");
+    ASSERT_EQ(decoder.moe_layers.size(), 1u);
+    EXPECT_EQ(decoder.moe_layers[0].name, "model.language_model.layers.1.mlp.gate");
+    EXPECT_EQ(decoder.moe_layers[0].bias->checkpoint_name, "model.layers.1.mlp.gate.e_score_correction_bias");
+  }
+}
+
+TEST(ModelRoutingTest, ATextConfigMayHaveAnotherName) {
+  for (const absl::string_view name : {"text_config", "language_config"}) {
+    const Decoder decoder =
+        ReadOne(absl::StrCat(R"({"model_type": "unlimited_ocr", ")", name,
+                             R"(": {"num_hidden_layers": 2, "n_routed_experts": 8, "num_experts_per_tok": 1}})"));
+    EXPECT_EQ(decoder.config_path, name);
+    EXPECT_EQ(decoder.moe_layers[0].name, "model.language_model.layers.1.mlp.gate");
+  }
+  EXPECT_EQ(ReadOne(R"({"model_type": "unlimited_ocr", "language_config": {},
+                        "text_config": {"num_hidden_layers": 2, "n_routed_experts": 8, "num_experts_per_tok": 1}})")
+                .config_path,
+            "text_config");
+}
+
 TEST(ModelRoutingTest, ThinkerAndTalkerAreTwoDecoders) {
   const absl::string_view thinker =
       R"("thinker_config": {"text_config": {"num_hidden_layers": 2, "num_experts": 8, "num_experts_per_tok": 2}})";

@@ -7,7 +7,7 @@ namespace {
 
 constexpr absl::string_view kLanguageModel = "model.language_model.layers.";
 
-// model type | path | inner type | layers in the model | in the checkpoint
+// model type | path | inner type | layers in the model | in the checkpoint | fields at the top
 constexpr Wrapper kWrapperRows[] = {
     {"glm4v_moe", {"text_config"}, "glm4v_moe_text", kLanguageModel, kLanguageModel},
     {"kimi_k25", {"text_config"}, "deepseek_v3", kLanguageModel, "language_model.model.layers."},
@@ -29,10 +29,26 @@ constexpr Wrapper kWrapperRows[] = {
      "talker.model.layers."},
     {"qwen3_omni_moe_thinker", {"text_config"}, "qwen3_omni_moe_text", kLanguageModel, "thinker.model.layers."},
     {"deepseek_ocr2", {"text_config"}, "deepseek_ocr2_text", kLanguageModel, "model.layers."},
-    {"glm5_next", {"text_config"}, "glm5_next_text", kLanguageModel, kLanguageModel},
+    {"glm5_next", {"text_config"}, "glm5_next_text", kLanguageModel, kLanguageModel, /*may_be_flat=*/true},
     {"qwen4_exp", {"text_config"}, "qwen4_exp_text", kLanguageModel, kLanguageModel},
     {"unlimited_ocr", {"text_config"}, "unlimited_ocr_text", kLanguageModel, "model.layers."},
+    // As released: configuration_unlimited_ocr.py.
+    {"unlimited_ocr", {"language_config"}, "unlimited_ocr_text", kLanguageModel, "model.layers."},
     {"mistral_large4", {"text_config"}, "mistral_large4_text", kLanguageModel, "layers."},
+    // Released with the text model's fields at the top: configuration_dots3_note.py.
+    {"dots3_note", {"text_config"}, "dots3_note_text", kLanguageModel, "model.layers.", /*may_be_flat=*/true},
+    {"muse_spark", {"text_config"}, "muse_spark_text", kLanguageModel, kLanguageModel},
+    // llm_config as released: configuration_nemotron_h_omni.py.
+    {"nemotron_h_omni",
+     {"text_config"},
+     "nemotron_h",
+     "language_model.model.layers.",
+     "language_model.backbone.layers."},
+    {"nemotron_h_omni",
+     {"llm_config"},
+     "nemotron_h",
+     "language_model.model.layers.",
+     "language_model.backbone.layers."},
     {"inkling2", {"text_config"}, "inkling2_text", kLanguageModel, "model.llm.layers."},
     {"llama4", {"text_config"}, "llama4_text", "language_model.model.layers.", "language_model.model.layers."},
     {"aria", {"text_config"}, "aria_text", kLanguageModel, "language_model.model.layers."},
