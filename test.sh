@@ -47,7 +47,7 @@ check() {
 }
 
 format_check() {
-  git ls-files -z --cached --others --exclude-standard -- '*.h' '*.cc' '*.cu' | xargs -0 clang-format --dry-run -Werror
+  git ls-files -z --cached --others --exclude-standard -- '*.h' '*.cc' '*.cu' '*.cuh' | xargs -0 clang-format --dry-run -Werror
 }
 
 shell_check() {

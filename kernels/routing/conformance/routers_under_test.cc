@@ -4,6 +4,7 @@
 #include "hwy/targets.h"
 #include "kernels/routing/cpu/cpu_router.h"
 #include "kernels/routing/reference/reference_router.h"
+#include "kernels/routing/warp/emulated_router.h"
 
 namespace evenkeel::routing {
 
@@ -12,6 +13,7 @@ std::ostream& operator<<(std::ostream& out, const RouterUnderTest& router) { ret
 std::vector<RouterUnderTest> RoutersUnderTest() {
   std::vector<RouterUnderTest> routers = CpuRoutersUnderTest();
   routers.insert(routers.begin(), RouterUnderTest{"reference", RouteReference});
+  routers.push_back({"emulated_warp", RouteEmulated});
   return routers;
 }
 

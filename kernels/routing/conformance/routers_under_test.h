@@ -14,13 +14,13 @@
 namespace evenkeel::routing {
 
 struct RouterUnderTest {
-  std::string name;  // "reference", "cpu_AVX2"
+  std::string name;  // "reference", "cpu_AVX2", "emulated_warp"
   RouteFunction route;
   int64_t highway_target = 0;  // the target that Highway is held to while it routes; 0 leaves it the choice
 };
 std::ostream& operator<<(std::ostream& out, const RouterUnderTest& router);
 
-// The reference first, then those of RouteCpu.
+// The reference first, then those of RouteCpu, then the row algorithm of the GPU on emulated lanes.
 std::vector<RouterUnderTest> RoutersUnderTest();
 
 // RouteCpu on each Highway target.

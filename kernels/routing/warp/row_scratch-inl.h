@@ -1,0 +1,20 @@
+// What the lanes of a warp tell each other about a row. Text for the lanes of a warp; row-inl.h says where it may be
+// included.
+
+// Memory of kScratchWords words, of which nothing outlives a row.
+template <int R>
+struct WarpScratch {
+  warp::Shared memory;
+
+  // [32] each: the experts chosen and, behind them, others; their scores and the candidates' keys, as bits.
+  EVENKEEL_WARP warp::Shared slots() const { return memory; }
+  EVENKEEL_WARP warp::Shared slot_scores() const { return memory + 32; }
+  EVENKEEL_WARP warp::Shared candidate_keys() const { return memory + 64; }
+  EVENKEEL_WARP warp::Shared kept_groups() const { return memory + 96; }  // a bit a group
+  // [33 R]: what groups are scored by, as bits, then the groups' order; after that, in the same place, the candidates.
+  EVENKEEL_WARP warp::Shared values() const { return memory + 128; }
+  EVENKEEL_WARP warp::Shared candidates() const { return values(); }
+};
+
+template <int R>
+inline constexpr int kScratchWords = 128 + 33 * R;
