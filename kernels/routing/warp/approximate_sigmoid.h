@@ -8,9 +8,8 @@ namespace evenkeel::routing {
 // it.
 //
 // The bound, in units of u = 2^-24, with s the exact sigmoid of x:
-//   The exponent. Its rounding (u) and that of log2(e) (u / 4) make it wrong by 1.25 u |x| log2(e), which multiplies
-//   the
-//     power by 1 + 1.25 u |x|. ex2.approx.ftz errs by a relative 2^-22 = 4 u. A factor 1 + d of the power moves the
+//   The exponent. Its rounding (u) and that of log2(e) (u / 4) make it wrong by 1.25 u |x| log2(e), and the power by a
+//     factor 1 + 1.25 u |x|. ex2.approx.ftz errs by a relative 2^-22 = 4 u. A factor 1 + d of the power moves the
 //     result by s (1 - s) d; s (1 - s) is at most 1/4, and s (1 - s) |x| at most 0.224:    1.25 * 0.224 u + 4 u / 4
 //   1 + 2^... is rounded:                                                                  u
 //   rcp.approx.ftz errs by 1 ulp, a relative 2^-23 at most:                                2 u
