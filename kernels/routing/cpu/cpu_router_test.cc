@@ -256,7 +256,7 @@ INSTANTIATE_TEST_SUITE_P(Targets, CpuRouterTest, testing::ValuesIn(CpuRoutersUnd
 
 bool HasFma(int64_t target) {
 #if HWY_ARCH_X86
-  return target != HWY_SCALAR && target != HWY_SSSE3 && target != HWY_SSE4;
+  return target == HWY_AVX2 || target == HWY_AVX3 || target == HWY_AVX3_DL;
 #else
   return HWY_ARCH_ARM_A64 && target == HWY_NEON;
 #endif
