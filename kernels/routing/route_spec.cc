@@ -89,6 +89,12 @@ int GroupScoreTerms(const RouteSpec& spec) {
 
 bool NeedsRowSoftmax(const RouteSpec& spec) { return spec.score == Score::kSoftmax || spec.weight == Weight::kSoftmax; }
 
+bool WeightsAreSoftmaxOfAll(const RouteSpec& spec) {
+  return spec.weight == Weight::kSoftmax || (spec.weight == Weight::kScore && spec.score == Score::kSoftmax);
+}
+
+bool WeightsAreScaled(const RouteSpec& spec) { return !(spec.scale_before_bias && spec.weight == Weight::kScore); }
+
 absl::Status Validate(const RouteSpec& spec) {
   absl::Status status = ValidateEnums(spec);
   if (status.ok()) status = ValidateSizes(spec);

@@ -83,6 +83,13 @@ int GroupScoreTerms(const RouteSpec& spec);
 // softmax comes out NaN.
 bool NeedsRowSoftmax(const RouteSpec& spec);
 
+// True when the weights are the softmax over all experts, by the weight mode or by the score: every logit of a row then
+// moves every weight.
+bool WeightsAreSoftmaxOfAll(const RouteSpec& spec);
+
+// True when the weights are scaled at the end; if not, the scores have been.
+bool WeightsAreScaled(const RouteSpec& spec);
+
 // OK, or INVALID_ARGUMENT naming the first field that is wrong, its value, and what it must be:
 //   num_experts in [1, kMaxExperts]; top_k in [1, num_experts]; with groups on, num_groups >= 1 divides
 //   num_experts, top_groups in [1, num_groups], top_k <= top_groups * experts per group, kTop2Sum needs two

@@ -8,7 +8,7 @@
 #include "kernels/routing/cpu/targets.h"
 #include "kernels/routing/half.h"
 #include "kernels/routing/reference/reference_backward.h"
-#include "kernels/routing/reference/row_weights.h"
+#include "kernels/routing/route_spec.h"
 
 // What follows, up to HWY_ONCE, is compiled once for every target.
 #undef HWY_TARGET_INCLUDE

@@ -94,6 +94,7 @@ class BlockRouter {
     row->logits = RowLogits(input_, row->index, spec_.num_experts, row->widened);
     const int padded = Padded(spec_.num_experts);
     const bool with_softmax = NeedsRowSoftmax(spec_);
+    // There are no keys yet: their place serves the sum.
     if (with_softmax) row->exponential_sum = RowExponentials(row->logits, padded, row->exponentials, row->keys);
     ScoreRow(spec_, workspace_.bias(), row);
     if (with_softmax && !evenkeel::ieee::IsFinite(row->exponential_sum)) PoisonRow(padded, row);

@@ -4,7 +4,7 @@
 #include "kernels/routing/cpu/row_scores-inl.h"
 #include "kernels/routing/cpu/row_weights-inl.h"
 #include "kernels/routing/cpu/simd-inl.h"
-#include "kernels/routing/reference/row_weights.h"
+#include "kernels/routing/route_spec.h"
 
 #if defined(EVENKEEL_ROW_GRADIENT_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef EVENKEEL_ROW_GRADIENT_INL

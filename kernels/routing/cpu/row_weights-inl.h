@@ -1,8 +1,8 @@
-// The weights of the chosen experts, one row; see row_weights.h.
+// The weights of the chosen experts, one row, as route.h says.
 
 #include "kernels/routing/cpu/row_workspace.h"
 #include "kernels/routing/cpu/simd-inl.h"
-#include "kernels/routing/reference/row_weights.h"
+#include "kernels/routing/route_spec.h"
 
 #if defined(EVENKEEL_ROW_WEIGHTS_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef EVENKEEL_ROW_WEIGHTS_INL
@@ -113,8 +113,7 @@ HWY_INLINE void WeighRow(const RouteSpec& spec, RowWorkspace* row) {
   Weigh(spec, row->exponential_sum, row->weights);
   Apply(FiniteOrZero(), spec.top_k, row->weights);
   if (spec.normalize) Normalize(spec, row->weights);
-  const bool scaled_already = spec.scale_before_bias && spec.weight == Weight::kScore;
-  if (!scaled_already) Apply(ProductWith{ieee::Constant(spec.scale)}, spec.top_k, row->weights);
+  if (WeightsAreScaled(spec)) Apply(ProductWith{ieee::Constant(spec.scale)}, spec.top_k, row->weights);
 }
 
 }  // namespace evenkeel::routing::HWY_NAMESPACE

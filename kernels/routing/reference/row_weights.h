@@ -38,14 +38,4 @@ struct Normalizer {
 
 Normalizer NormalizerOf(const RouteSpec& spec, const float* u);
 
-// True when u is a softmax over all experts, by the weight mode or by the score: every logit then moves every weight.
-inline bool WeightsAreSoftmaxOfAll(const RouteSpec& spec) {
-  return spec.weight == Weight::kSoftmax || (spec.weight == Weight::kScore && spec.score == Score::kSoftmax);
-}
-
-// True when the weights are scaled at the end; if not, the scores have been.
-inline bool WeightsAreScaled(const RouteSpec& spec) {
-  return !(spec.scale_before_bias && spec.weight == Weight::kScore);
-}
-
 }  // namespace evenkeel::routing

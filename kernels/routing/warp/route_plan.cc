@@ -1,6 +1,6 @@
 #include "kernels/routing/warp/route_plan.h"
 
-#include "kernels/routing/reference/row_weights.h"
+#include "kernels/routing/route_spec.h"
 #include "kernels/routing/row_output.h"
 
 namespace evenkeel::routing {
