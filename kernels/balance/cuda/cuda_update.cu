@@ -65,8 +65,10 @@ absl::Status EnqueueFlatUpdate(const FlatUpdate& update, CUstream_st* stream) {
   if (update.num_layers == 0) return absl::OkStatus();
   if (absl::Status status = CheckAddresses(update); !status.ok()) return status;
 
-  UpdateFlatLayers<<<update.num_layers, kThreadsPerBlock, 0, stream>>>(update);
-  const cudaError_t error = cudaGetLastError();
+  FlatUpdate argument = update;
+  void* arguments[] = {&argument};
+  const cudaError_t error =
+      cudaLaunchKernel(UpdateFlatLayers, dim3(update.num_layers), dim3(kThreadsPerBlock), arguments, 0, stream);
   if (error == cudaSuccess) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("the balance update was not launched: ", cudaGetErrorString(error)));
 }

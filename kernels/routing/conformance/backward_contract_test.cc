@@ -182,6 +182,7 @@ TEST_P(BackwardContractTest, EveryLayoutIsTheSameFloatsRounded) {
 }
 
 TEST_P(BackwardContractTest, RowsBeyondTwoToTheThirtyOneElements) {
+  if (GetParam().copies) GTEST_SKIP() << "too great to copy; device_size_test has them";
   constexpr int64_t kStride = (int64_t{1} << 31) + 5;
   constexpr int kRows = 3;
   for (const Weight weight : {Weight::kScore, Weight::kSoftmax}) {
@@ -214,6 +215,32 @@ TEST_P(BackwardContractTest, RowsBeyondTwoToTheThirtyOneElements) {
     for (int64_t t = 0; t < kRows; ++t) {
       ExpectSameBits({d_logits.data() + t * kStride, d_logits.data() + t * kStride + 64},
                      {expected.begin() + t * 64, expected.begin() + (t + 1) * 64});
+    }
+  }
+}
+
+// Whatever the width of a pass's stores.
+TEST_P(BackwardContractTest, AMatrixMayBeginAtAnyElement) {
+  for (const RouteSpec& spec : EveryWayBack(64, 6)) {
+    SCOPED_TRACE(Describe(spec));
+    const BackwardProblem problem = MakeProblem(spec, 2, 17);
+    const std::vector<float> expected = TakeBack(problem);
+    for (int first = 0; first < 4; ++first) {
+      std::vector<float> d_logits(2 * 64 + 8, -7);
+      RouteBackwardInput input;
+      input.logits = problem.logits.data();
+      input.rows = 2;
+      input.ids = problem.ids.data();
+      input.d_weights = problem.d_weights.data();
+      input.d_probabilities = problem.d_probabilities.data();
+      input.logits_stride = input.d_probabilities_stride = 64;
+      input.ids_stride = input.d_weights_stride = 6;
+      RouteBackwardOutput output;
+      output.d_logits = d_logits.data() + first;
+      output.d_logits_stride = 64;
+      ASSERT_TRUE(Backward(spec, input, output).ok());
+      ExpectSameBits({d_logits.begin() + first, d_logits.begin() + first + 2 * 64}, expected);
+      EXPECT_EQ(std::count(d_logits.begin(), d_logits.end(), -7), 8);
     }
   }
 }

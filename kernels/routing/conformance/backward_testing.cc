@@ -5,12 +5,9 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "hwy/targets.h"
 #include "kernels/ieee.h"
 #include "kernels/routing/conformance/router_generators.h"
-#include "kernels/routing/cpu/cpu_backward.h"
 #include "kernels/routing/reference/matrix_row.h"
-#include "kernels/routing/reference/reference_backward.h"
 #include "kernels/routing/reference/reference_router.h"
 
 namespace evenkeel::routing {
@@ -178,20 +175,6 @@ void ExpectSameBits(const std::vector<float>& got, const std::vector<float>& exp
 }
 
 std::ostream& operator<<(std::ostream& out, const BackwardUnderTest& pass) { return out << pass.name; }
-
-std::vector<BackwardUnderTest> BackwardsUnderTest() {
-  std::vector<BackwardUnderTest> passes = CpuBackwardsUnderTest();
-  passes.insert(passes.begin(), BackwardUnderTest{"reference", RouteBackwardReference});
-  return passes;
-}
-
-std::vector<BackwardUnderTest> CpuBackwardsUnderTest() {
-  std::vector<BackwardUnderTest> passes;
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    passes.push_back({absl::StrCat("cpu_", hwy::TargetName(target)), RouteBackwardCpu, target});
-  }
-  return passes;
-}
 
 std::string BackwardName(const testing::TestParamInfo<BackwardUnderTest>& info) { return info.param.name; }
 

@@ -55,15 +55,15 @@ std::vector<float> TakeBack(BackwardFunction backward, const BackwardProblem& pr
 // Checks that the two are the same bits, any NaN being as good as any other.
 void ExpectSameBits(const std::vector<float>& got, const std::vector<float>& expected);
 
-// Every backward pass of this library, on every instruction set that this machine and this build have.
+// The backward passes that the tests of the contract run on, as RouterUnderTest.
 struct BackwardUnderTest {
-  std::string name;  // "reference", "cpu_AVX2"
+  std::string name;  // "reference", "cpu_AVX2", "cuda"
   BackwardFunction backward;
-  int64_t highway_target = 0;  // the target that Highway is held to meanwhile; 0 leaves it the choice
+  int64_t highway_target = 0;
+  bool copies = false;
 };
 std::ostream& operator<<(std::ostream& out, const BackwardUnderTest& pass);
-std::vector<BackwardUnderTest> BackwardsUnderTest();     // the reference first
-std::vector<BackwardUnderTest> CpuBackwardsUnderTest();  // RouteBackwardCpu on each Highway target
+std::vector<BackwardUnderTest> BackwardsUnderTest();  // by the list that is linked: the reference first
 std::string BackwardName(const testing::TestParamInfo<BackwardUnderTest>& info);
 
 // A test that runs once for each backward pass it is instantiated with.

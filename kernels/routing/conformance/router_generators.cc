@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "kernels/ieee.h"
 #include "kernels/routing/half.h"
@@ -294,6 +295,29 @@ std::vector<float> RandomBias(std::mt19937& random, int num_experts) {
       break;
   }
   return bias;
+}
+
+std::vector<RouteSpec> GroupedSpecs() {
+  std::vector<RouteSpec> specs;
+  for (const auto& [num_experts, groups] : {std::pair(64, 8),
+                                            {64, 2},
+                                            {128, 4},
+                                            {128, 8},
+                                            {192, 3},
+                                            {256, 8},
+                                            {512, 16},
+                                            {512, 8},
+                                            {1024, 32},
+                                            {1024, 16}}) {
+    RouteSpec spec;
+    spec.num_experts = num_experts;
+    spec.num_groups = groups;
+    spec.top_groups = groups / 2;
+    spec.top_k = 8;
+    spec.normalize = true;
+    specs.push_back(spec);
+  }
+  return specs;
 }
 
 }  // namespace evenkeel::routing

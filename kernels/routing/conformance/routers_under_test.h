@@ -9,24 +9,25 @@
 #include "gtest/gtest.h"
 #include "kernels/routing/conformance/router_testing.h"
 
-// Every router of this library, on every instruction set that this machine and this build have. A test of the contract
-// is a RouterTest, and so runs on all of them; a new router joins the list in routers_under_test.cc.
+// The routers that the tests of the contract run on. A test of the contract is a RouterTest, and so runs on all that
+// the program was linked with: those of this machine by cpu_routers_under_test.cc, which every cc_test of this folder
+// links, that of a GPU by //tests/gpu_check.
 namespace evenkeel::routing {
 
 struct RouterUnderTest {
-  std::string name;  // "reference", "cpu_AVX2", "emulated_warp"
+  std::string name;  // "reference", "cpu_AVX2", "emulated_warp", "cuda"
   RouteFunction route;
   int64_t highway_target = 0;  // the target that Highway is held to while it routes; 0 leaves it the choice
+  int tries_one_in = 1;        // random cases, where there are very many
+  bool copies = false;         // `route` copies what it is given, gaps too: nothing for matrices of 2^31 elements
 };
 std::ostream& operator<<(std::ostream& out, const RouterUnderTest& router);
 
-// The reference first, then those of RouteCpu, then the row algorithm of the GPU on emulated lanes.
+// By the list that is linked: the reference first.
 std::vector<RouterUnderTest> RoutersUnderTest();
 
-// RouteCpu on each Highway target.
-std::vector<RouterUnderTest> CpuRoutersUnderTest();
-
-// Holds Highway to one target while it lives, in all threads; one at a time. Made and ended while no router runs.
+// Holds Highway to one target while it lives, in all threads; one at a time. Made and ended while no router runs. By
+// the list that is linked, too: one without Highway knows the target 0 only.
 class HighwayTargetScope {
  public:
   explicit HighwayTargetScope(int64_t target);
@@ -42,6 +43,9 @@ class RouterTest : public testing::TestWithParam<RouterUnderTest> {
                      RouteStats* stats) const {
     return GetParam().route(spec, input, output, stats);
   }
+
+  // How many of `thorough` random cases to try.
+  int Cases(int thorough) const { return 1 + (thorough - 1) / GetParam().tries_one_in; }
 
   Routed RouteAndCheck(const Problem& problem) const { return routing::RouteAndCheck(GetParam().route, problem); }
 

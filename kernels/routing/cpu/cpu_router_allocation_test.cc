@@ -6,9 +6,9 @@
 
 #include "gtest/gtest.h"
 #include "kernels/allocation_count.h"
+#include "kernels/routing/conformance/cpu_routers_under_test.h"
 #include "kernels/routing/conformance/router_generators.h"
 #include "kernels/routing/conformance/router_testing.h"
-#include "kernels/routing/conformance/routers_under_test.h"
 #include "kernels/routing/cpu/cpu_router.h"
 
 namespace evenkeel::routing {

@@ -4,9 +4,10 @@
 
 #include "kernels/ieee.h"
 #include "kernels/routing/arithmetic.h"
+#include "kernels/routing/derivative.h"
 #include "kernels/routing/forced_balance.h"
 #include "kernels/routing/half.h"
-#include "kernels/routing/warp/approximate_sigmoid.h"
+#include "kernels/routing/warp/approximations.h"
 
 // One lane of a warp of a GPU: what row-inl.h is made of. All 32 lanes call together. ieee:: and the arithmetic are
 // those of a number.
@@ -14,6 +15,7 @@ namespace evenkeel::routing::device {
 
 #define EVENKEEL_WARP __device__ __forceinline__
 #define EVENKEEL_UNROLL _Pragma("unroll")
+#define EVENKEEL_NO_UNROLL _Pragma("unroll 1")
 
 using Float = float;
 using Word = uint32_t;
@@ -31,7 +33,21 @@ EVENKEEL_WARP Word LaneIndex() {
 }
 
 EVENKEEL_WARP Word Select(Mask condition, Word yes, Word no) { return condition ? yes : no; }
+// Never a branch, which would part lanes that shuffle what they choose.
+EVENKEEL_WARP Float Choose(Mask condition, Float yes, Float no) {
+  float chosen;
+  asm("{ .reg .pred p; setp.ne.u32 p, %3, 0; selp.f32 %0, %1, %2, p; }"
+      : "=f"(chosen)
+      : "f"(yes), "f"(no), "r"(static_cast<uint32_t>(condition)));
+  return chosen;
+}
 EVENKEEL_WARP Float MaxNumber(Float a, Float b) { return fmaxf(a, b); }
+
+EVENKEEL_WARP Float MinOrNan(Float a, Float b) {
+  float least;
+  asm("min.NaN.f32 %0, %1, %2;" : "=f"(least) : "f"(a), "f"(b));
+  return least;
+}
 
 EVENKEEL_WARP uint32_t Ballot(Mask mask) { return __ballot_sync(kAll, mask); }
 EVENKEEL_WARP int PopCount(uint32_t bits) { return __popc(bits); }
@@ -43,6 +59,18 @@ EVENKEEL_WARP Word PopCountBelow(uint32_t bits) {
 EVENKEEL_WARP uint32_t MaxOf(Word a) { return __reduce_max_sync(kAll, a); }
 EVENKEEL_WARP uint32_t MinOf(Word a) { return __reduce_min_sync(kAll, a); }
 EVENKEEL_WARP uint32_t SumOf(Word a) { return __reduce_add_sync(kAll, a); }
+EVENKEEL_WARP Word SetBit(Word bits, int r, Mask mask) {
+  asm("{ .reg .pred p; setp.ne.u32 p, %1, 0; @p or.b32 %0, %0, %2; }"
+      : "+r"(bits)
+      : "r"(static_cast<uint32_t>(mask)), "r"(1u << r));
+  return bits;
+}
+EVENKEEL_WARP Word HighestBit(Word bits) {
+  uint32_t number;
+  asm("bfind.u32 %0, %1;" : "=r"(number) : "r"(bits));
+  return number;
+}
+EVENKEEL_WARP Word ClearBit(Word bits, Word r) { return bits & ~(1u << r); }
 // Two instructions, where the compiler makes three.
 EVENKEEL_WARP Word CountGreater(Word count, Word a, Word b) {
   asm("{ .reg .pred p; setp.gt.u32 p, %1, %2; @p add.u32 %0, %0, 1; }" : "+r"(count) : "r"(a), "r"(b));
@@ -50,10 +78,17 @@ EVENKEEL_WARP Word CountGreater(Word count, Word a, Word b) {
 }
 
 EVENKEEL_WARP uint32_t Broadcast(Word a, int lane) { return __shfl_sync(kAll, a, lane); }
+EVENKEEL_WARP Word BroadcastInHalf(Word a, int lane) { return __shfl_sync(kAll, a, lane, 16); }
+EVENKEEL_WARP Word Shuffle(Word a, Word lane) { return __shfl_sync(kAll, a, lane); }
 EVENKEEL_WARP Float ShuffleXor(Float a, int distance) { return __shfl_xor_sync(kAll, a, distance); }
+EVENKEEL_WARP Word ShuffleXor(Word a, int distance) { return __shfl_xor_sync(kAll, a, distance); }
 
+// The compiler would branch around what is one instruction under a predicate.
 EVENKEEL_WARP Float Load(const float* from, Word index, Mask mask, float otherwise, int offset = 0) {
-  return mask ? (from + index)[offset] : otherwise;
+  asm("{ .reg .pred p; setp.ne.u32 p, %2, 0; @p ld.global.f32 %0, [%1]; }"
+      : "+f"(otherwise)
+      : "l"(from + index + offset), "r"(static_cast<uint32_t>(mask)));
+  return otherwise;
 }
 
 template <typename Integer>
@@ -62,12 +97,25 @@ EVENKEEL_WARP Word Load(const Integer* from, Word index, Mask mask, uint32_t oth
 }
 
 EVENKEEL_WARP void Store(float* to, Word index, Float value, Mask mask, int offset = 0) {
-  if (mask) (to + index)[offset] = value;
+  asm volatile("{ .reg .pred p; setp.ne.u32 p, %2, 0; @p st.global.f32 [%0], %1; }"
+               :
+               : "l"(to + index + offset), "f"(value), "r"(static_cast<uint32_t>(mask))
+               : "memory");
 }
 
 template <typename Integer>
 EVENKEEL_WARP void Store(Integer* to, Word index, Word value, Mask mask, int offset = 0) {
   if (mask) (to + index)[offset] = static_cast<Integer>(static_cast<int32_t>(value));
+}
+
+template <typename Integer>
+EVENKEEL_WARP Word LoadBelow(const Integer* from, Word index, Mask mask, uint32_t end, uint32_t otherwise) {
+  const Integer value = mask ? from[index] : Integer{-1};
+  return value >= 0 && value < static_cast<Integer>(end) ? static_cast<uint32_t>(value) : otherwise;
+}
+
+EVENKEEL_WARP void StoreZeroPiece(char* to, Word index, Mask mask) {
+  if (mask) reinterpret_cast<uint4*>(to)[index] = make_uint4(0, 0, 0, 0);
 }
 
 // Shared memory by its address, in a register. The compiler would sooner compute it anew at every access.
@@ -93,7 +141,10 @@ EVENKEEL_WARP void Store(Shared to, Word index, Word value, Mask mask) {
 }
 
 EVENKEEL_WARP void Increment(Shared counts, Word index, Mask mask) {
-  if (mask) asm volatile("red.shared.add.u32 [%0], 1;" : : "r"(counts.address + 4 * index) : "memory");
+  asm volatile("{ .reg .pred p; setp.ne.u32 p, %1, 0; @p red.shared.add.u32 [%0], 1; }"
+               :
+               : "r"(counts.address + 4 * index), "r"(static_cast<uint32_t>(mask))
+               : "memory");
 }
 
 EVENKEEL_WARP void Sync(Shared) { __syncwarp(kAll); }
@@ -105,15 +156,29 @@ EVENKEEL_WARP Float FloatFromHalf(Word bits) {
   asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(static_cast<uint16_t>(bits)));
   return value;
 }
-EVENKEEL_WARP Word BFloat16FromFloat(Float value) { return routing::BFloat16FromFloat(value); }
-EVENKEEL_WARP Word HalfFromFloat(Float value) { return routing::HalfFromFloat(value); }
+EVENKEEL_WARP Word BFloat16FromFloat(Float value) {
+  uint16_t bits;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+  return bits;
+}
+EVENKEEL_WARP Word HalfFromFloat(Float value) {
+  uint16_t bits;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+  return bits;
+}
 
-// Within kApproximateSigmoidError of Sigmoid, as approximate_sigmoid.h shows.
+// approximations.h shows how good these are.
 EVENKEEL_WARP Float ApproximateSigmoid(Float x) {
   float power;
   float result;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(ieee::Mul(x, -0x1.715476p0f)));
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(ieee::Add(power, 1.0f)));
+  return result;
+}
+
+EVENKEEL_WARP Float ApproximateReciprocal(Float x) {
+  float result;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
   return result;
 }
 

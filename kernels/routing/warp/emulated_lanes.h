@@ -1,15 +1,18 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <random>
 #include <vector>
 
 #include "kernels/ieee.h"
 #include "kernels/routing/forced_balance.h"
 #include "kernels/routing/half.h"
-#include "kernels/routing/warp/approximate_sigmoid.h"
+#include "kernels/routing/warp/approximations.h"
 
 // A warp of 32 lanes on the CPU: what row-inl.h is made of, for all lanes at once. Of a GPU it has the semantics and
 // not the speed. Only what a lane's mask lets through is read or written, so that a sanitizer or a guard page sees
@@ -18,6 +21,7 @@ namespace evenkeel::routing::emulated {
 
 #define EVENKEEL_WARP inline
 #define EVENKEEL_UNROLL
+#define EVENKEEL_NO_UNROLL
 
 inline constexpr int kWarp = 32;
 
@@ -140,7 +144,11 @@ Word ShiftLeft(Word a) {
 }
 }  // namespace ieee
 
+// The second needs the first.
+// clang-format off
 #include "kernels/routing/arithmetic-inl.h"
+#include "kernels/routing/derivative-inl.h"
+// clang-format on
 
 // What a warp does together, and its memory.
 namespace warp {
@@ -155,9 +163,16 @@ inline Word Select(Mask condition, Word yes, Word no) {
   return Word::Map([](bool c, uint32_t y, uint32_t n) { return c ? y : n; }, condition, yes, no);
 }
 
+inline Float Choose(Mask condition, Float yes, Float no) { return ieee::Select(condition, yes, no); }
+
 // The greater; where one is NaN the other.
 inline Float MaxNumber(Float a, Float b) {
   return Float::Map([](float x, float y) { return x != x || y > x ? y : x; }, a, b);
+}
+
+// The lesser; NaN where one is.
+inline Float MinOrNan(Float a, Float b) {
+  return Float::Map([](float x, float y) { return x != x || x < y ? x : y; }, a, b);
 }
 
 // Bit l is lane l's.
@@ -190,15 +205,76 @@ inline uint32_t SumOf(Word a) {
   return sum;
 }
 
+// Bit r added where the mask lets it.
+inline Word SetBit(Word bits, int r, Mask mask) { return bits | Select(mask, 1u << r, 0u); }
+
+// Of words that are not 0: the number of the highest bit, and what is left without it.
+inline Word HighestBit(Word bits) {
+  return Word::Map([](uint32_t x) { return x == 0 ? ~0u : 31 - __builtin_clz(x); }, bits);
+}
+inline Word ClearBit(Word bits, Word r) {
+  return Word::Map([](uint32_t x, uint32_t bit) { return x == 0 ? 0 : x & ~(1u << bit); }, bits, r);
+}
+
 // count + 1 where a > b.
 inline Word CountGreater(Word count, Word a, Word b) { return count + Select(a > b, 1u, 0u); }
 
 inline uint32_t Broadcast(Word a, int lane) { return a.lane[lane]; }
 
-inline Float ShuffleXor(Float a, int distance) {
-  Float result;
+// To each half of the lanes, from its own.
+inline Word BroadcastInHalf(Word a, int lane) {
+  Word result;
+  for (int l = 0; l < kWarp; ++l) result.lane[l] = a.lane[(l & 16) + lane];
+  return result;
+}
+
+// From lane[l] to lane l.
+inline Word Shuffle(Word a, Word lane) {
+  return Word::Map([&a](uint32_t from) { return a.lane[from % kWarp]; }, lane);
+}
+
+template <typename T>
+Lanes<T> ShuffleXor(Lanes<T> a, int distance) {
+  Lanes<T> result;
   for (int l = 0; l < kWarp; ++l) result.lane[l] = a.lane[l ^ distance];
   return result;
+}
+
+// What lanes have stored in the caller's memory since they last met. A device keeps no order among their stores: two
+// lanes that stored in one place are the end of the program.
+class StoreLog {
+ public:
+  void Add(const void* at, size_t bytes, int lane) {
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(at);
+    entries_.push_back({begin, begin + bytes, lane});
+  }
+
+  void Meet() {
+    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) { return a.begin < b.begin; });
+    Entry last = {0, 0, -1};
+    for (const Entry& entry : entries_) {
+      if (entry.begin < last.end && entry.lane != last.lane) {
+        std::fprintf(stderr, "lanes %d and %d store in one place without SyncStores\n", last.lane, entry.lane);
+        std::abort();
+      }
+      if (entry.end > last.end) last = entry;
+    }
+    entries_.clear();
+  }
+
+ private:
+  struct Entry {
+    uintptr_t begin;
+    uintptr_t end;
+    int lane;
+  };
+  std::vector<Entry> entries_;
+};
+
+// Of the warp that this thread is executing.
+inline StoreLog& Stores() {
+  thread_local StoreLog log;
+  return log;
 }
 
 // from[index + offset], where the mask lets it; elsewhere `otherwise`. Integers become words, negative ones in two's
@@ -220,19 +296,47 @@ Word Load(const Integer* from, Word index, Mask mask, uint32_t otherwise, int of
   return result;
 }
 
+// from[index], where the mask lets it and that is in [0, end); elsewhere `otherwise`.
+template <typename Integer>
+Word LoadBelow(const Integer* from, Word index, Mask mask, uint32_t end, uint32_t otherwise) {
+  Word result = otherwise;
+  for (int l = 0; l < kWarp; ++l) {
+    if (!mask.lane[l]) continue;
+    const Integer value = from[index.lane[l]];
+    if (value >= 0 && value < int64_t{end}) result.lane[l] = static_cast<uint32_t>(value);
+  }
+  return result;
+}
+
+template <typename Value>
+void StoreOne(Value* to, Value value, int lane) {
+  Stores().Add(to, sizeof(Value), lane);
+  *to = value;
+}
+
 // to[index + offset] = value, where the mask lets it. Words become integers, in two's complement.
 inline void Store(float* to, Word index, Float value, Mask mask, int offset = 0) {
   for (int l = 0; l < kWarp; ++l) {
-    if (mask.lane[l]) to[int64_t{index.lane[l]} + offset] = value.lane[l];
+    if (mask.lane[l]) StoreOne(to + index.lane[l] + offset, value.lane[l], l);
   }
 }
 
 template <typename Integer>
 void Store(Integer* to, Word index, Word value, Mask mask, int offset = 0) {
   for (int l = 0; l < kWarp; ++l) {
-    if (mask.lane[l]) {
-      to[int64_t{index.lane[l]} + offset] = static_cast<Integer>(static_cast<int32_t>(value.lane[l]));
-    }
+    if (!mask.lane[l]) continue;
+    StoreOne(to + index.lane[l] + offset, static_cast<Integer>(static_cast<int32_t>(value.lane[l])), l);
+  }
+}
+
+// 16 bytes of zeros at to + 16 * index, where the mask lets it. A device takes no other addresses than multiples of 16.
+inline void StoreZeroPiece(char* to, Word index, Mask mask) {
+  for (int l = 0; l < kWarp; ++l) {
+    if (!mask.lane[l]) continue;
+    char* piece = to + int64_t{16} * index.lane[l];
+    if (reinterpret_cast<uintptr_t>(piece) % 16 != 0) std::abort();
+    Stores().Add(piece, 16, l);
+    std::memset(piece, 0, 16);
   }
 }
 
@@ -319,7 +423,7 @@ inline void Increment(Shared counts, Word index, Mask mask) {
 inline void Sync(Shared memory) { memory.words->Sync(); }
 
 // What any lane stored elsewhere before comes before what lanes store after.
-inline void SyncStores() {}
+inline void SyncStores() { Stores().Meet(); }
 
 // 16 bits in the low half of a word.
 inline Float FloatFromBFloat16(Word bits) {
@@ -335,17 +439,20 @@ inline Word HalfFromFloat(Float value) {
   return Word::Map([](float x) { return routing::HalfFromFloat(x); }, value);
 }
 
-// Errs to either side, by all that kApproximateSigmoidError allows but for the rounding, or by nothing: at random, the
-// same in every run of a thread.
-inline Float ApproximateSigmoid(Float x) {
+// -1, 0 or 1, at random, the same in every run of a thread.
+inline int AnySide() {
   thread_local std::minstd_rand random(1);
-  constexpr float kError = kApproximateSigmoidError - 0x1p-25f;
-  return Float::Map(
-      [](float score) {
-        const int side = static_cast<int>(random() % 5) % 3 - 1;
-        return static_cast<float>(static_cast<double>(score) + side * static_cast<double>(kError));
-      },
-      Sigmoid(x));
+  return static_cast<int>(random() % 5) % 3 - 1;
+}
+
+// These err to either side, by all that approximations.h allows but for the rounding, or by nothing.
+inline Float ApproximateSigmoid(Float x) {
+  constexpr double kError = kApproximateSigmoidError - 0x1p-25;
+  return Float::Map([](float score) { return static_cast<float>(score + AnySide() * kError); }, Sigmoid(x));
+}
+inline Float ApproximateReciprocal(Float x) {
+  constexpr double kError = kApproximateReciprocalError - 0x1p-24;
+  return Float::Map([](float value) { return static_cast<float>((1 + AnySide() * kError) / value); }, x);
 }
 
 inline Float RandomScore(uint64_t row_key, Word expert) {

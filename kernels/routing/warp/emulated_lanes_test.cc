@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <vector>
@@ -9,7 +11,8 @@
 #include "gtest/gtest.h"
 #include "kernels/ieee.h"
 #include "kernels/routing/arithmetic.h"
-#include "kernels/routing/warp/approximate_sigmoid.h"
+#include "kernels/routing/derivative.h"
+#include "kernels/routing/warp/approximations.h"
 
 // The emulated warp has the semantics that the CUDA C++ programming guide gives the intrinsics of a full warp.
 namespace evenkeel::routing::emulated {
@@ -46,6 +49,36 @@ TEST(EmulatedLanesTest, ShuffleXorMeetsTheLaneOpposite) {
   for (int l = 0; l < 32; ++l) values.lane[l] = static_cast<float>(l);
   const Float met = warp::ShuffleXor(values, 16);
   for (int l = 0; l < 32; ++l) EXPECT_EQ(met.lane[l], l ^ 16);
+}
+
+TEST(EmulatedLanesTest, ShufflesAndBroadcastsTakeFromTheirLanes) {
+  const Word values = warp::LaneIndex() + 100u;
+  const Word shuffled = warp::Shuffle(values, warp::LaneIndex() & 7u);
+  const Word halves = warp::BroadcastInHalf(values, 5);
+  for (uint32_t l = 0; l < 32; ++l) {
+    EXPECT_EQ(shuffled.lane[l], 100 + l % 8);
+    EXPECT_EQ(halves.lane[l], l < 16 ? 105u : 121u);
+  }
+}
+
+TEST(EmulatedLanesTest, BitsAreSetFoundAndCleared) {
+  const Word lane = warp::LaneIndex();
+  Word bits = warp::SetBit(1u, 5, lane > 3u);
+  EXPECT_EQ(bits.lane[3], 1u);
+  EXPECT_EQ(bits.lane[4], 33u);
+  const Word highest = warp::HighestBit(bits);
+  EXPECT_EQ(highest.lane[3], 0u);
+  EXPECT_EQ(highest.lane[4], 5u);
+  bits = warp::ClearBit(bits, highest);
+  EXPECT_EQ(bits.lane[3], 0u);
+  EXPECT_EQ(bits.lane[4], 1u);
+}
+
+TEST(EmulatedLanesTest, MinOrNanLetsNansThrough) {
+  EXPECT_TRUE(std::isnan(warp::MinOrNan(kNan, 1.0f).lane[0]));
+  EXPECT_TRUE(std::isnan(warp::MinOrNan(1.0f, kNan).lane[0]));
+  EXPECT_EQ(warp::MinOrNan(2.0f, -3.0f).lane[0], -3.0f);
+  EXPECT_EQ(warp::MinOrNan(-kInfinity, 2.0f).lane[0], -kInfinity);
 }
 
 TEST(EmulatedLanesTest, MaxNumberLeavesNansOut) {
@@ -103,6 +136,39 @@ TEST(EmulatedLanesDeathTest, RacesAreFound) {
                "writes shared word 0,");
 }
 
+TEST(EmulatedLanesTest, LoadBelowTakesWholeIntegers) {
+  const int64_t memory[] = {0, 7, 8, -1, int64_t{1} << 32, INT64_MIN};
+  const Word loaded = warp::LoadBelow(memory, warp::LaneIndex(), warp::LaneIndex() < 6u, 8u, 99u);
+  const uint32_t expected[] = {0, 7, 99, 99, 99, 99, 99};
+  for (int l = 0; l < 7; ++l) EXPECT_EQ(loaded.lane[l], expected[l]) << l;
+}
+
+TEST(EmulatedLanesTest, ZeroPiecesAreOfSixteenBytes) {
+  alignas(16) char memory[64];
+  std::memset(memory, 1, sizeof(memory));
+  warp::StoreZeroPiece(memory, warp::LaneIndex(), warp::LaneIndex() == 2u);
+  for (int i = 0; i < 64; ++i) EXPECT_EQ(memory[i], i / 16 == 2 ? 0 : 1) << i;
+}
+
+TEST(EmulatedLanesDeathTest, ZeroPiecesLieWhereADeviceStoresThem) {
+  alignas(16) char memory[64];
+  EXPECT_DEATH(warp::StoreZeroPiece(memory + 8, warp::LaneIndex(), warp::LaneIndex() == 0u), "");
+}
+
+TEST(EmulatedLanesDeathTest, StoresInOnePlaceAreFound) {
+  static float memory[32];
+  const Word lane = warp::LaneIndex();
+  const auto meet = [lane](bool sync) {
+    warp::Store(memory, lane, 0.0f, true);
+    if (sync) warp::SyncStores();
+    warp::Store(memory, Word(7u), 1.0f, lane == 3u);
+    warp::SyncStores();
+  };
+  meet(true);
+  EXPECT_EQ(memory[7], 1.0f);
+  EXPECT_DEATH(meet(false), "lanes 7 and 3 store in one place|lanes 3 and 7 store in one place");
+}
+
 // One text, the same bits on lanes as on a number.
 TEST(EmulatedLanesTest, ArithmeticIsTheScalars) {
   std::mt19937 random(1);
@@ -112,6 +178,8 @@ TEST(EmulatedLanesTest, ArithmeticIsTheScalars) {
     const Float sigmoid = Sigmoid(x);
     const Float root = SqrtSoftplus(x);
     const Float exponential = ExpOfDifference(x, 3.5f);
+    const Float sigmoid_slope = DifferentiateSigmoid(x).derivative;
+    const Float root_slope = DifferentiateSqrtSoftplus(x).derivative;
     for (int l = 0; l < 32; ++l) {
       const auto same = [&](float a, float b) {
         return (a != a && b != b) || evenkeel::ieee::Bits(a) == evenkeel::ieee::Bits(b);
@@ -119,6 +187,8 @@ TEST(EmulatedLanesTest, ArithmeticIsTheScalars) {
       ASSERT_TRUE(same(sigmoid.lane[l], routing::Sigmoid(x.lane[l]))) << x.lane[l];
       ASSERT_TRUE(same(root.lane[l], routing::SqrtSoftplus(x.lane[l]))) << x.lane[l];
       ASSERT_TRUE(same(exponential.lane[l], routing::ExpOfDifference(x.lane[l], 3.5f))) << x.lane[l];
+      ASSERT_TRUE(same(sigmoid_slope.lane[l], routing::DifferentiateSigmoid(x.lane[l]).derivative)) << x.lane[l];
+      ASSERT_TRUE(same(root_slope.lane[l], routing::DifferentiateSqrtSoftplus(x.lane[l]).derivative)) << x.lane[l];
     }
   }
 }
@@ -156,6 +226,18 @@ TEST(EmulatedLanesTest, ApproximateSigmoidErrsByAllThatItMay) {
   EXPECT_GT(most, 0.9 * kApproximateSigmoidError);
   EXPECT_LT(least, -0.9 * kApproximateSigmoidError);
   EXPECT_TRUE(std::isnan(warp::ApproximateSigmoid(kNan).lane[0]));
+}
+
+TEST(EmulatedLanesTest, ApproximateReciprocalErrsByAllThatItMay) {
+  double greatest = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const float x = 1 + static_cast<float>(i) / 7;
+    for (const float value : warp::ApproximateReciprocal(x).lane) {
+      greatest = std::max(greatest, std::fabs(value * static_cast<double>(x) - 1));
+    }
+  }
+  EXPECT_LE(greatest, kApproximateReciprocalError);
+  EXPECT_GT(greatest, 0.9 * kApproximateReciprocalError);
 }
 
 // What a device computes is within the bound, however its two approximate instructions err within theirs.

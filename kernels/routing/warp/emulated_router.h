@@ -13,4 +13,9 @@ namespace evenkeel::routing {
 absl::Status RouteEmulated(const RouteSpec& spec, const RouteInput& input, const RouteOutput& output,
                            RouteStats* stats);
 
+// The same, and adds to `exact_rows` the rows that were not chosen by approximate scores: those of a spec for which
+// there are none, and those of which they leave too much open.
+absl::Status RouteEmulatedAndCount(const RouteSpec& spec, const RouteInput& input, const RouteOutput& output,
+                                   RouteStats* stats, int64_t* exact_rows);
+
 }  // namespace evenkeel::routing

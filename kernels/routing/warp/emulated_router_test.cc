@@ -1,12 +1,12 @@
 #include "kernels/routing/warp/emulated_router.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <random>
+#include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "kernels/routing/conformance/placed_problem.h"
 #include "kernels/routing/conformance/router_generators.h"
@@ -18,116 +18,100 @@
 namespace evenkeel::routing {
 namespace {
 
-TEST(EmulatedRouterTest, RandomProblemsInRandomLayouts) {
-  for (uint32_t seed = 0; seed < 1500; ++seed) {
-    std::mt19937 random(seed);
-    const RandomCase any = MakeRandomCase(random);
-    SCOPED_TRACE(absl::StrCat("seed ", seed, ", ", Describe(any)));
-    ExpectSameAsReference(RouteEmulated, any.problem, any.layout);
-    if (testing::Test::HasFailure()) return;
+// Of `problem`, and that it is routed as by the reference.
+int64_t ExactRows(const Problem& problem) {
+  static thread_local int64_t exact_rows;
+  exact_rows = 0;
+  const RouteFunction route = [](const RouteSpec& spec, const RouteInput& input, const RouteOutput& output,
+                                 RouteStats* stats) {
+    return RouteEmulatedAndCount(spec, input, output, stats, &exact_rows);
+  };
+  ExpectSameAsReference(route, problem, Layout());
+  return exact_rows;
+}
+
+// The specs that are chosen by approximate scores.
+std::vector<RouteSpec> PrunedSpecs() {
+  std::vector<RouteSpec> specs = GroupedSpecs();
+  for (const Score score : {Score::kSigmoid, Score::kSoftmax, Score::kLogit}) {
+    for (const bool scale_before_bias : {false, true}) {
+      RouteSpec spec;
+      spec.num_experts = 384;
+      spec.top_k = 8;
+      spec.score = score;
+      spec.scale_before_bias = scale_before_bias;
+      spec.scale = 2.5f;
+      specs.push_back(spec);
+      spec.num_experts = 256;
+      spec.num_groups = 8;
+      spec.top_groups = 4;
+      specs.push_back(spec);
+    }
+  }
+  return specs;
+}
+
+Problem NormalProblem(const RouteSpec& spec, int rows) {
+  std::mt19937 random(11);
+  std::normal_distribution<float> normal(0, 1);
+  std::uniform_real_distribution<float> uniform(-0.1f, 0.1f);
+  Problem problem;
+  problem.spec = spec;
+  for (int64_t i = 0; i < int64_t{rows} * spec.num_experts; ++i) problem.logits.push_back(normal(random));
+  for (int e = 0; e < spec.num_experts; ++e) problem.bias.push_back(uniform(random));
+  return problem;
+}
+
+// Else the tests above would show nothing of approximate scores.
+TEST(EmulatedRouterTest, OrdinaryRowsAreChosenByApproximateScores) {
+  for (const RouteSpec& spec : PrunedSpecs()) {
+    SCOPED_TRACE(Describe(spec));
+    Problem problem = NormalProblem(spec, 200);
+    EXPECT_LE(ExactRows(problem), 4);
+    problem.bias.clear();
+    problem.spec.group_score_biased = false;
+    EXPECT_LE(ExactRows(problem), 4);
   }
 }
 
-// Every number of registers, whole and in part, and every number of slots: all kinds of rows.
-TEST(EmulatedRouterTest, EveryShape) {
-  std::mt19937 random(1);
-  for (const int num_experts : {1, 31, 32, 33, 127, 128, 129, 256, 257, 384, 385, 512, 513, 1024}) {
-    for (const int top_k : {1, 4, 8, 31, 32}) {
-      if (top_k > num_experts) continue;
-      Problem problem;
-      problem.spec = RandomSpec(random, num_experts);
-      problem.spec.top_k = top_k;
-      problem.spec.num_groups = 0;
-      problem.logits = RowsOfEveryKind(random, num_experts, RowKinds().size());
-      problem.bias = RandomBias(random, num_experts);
-      SCOPED_TRACE(Describe(problem.spec));
-      ExpectSameAsReference(RouteEmulated, problem, Layout());
-      if (testing::Test::HasFailure()) return;
+TEST(EmulatedRouterTest, TiesAreChosenExactly) {
+  for (const RouteSpec& spec : PrunedSpecs()) {
+    SCOPED_TRACE(Describe(spec));
+    Problem problem = NormalProblem(spec, 4);
+    problem.bias.clear();
+    for (size_t i = 0; i < problem.logits.size(); ++i) {
+      if (!GroupsActive(spec)) problem.logits[i] = 1.0f;
+      // All groups alike, but for the order of their experts.
+      const size_t size = ExpertsPerGroup(spec);
+      if (GroupsActive(spec)) problem.logits[i] = static_cast<float>((i + i / size) % size) / 64;
+    }
+    EXPECT_EQ(ExactRows(problem), 4);
+  }
+}
+
+// Beside such a bias no group is certain, but for its own.
+TEST(EmulatedRouterTest, GroupsOfHugeBiasAreChosenExactly) {
+  for (const RouteSpec& spec : GroupedSpecs()) {
+    SCOPED_TRACE(Describe(spec));
+    for (const float huge : {1e8f, 1e30f, 3e38f}) {
+      Problem problem = NormalProblem(spec, 4);
+      problem.bias[5] = -huge;
+      EXPECT_EQ(ExactRows(problem), 4) << huge;
+      problem.bias[5] = huge;
+      EXPECT_EQ(ExactRows(problem), spec.top_groups == 1 && huge < 3e38f ? 0 : 4) << huge;
     }
   }
 }
 
-// Every size of group down to one expert, with every group score and fill.
-TEST(EmulatedRouterTest, EveryGrouping) {
-  std::mt19937 random(2);
-  for (const int num_experts : {7, 60, 144, 256, 768, 1024}) {
-    for (int groups = 2; groups <= num_experts; ++groups) {
-      if (num_experts % groups != 0) continue;
-      for (const GroupScore group_score : {GroupScore::kTop2Sum, GroupScore::kMax, GroupScore::kTopkSum}) {
-        Problem problem;
-        problem.spec = RandomSpec(random, num_experts);
-        problem.spec.num_groups = groups;
-        problem.spec.top_groups = 1 + static_cast<int>(random() % Pick(random, {groups, std::min(groups, 4)}));
-        problem.spec.top_k = std::min<int>(1 + random() % 32, problem.spec.top_groups * (num_experts / groups));
-        problem.spec.group_score = group_score;
-        problem.spec.group_score_biased = random() % 2 == 0;
-        problem.spec.dropped_group_fill = Pick(random, {DroppedGroupFill::kNegInf, DroppedGroupFill::kZero});
-        if (!Validate(problem.spec).ok()) continue;
-        problem.logits.resize(2 * num_experts);
-        for (int t = 0; t < 2; ++t) {
-          RowKinds()[random() % RowKinds().size()].fill(random, &problem.logits[t * num_experts], num_experts);
-        }
-        problem.bias = RandomBias(random, num_experts);
-        SCOPED_TRACE(Describe(problem.spec));
-        ExpectSameAsReference(RouteEmulated, problem, Layout());
-        if (testing::Test::HasFailure()) return;
-      }
-    }
-  }
-}
-
-// As many equals as a warp has lanes, and one more or less: what is listed and what is taken one by one.
-TEST(EmulatedRouterTest, TiesAroundThirtyTwo) {
-  for (const int num_experts : {60, 128, 256, 1024}) {
-    for (const int top_k : {1, 8, 32}) {
-      for (const Score score : {Score::kLogit, Score::kSigmoid}) {
-        Problem problem;
-        problem.spec.num_experts = num_experts;
-        problem.spec.top_k = top_k;
-        problem.spec.score = score;
-        std::mt19937 random(num_experts + top_k);
-        for (int equals = 28; equals <= 36; ++equals) {
-          for (const int better : {0, 1, top_k - 1, top_k}) {
-            std::vector<float> row(num_experts, -1.0f);
-            std::fill_n(row.begin(), equals, 1.0f);
-            std::fill_n(row.begin(), better, 2.0f);
-            std::shuffle(row.begin(), row.end(), random);
-            problem.logits.insert(problem.logits.end(), row.begin(), row.end());
-          }
-        }
-        SCOPED_TRACE(Describe(problem.spec));
-        ExpectSameAsReference(RouteEmulated, problem, Layout());
-        if (testing::Test::HasFailure()) return;
-      }
-    }
-  }
-}
-
-// Experts whose keys lie around the K-th best, nearer to it than approximate scores tell apart, made of scores and
-// biases of any size.
-TEST(EmulatedRouterTest, NearTies) {
-  for (uint32_t seed = 0; seed < 600; ++seed) {
-    std::mt19937 random(seed);
-    Problem problem;
-    problem.spec.num_experts = Pick(random, {60, 128, 256, 384, 512, 1024});
-    problem.spec.top_k = Pick(random, {1, 2, 4, 8, 16});
-    const int num_experts = problem.spec.num_experts;
-    const double goal = Pick(random, {0.0, 0.0, 0.95, 7.5, 100.25, -30.0, -0.5});
-    const int near = 1 + static_cast<int>(random() % 30);
-    const double spread = Pick(random, {0x1p-24, 0x1p-22, 0x1p-21, 0x1p-20, 0x1p-19}) * std::max(1.0, std::fabs(goal));
-    std::uniform_real_distribution<double> score(0.1, 0.9);
-    std::uniform_real_distribution<double> side(-spread, spread);
-    for (int e = 0; e < num_experts; ++e) problem.bias.push_back(static_cast<float>(goal - score(random)));
-    for (int t = 0; t < 8; ++t) {
-      for (int e = 0; e < num_experts; ++e) {
-        const double rest = goal - problem.bias[e] + side(random);
-        const bool is_near = random() % num_experts < near;
-        problem.logits.push_back(is_near ? static_cast<float>(std::log(rest / (1 - rest))) : -9.0f);
-      }
-    }
-    SCOPED_TRACE(absl::StrCat("seed ", seed, ", ", Describe(problem.spec)));
-    ExpectSameAsReference(RouteEmulated, problem, Layout());
-    if (testing::Test::HasFailure()) return;
+// What has no candidate is no reason to look closer.
+TEST(EmulatedRouterTest, GroupsWithoutCandidatesAreNotKept) {
+  for (const RouteSpec& spec : GroupedSpecs()) {
+    SCOPED_TRACE(Describe(spec));
+    Problem problem = NormalProblem(spec, 200);
+    std::fill_n(problem.bias.begin(), spec.num_experts / spec.num_groups, -std::numeric_limits<float>::infinity());
+    EXPECT_LE(ExactRows(problem), 4);
+    std::fill(problem.bias.begin(), problem.bias.end() - 3, std::numeric_limits<float>::quiet_NaN());
+    ExactRows(problem);
   }
 }
 

@@ -2,8 +2,57 @@
 
 #include "kernels/routing/route_spec.h"
 #include "kernels/routing/row_output.h"
+#include "kernels/routing/warp/approximations.h"
 
 namespace evenkeel::routing {
+namespace {
+
+// Whether approximate keys make the groups' scores; see row_near_groups-inl.h.
+bool PrunesGroups(const RouteSpec& spec, const RouteInput& input) {
+  const int size = ExpertsPerGroup(spec);
+  const int registers = WarpRegisters(spec.num_experts);
+  const bool in_lanes = size == 64 || (size >= registers && size <= 32 && (size & (size - 1)) == 0);
+  return in_lanes && GroupsFitRegisters(registers) && GroupScoreTerms(spec) <= 2 &&
+         (spec.group_score_biased || input.bias == nullptr);
+}
+
+bool Prunes(const RouteSpec& spec, const RouteInput& input) {
+  // Beside a greater scale a bias might make a score infinite that would not be by another rounding.
+  const bool bounded = !spec.scale_before_bias || spec.scale <= 0x1p60f;
+  return bounded && spec.score != Score::kSqrtSoftplus && (!GroupsActive(spec) || PrunesGroups(spec, input));
+}
+
+int64_t SizeOf(DType dtype) { return dtype == DType::kF32 ? 4 : 2; }
+
+RowBytes BytesOfRow(const RouteInput& input, const RouteOutput& output) {
+  const int64_t id_size = output.id_type == IdType::kInt32 ? 4 : 8;
+  return {input.logits_stride * SizeOf(input.logits_dtype), output.ids == nullptr ? 0 : output.ids_stride * id_size,
+          output.weights == nullptr ? 0 : output.weights_stride * SizeOf(output.weights_dtype)};
+}
+
+struct CompareField {
+  bool same = true;
+  template <typename Field, typename Value>
+  void operator()(const Field& field, Value value) {
+    same = same && field == value;
+  }
+};
+
+bool IsOfPath(RoutePath path, RoutePlan plan) {
+  CompareField compare;
+  VisitSettled(path, plan, compare);
+  return compare.same;
+}
+
+}  // namespace
+
+RoutePath PathOf(const RoutePlan& plan) {
+  if (plan.spec.num_experts != 32 * WarpRegisters(plan.spec.num_experts)) return RoutePath::kAny;
+  for (const RoutePath path : {RoutePath::kSigmoid, RoutePath::kGroupedSigmoid, RoutePath::kChosenSoftmax}) {
+    if (IsOfPath(path, plan)) return path;
+  }
+  return RoutePath::kAny;
+}
 
 RoutePlan MakeRoutePlan(const RouteSpec& spec, const RouteInput& input, const RouteOutput& output) {
   RoutePlan plan = {};
@@ -18,12 +67,16 @@ RoutePlan MakeRoutePlan(const RouteSpec& spec, const RouteInput& input, const Ro
   // reach the next group.
   plan.group_reciprocal = ((1u << kGroupShift) + plan.experts_per_group - 1) / plan.experts_per_group;
   plan.wants_weights = WantsWeights(output);
+  plan.stores_ids = output.ids != nullptr;
+  plan.stores_weights = output.weights != nullptr;
+  plan.counts = output.counts != nullptr;
   plan.needs_softmax = plan.scores_select ? NeedsRowSoftmax(spec) : plan.wants_weights && WeightsAreSoftmaxOfAll(spec);
   plan.scales_weights = WeightsAreScaled(spec);
   plan.bounded_scores = (spec.score == Score::kSigmoid || spec.score == Score::kSoftmax) && !spec.scale_before_bias;
-  plan.prunes = plan.scores_select && !plan.groups && spec.score == Score::kSigmoid && !spec.scale_before_bias &&
-                !plan.needs_softmax;
+  plan.prunes = plan.scores_select && Prunes(spec, input);
+  plan.score_error = kApproximateScoreError * (spec.scale_before_bias ? spec.scale : 1.0f);
   plan.seed = input.forced.seed.value_or(0);
+  plan.row_bytes = BytesOfRow(input, output);
   return plan;
 }
 

@@ -5,54 +5,29 @@
 
 inline constexpr float kNegativeInfinity = -__builtin_inff();
 
-EVENKEEL_WARP Word Expert(Word first, int r) { return first + static_cast<uint32_t>(32 * r); }
+inline constexpr uint32_t kNoExpert = 0xffffffffu;  // -1 as an id
 
-EVENKEEL_WARP Mask IsExpert(const RoutePlan& plan, Word expert) {
+EVENKEEL_WARP Word Expert(Word first, int r) { return Element(first, r); }
+
+template <class Plan>
+EVENKEEL_WARP Mask IsExpert(const Plan& plan, Word expert) {
   return expert < static_cast<uint32_t>(plan.spec.num_experts);
 }
 
-template <int R, bool kWhole>
-EVENKEEL_WARP void LoadLogitsIf(const RoutePlan& plan, int64_t row, Word first, Float* logits) {
-  const int64_t begin = row * plan.input.logits_stride;
-  if (plan.input.logits_dtype == DType::kF32) {
-    const float* from = static_cast<const float*>(plan.input.logits) + begin;
-    EVENKEEL_UNROLL
-    for (int r = 0; r < R; ++r) {
-      const Mask mask = kWhole ? Mask(true) : IsExpert(plan, Expert(first, r));
-      logits[r] = warp::Load(from, first, mask, kNegativeInfinity, 32 * r);
-    }
-    return;
-  }
-  const uint16_t* from = static_cast<const uint16_t*>(plan.input.logits) + begin;
-  const bool brain = plan.input.logits_dtype == DType::kBF16;
-  Word narrow[R];
-  EVENKEEL_UNROLL
-  for (int r = 0; r < R; ++r) {
-    const Mask mask = kWhole ? Mask(true) : IsExpert(plan, Expert(first, r));
-    narrow[r] = warp::Load(from, first, mask, brain ? 0xff80u : 0xfc00u, 32 * r);
-  }
-  if (brain) {
-    EVENKEEL_UNROLL
-    for (int r = 0; r < R; ++r) logits[r] = warp::FloatFromBFloat16(narrow[r]);
-  } else {
-    EVENKEEL_UNROLL
-    for (int r = 0; r < R; ++r) logits[r] = warp::FloatFromHalf(narrow[r]);
-  }
-}
-
 // Minus infinity where there is no expert.
-template <int R>
-EVENKEEL_WARP void LoadLogits(const RoutePlan& plan, int64_t row, Word first, Float* logits) {
-  LoadLogitsIf<R, false>(plan, row, first, logits);
+template <int R, bool kWhole = false, class Plan>
+EVENKEEL_WARP void LoadLogits(const Plan& plan, int64_t row, Word first, Float* logits) {
+  LoadFloats<R, kWhole>(plan.input.logits, plan.input.logits_dtype, row * plan.input.logits_stride,
+                        plan.spec.num_experts, first, kNegativeInfinity, logits);
 }
 
 // Of all experts, from lane to lane.
-template <int R>
-EVENKEEL_WARP void LoadRow(const RoutePlan& plan, int64_t row, Float* logits) {
+template <int R, class Plan>
+EVENKEEL_WARP void LoadRow(const Plan& plan, int64_t row, Float* logits) {
   if (plan.spec.num_experts == 32 * R) {
-    LoadLogitsIf<R, true>(plan, row, warp::LaneIndex(), logits);
+    LoadLogits<R, true>(plan, row, warp::LaneIndex(), logits);
   } else {
-    LoadLogitsIf<R, false>(plan, row, warp::LaneIndex(), logits);
+    LoadLogits<R>(plan, row, warp::LaneIndex(), logits);
   }
 }
 
@@ -125,13 +100,20 @@ struct RowSoftmax {
   Float sum;
 };
 
+// Keeps the exponentials, of which a softmax is one part: in `exponentials`, which may be the logits' place.
+template <int R>
+EVENKEEL_WARP RowSoftmax SoftmaxOfRow(const Float* logits, Float* exponentials) {
+  const Float maximum = FromOrdered(warp::MaxOf(Ordered(LaneMaxima<R>(logits))));
+  Float sums[R];
+  EVENKEEL_UNROLL
+  for (int r = 0; r < R; ++r) sums[r] = exponentials[r] = ExpOfDifference(logits[r], maximum);
+  return {maximum, SumOfRow<R>(sums)};
+}
+
 template <int R>
 EVENKEEL_WARP RowSoftmax SoftmaxOfRow(const Float* logits) {
-  const Float maximum = FromOrdered(warp::MaxOf(Ordered(LaneMaxima<R>(logits))));
   Float exponentials[R];
-  EVENKEEL_UNROLL
-  for (int r = 0; r < R; ++r) exponentials[r] = ExpOfDifference(logits[r], maximum);
-  return {maximum, SumOfRow<R>(exponentials)};
+  return SoftmaxOfRow<R>(logits, exponentials);
 }
 
 EVENKEEL_WARP Float SoftmaxOf(const RowSoftmax& softmax, Float logit) {

@@ -4,79 +4,90 @@
 // The K-th best of the lanes' maxima is a threshold that at least K keys reach, if so many are candidates' at all; few
 // others do. What reaches it, a lane each, is sorted.
 
-inline constexpr uint32_t kNoExpert = 0xffffffffu;  // -1 as an id
+// Makes the greatest of the lanes' words the least, and leaves the others in their order, by subtracting it: the next
+// is the greatest then. What has been subtracted in all is the greatest of the last time.
+EVENKEEL_WARP void TakeGreatest(Word* left) { *left = *left - warp::MaxOf(*left); }
 
-// A value that at least top_k candidates reach, or all of them. Equal maxima count as one: the value is then less than
-// it might be, no more.
-EVENKEEL_WARP Float Threshold(int top_k, Float lane_maxima) {
-  Word orders = Ordered(lane_maxima);
-  uint32_t most = warp::MaxOf(orders);
-  for (int k = 1; k < top_k; ++k) {
-    orders = warp::Select(orders == most, 0u, orders);
-    most = warp::MaxOf(orders);
+// The count-th greatest of the lanes' values; equal ones count as one. Where there are not so many it may be any of
+// them.
+EVENKEEL_WARP Float Threshold(int count, Float lanes) {
+  const Word order = Ordered(lanes);
+  Word left = order;
+  EVENKEEL_NO_UNROLL
+  for (; count >= 4; count -= 4) {
+    EVENKEEL_UNROLL
+    for (int i = 0; i < 4; ++i) TakeGreatest(&left);
   }
-  return FromOrdered(most > kOrderedFirst ? most : kOrderedFirst);
+  EVENKEEL_NO_UNROLL
+  for (; count > 0; --count) TakeGreatest(&left);
+  return FromOrdered(order - left);
 }
 
-// Lists the experts whose key reaches the threshold, by ascending id, and the keys of the first 32 if these are wanted;
-// answers how many there are.
-template <int R, bool kWithKeys>
+// Lists the experts whose key reaches the threshold, in any order; answers how many there are.
+template <int R>
 EVENKEEL_WARP int ListCandidates(const Float* keys, Float threshold, const WarpScratch<R>& scratch) {
-  const Word lane = warp::LaneIndex();
-  uint32_t count = 0;
+  Word reaching = 0u;  // bit r: expert 32 r + lane
   EVENKEEL_UNROLL
-  for (int r = 0; r < R; ++r) {
-    const Mask reaches = keys[r] >= threshold;
-    const uint32_t ballot = warp::Ballot(reaches);
-    const Word place = count + warp::PopCountBelow(ballot);
-    warp::Store(scratch.candidates(), place, Expert(lane, r), reaches);
-    if (kWithKeys) warp::Store(scratch.candidate_keys(), place, ieee::Bits(keys[r]), reaches & (place < 32u));
-    count += warp::PopCount(ballot);
+  for (int r = 0; r < R; ++r) reaching = warp::SetBit(reaching, r, keys[r] >= threshold);
+  // Most lanes have none or one, and few more than two.
+  int count = 0;
+  while (const uint32_t lanes = warp::Ballot(reaching > 0u)) {
+    const Word place = static_cast<uint32_t>(count) + warp::PopCountBelow(lanes);
+    const Word r = warp::HighestBit(reaching);
+    warp::Store(scratch.candidates(), place, warp::LaneIndex() + 32u * r, reaching > 0u);
+    reaching = warp::ClearBit(reaching, r);
+    count += warp::PopCount(lanes);
   }
   warp::Sync(scratch.memory);
-  return static_cast<int>(count);
+  return count;
 }
 
-// How many of the lanes' orders are greater than each lane's own. Of most rows 16 lanes have one that is not 0.
-EVENKEEL_WARP Word GreaterThan(Word order, int count) {
+// How many of the first 16 lanes' orders are greater than that of each of them.
+EVENKEEL_WARP Word GreaterOfSixteen(Word order) {
+  // The upper half of the warp compares with the second eight, the lower with the first.
+  const Word lane = warp::LaneIndex();
+  const Word own = warp::Shuffle(order, lane & 15u);
+  const Word others = warp::Shuffle(order, (lane & 7u) | ((lane >> 1u) & 8u));
   Word greater = 0u;
   EVENKEEL_UNROLL
-  for (int other = 0; other < 16; ++other) {
-    greater = warp::CountGreater(greater, warp::Broadcast(order, other), order);
-  }
-  if (count <= 16) return greater;
+  for (int i = 0; i < 8; ++i) greater = warp::CountGreater(greater, warp::BroadcastInHalf(others, i), own);
+  return greater + warp::ShuffleXor(greater, 16);
+}
+
+EVENKEEL_WARP Word GreaterOfThirtyTwo(Word order) {
+  Word greater = 0u;
   EVENKEEL_UNROLL
-  for (int other = 16; other < 32; ++other) {
+  for (int other = 0; other < 32; ++other) {
     greater = warp::CountGreater(greater, warp::Broadcast(order, other), order);
   }
   return greater;
 }
 
-// The places of the first `count` lanes, by (order descending, lane ascending). Other lanes' orders are 0.
-EVENKEEL_WARP Word RanksOf(Word order, int count) {
-  const Word lane = warp::LaneIndex();
-  Word rank = GreaterThan(order, count);
+// The places of the first `count` lanes, by (order descending, id ascending). Other lanes' orders are 0. Of most rows
+// 16 lanes have one that is not.
+EVENKEEL_WARP Word RanksOf(Word order, Word id, int count) {
+  Word rank = count <= 16 ? GreaterOfSixteen(order) : GreaterOfThirtyTwo(order);
   // Ranks of orders that differ are all of 0 .. count - 1, and of others less in sum.
-  const Word counted = warp::Select(lane < static_cast<uint32_t>(count), rank, 0u);
+  const Word counted = warp::Select(warp::LaneIndex() < static_cast<uint32_t>(count), rank, 0u);
   if (warp::SumOf(counted) == static_cast<uint32_t>(count * (count - 1) / 2)) return rank;
   for (int other = 0; other < count; ++other) {
-    const Mask ahead = (order == warp::Broadcast(order, other)) & (lane > static_cast<uint32_t>(other));
+    const Mask ahead = (order == warp::Broadcast(order, other)) & (id > warp::Broadcast(id, other));
     rank = rank + warp::Select(ahead, 1u, 0u);
   }
   return rank;
 }
 
-// Sorts a candidate of each of the first `count` lanes into the slots. A lower lane has a lower id.
+// Sorts a candidate of each of the first `count` lanes into the slots, and the values that go with them.
 template <int R>
-EVENKEEL_WARP void SortCandidates(int count, Word id, Float key, Float score, const WarpScratch<R>& scratch) {
+EVENKEEL_WARP void SortCandidates(int count, Word id, Float key, Float value, const WarpScratch<R>& scratch) {
   const Mask taken = warp::LaneIndex() < static_cast<uint32_t>(count);
-  const Word rank = RanksOf(warp::Select(taken, Ordered(key), 0u), count);
+  const Word rank = RanksOf(warp::Select(taken, Ordered(key), 0u), id, count);
   warp::Store(scratch.slots(), rank, id, taken);
-  warp::Store(scratch.slot_scores(), rank, ieee::Bits(score), taken);
+  warp::Store(scratch.slot_values(), rank, ieee::Bits(value), taken);
   warp::Sync(scratch.memory);
 }
 
-// The experts of the slots, a lane each, of any number of candidates: one by one. Overwrites the keys.
+// The experts of the slots, a lane each, one by one: of any keys, and slow. Overwrites the keys.
 template <int R>
 EVENKEEL_WARP Word TakeOneByOne(int top_k, Float* keys) {
   const Word lane = warp::LaneIndex();
@@ -101,24 +112,11 @@ EVENKEEL_WARP Word TakeOneByOne(int top_k, Float* keys) {
   return chosen;
 }
 
-// The experts of the slots, a lane each. Overwrites the keys.
-template <int R>
-EVENKEEL_WARP Word SelectBest(int top_k, Float* keys, const WarpScratch<R>& scratch) {
-  const int count = ListCandidates<R, true>(keys, Threshold(top_k, LaneMaxima<R>(keys)), scratch);
-  if (count > 32) return TakeOneByOne<R>(top_k, keys);
-  const Word lane = warp::LaneIndex();
-  const Mask taken = lane < static_cast<uint32_t>(count);
-  const Word id = warp::Load(scratch.candidates(), lane, taken, kNoExpert);
-  const Float key = ieee::FromBits(warp::Load(scratch.candidate_keys(), lane, taken, 0u));
-  SortCandidates<R>(count, id, key, key, scratch);
-  return warp::Load(scratch.slots(), lane, lane < static_cast<uint32_t>(count < top_k ? count : top_k), kNoExpert);
-}
-
 // The experts that replay gives.
-EVENKEEL_WARP Word ReplayedExperts(const RoutePlan& plan, int64_t row) {
+EVENKEEL_WARP Word ReplayedExperts(const RoutePlan& plan, const Row& row) {
   const Word lane = warp::LaneIndex();
   const int top_k = plan.spec.top_k;
-  const int32_t* given = plan.input.replay_ids + row * plan.input.replay_stride;
+  const int32_t* given = plan.input.replay_ids + row.number * plan.input.replay_stride;
   const Word id = warp::Load(given, lane, lane < static_cast<uint32_t>(top_k), kNoExpert);
   Mask usable = IsExpert(plan, id);
   for (int slot = 0; slot < top_k; ++slot) {
@@ -129,22 +127,23 @@ EVENKEEL_WARP Word ReplayedExperts(const RoutePlan& plan, int64_t row) {
 }
 
 // Forced balance; see forced_balance.h.
-EVENKEEL_WARP Word RoundRobinExperts(const RoutePlan& plan, int64_t row) {
+EVENKEEL_WARP Word RoundRobinExperts(const RoutePlan& plan, const Row& row) {
   const Word lane = warp::LaneIndex();
   const uint32_t num_experts = plan.spec.num_experts;
-  const Word expert = static_cast<uint32_t>(RoundRobinExpert(row, 0, plan.spec.top_k, plan.spec.num_experts)) + lane;
+  const Word expert =
+      static_cast<uint32_t>(RoundRobinExpert(row.number, 0, plan.spec.top_k, plan.spec.num_experts)) + lane;
   const Word wrapped = warp::Select(expert < num_experts, expert, expert - num_experts);
   return warp::Select(lane < static_cast<uint32_t>(plan.spec.top_k), wrapped, kNoExpert);
 }
 
 template <int R>
-EVENKEEL_WARP Word RandomExperts(const RoutePlan& plan, int64_t row, const WarpScratch<R>& scratch) {
-  const uint64_t row_key = RandomRowKey(plan.seed, row);
+EVENKEEL_WARP Word RandomExperts(const RoutePlan& plan, const Row& row) {
+  const uint64_t row_key = RandomRowKey(plan.seed, row.number);
   Float keys[R];
   EVENKEEL_UNROLL
   for (int r = 0; r < R; ++r) {
     const Word expert = Expert(warp::LaneIndex(), r);
     keys[r] = ieee::Select(IsExpert(plan, expert), warp::RandomScore(row_key, expert), kNegativeInfinity);
   }
-  return SelectBest<R>(plan.spec.top_k, keys, scratch);
+  return TakeOneByOne<R>(plan.spec.top_k, keys);
 }
