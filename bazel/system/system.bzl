@@ -39,6 +39,13 @@ _LINK_OPTIONS = {
     "civetweb": ["-lcivetweb"],
 }
 
+# For a program that runs where the packages are not: link options that come before those of the libraries and leave
+# them nothing to find. static.bzl has them by these names.
+_STATIC = {
+    "ABSL_STATIC": "absl",
+    "GTEST_STATIC": "gtest",
+}
+
 _TOOLS = ["protoc", "grpc_cpp_plugin"]
 
 _HINT = "run deploy/setup.sh, which installs what the build needs"
@@ -63,6 +70,14 @@ def _system_libraries_impl(ctx):
         defines = [word[2:] for word in _ask(ctx, pkg_config, "--cflags-only-other", modules) if word.startswith("-D")]
         lines.append(_cc_library(name, _ask(ctx, pkg_config, "--libs", modules), defines))
     ctx.file("BUILD", "\n".join(lines) + "\n")
+
+    # An archive in place of each library; what is no library of the package's is the C library's.
+    static = []
+    for name, library in _STATIC.items():
+        words = _ask(ctx, pkg_config, "--libs", _LIBRARIES[library])
+        own = [word[2:] for word in words if word.startswith("-labsl_") or word.startswith("-lg")]
+        static.append("%s = %r\n" % (name, ["-l:lib%s.a" % library for library in own]))
+    ctx.file("static.bzl", "".join(static))
 
     # Tools are named by absolute path, so that the caller's PATH is no hidden input of the build.
     tools = {}

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <string>
 
@@ -9,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "config/yaml_document.h"
 #include "kernels/routing/route.h"
+#include "tests/benchmarks/line_child.h"
 
 namespace evenkeel::benchmarks {
 
@@ -25,10 +25,6 @@ class EagerPeer {
   // stderr.
   static absl::StatusOr<std::unique_ptr<EagerPeer>> Start(const std::string& python, const std::string& script,
                                                           int threads);
-  // The child ends with its stdin.
-  ~EagerPeer();
-  EagerPeer(const EagerPeer&) = delete;
-  EagerPeer& operator=(const EagerPeer&) = delete;
 
   // What runs there, such as "PyTorch 2.13.0, 2 threads".
   const std::string& name() const { return name_; }
@@ -40,14 +36,12 @@ class EagerPeer {
   absl::StatusOr<Times> Turn(double seconds);
 
  private:
-  EagerPeer(int process, FILE* requests, FILE* answers);
+  explicit EagerPeer(std::unique_ptr<LineChild> child);
 
   // One line there and one back, as JSON.
   absl::StatusOr<config::YamlNode> Ask(const std::string& request);
 
-  const int process_;
-  FILE* const requests_;
-  FILE* const answers_;
+  const std::unique_ptr<LineChild> child_;
   std::string name_;
 };
 

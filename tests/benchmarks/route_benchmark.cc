@@ -50,6 +50,7 @@
 #include "kernels/routing/reference/reference_router.h"
 #include "kernels/routing/route.h"
 #include "tests/benchmarks/eager_peer.h"
+#include "tests/benchmarks/median.h"
 #include "tests/benchmarks/memory_bandwidth.h"
 #include "tests/benchmarks/route_cases.h"
 #include "tests/benchmarks/route_workload.h"
@@ -71,11 +72,6 @@ using routing::RouteSpec;
 constexpr double kTurnSeconds = 0.005;
 // After a turn of the peer, whose threads go on spinning for some milliseconds, and for the caches to be ours again.
 constexpr double kSettleSeconds = 0.015;
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
-}
 
 // What all cases of a run share.
 struct Setting {
