@@ -6,8 +6,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "evenkeel/options.h"
 #include "evenkeel/v1/job.pb.h"
-#include "evenkeel/worker.h"
 #include "kernels/routing/route_spec.h"
 
 namespace evenkeel::client {

@@ -6,8 +6,8 @@
 #include "absl/status/statusor.h"
 #include "client/worker/counting.h"
 #include "client/worker/layer_table.h"
+#include "evenkeel/options.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
-#include "evenkeel/worker.h"
 
 namespace evenkeel::client {
 

@@ -1,0 +1,197 @@
+// What the C ABI adds to the worker it is made of: null pointers, sizes, defaults, and where errors go.
+
+#include <string>
+#include <vector>
+
+#include "client/link/scripted_coordinator.h"
+#include "evenkeel/evenkeel.h"
+#include "evenkeel/worker.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace evenkeel {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int kExperts = 4;
+
+class CApiTest : public ::testing::Test {
+ protected:
+  CApiTest() : address_(coordinator_.address()) {
+    evenkeel_layer_options_init(&layer_, sizeof(layer_));
+    layer_.name = "layer";
+    layer_.num_experts = kExperts;
+    layer_.top_k = 2;
+    layer_.route = R"({"score": "SIGMOID"})";
+    evenkeel_worker_options_init(&options_, sizeof(options_));
+    options_.coordinator = address_.c_str();
+    options_.job = "run";
+    options_.layers = &layer_;
+    options_.num_layers = 1;
+  }
+
+  ~CApiTest() override { evenkeel_worker_destroy(worker_); }
+
+  void Join() { ASSERT_EQ(evenkeel_worker_join(&options_, &worker_), EVENKEEL_OK) << evenkeel_last_error(); }
+
+  static void ExpectRefused(evenkeel_status status, const std::string& named) {
+    EXPECT_EQ(status, EVENKEEL_INVALID_ARGUMENT);
+    EXPECT_THAT(evenkeel_last_error(), HasSubstr(named));
+  }
+
+  client::ScriptedCoordinator coordinator_;
+  const std::string address_;
+  evenkeel_layer_options layer_;
+  evenkeel_worker_options options_;
+  evenkeel_worker* worker_ = nullptr;
+};
+
+TEST_F(CApiTest, HasTheVersionOfItsHeader) {
+  EXPECT_EQ(evenkeel_api_version(), EVENKEEL_API_VERSION);
+  EXPECT_STRNE(evenkeel_library_version(), "");
+}
+
+TEST_F(CApiTest, DefaultsAreThoseOfTheCppHeader) {
+  evenkeel_worker_options options;
+  evenkeel_worker_options_init(&options, sizeof(options));
+  const WorkerOptions defaults;
+  EXPECT_EQ(options.coordinator, defaults.coordinator);
+  EXPECT_EQ(options.contributor, defaults.contributor);
+  EXPECT_EQ(options.contributors, defaults.contributors);
+  EXPECT_EQ(options.next_step, defaults.next_step);
+  EXPECT_EQ(options.join_timeout_ms, defaults.join_timeout.count());
+  EXPECT_EQ(options.begin_step_timeout_ms, defaults.begin_step_timeout.count());
+}
+
+TEST_F(CApiTest, RunsAStep) {
+  Join();
+  ASSERT_EQ(evenkeel_begin_step(worker_, 1), EVENKEEL_OK);
+  const std::vector<float> logits = {3, 2, 1, 0, 0, 0, 0, 9};
+  std::vector<int32_t> ids(4, -7);
+  std::vector<float> weights(4, -7);
+  evenkeel_tokens tokens;
+  evenkeel_tokens_init(&tokens, sizeof(tokens));
+  tokens.rows = 2;
+  tokens.logits = logits.data();
+  evenkeel_assignments assignments;
+  evenkeel_assignments_init(&assignments, sizeof(assignments));
+  assignments.ids = ids.data();
+  assignments.weights = weights.data();
+  ASSERT_EQ(evenkeel_route(worker_, 0, &tokens, &assignments), EVENKEEL_OK) << evenkeel_last_error();
+  // The bias of the script is 0, 1/8, 2/8, 3/8; the scores of the first row are 0.95, 0.88, 0.73 and 0.5.
+  EXPECT_THAT(ids, testing::ElementsAre(1, 2, 3, 2));
+  const std::vector<int32_t> more = {1, 2};
+  ASSERT_EQ(evenkeel_count(worker_, 0, more.data(), 1, nullptr), EVENKEEL_OK);
+  const std::vector<uint64_t> counts = {0, 0, 5, 5};
+  ASSERT_EQ(evenkeel_add_counts(worker_, 0, counts.data(), 5, 0), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_commit(worker_, 1, 1), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_leave(worker_), EVENKEEL_OK);
+
+  const v1::PushRequest push = coordinator_.Pushes().at(0);
+  EXPECT_TRUE(push.ok());
+  EXPECT_THAT(push.routed().low(), testing::ElementsAre(0, 2, 8, 6));
+  evenkeel_report report;
+  evenkeel_report_init(&report, sizeof(report));
+  ASSERT_EQ(evenkeel_read_report(worker_, &report), EVENKEEL_OK);
+  EXPECT_EQ(report.epoch, 1);
+  EXPECT_EQ(report.step, 1);
+  EXPECT_EQ(report.bias_hash, coordinator_.VersionOf(1, 1).state_hash());
+  ASSERT_EQ(report.num_layers, 1);
+  EXPECT_EQ(report.max_violation[0], 1.0f);
+}
+
+TEST_F(CApiTest, CommitSaysWhetherTheStepWasTaken) {
+  Join();
+  ASSERT_EQ(evenkeel_begin_step(worker_, 1), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_commit(worker_, 1, 0), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_leave(worker_), EVENKEEL_OK);
+  EXPECT_FALSE(coordinator_.Pushes().at(0).ok());
+  evenkeel_report report;
+  evenkeel_report_init(&report, sizeof(report));
+  ASSERT_EQ(evenkeel_read_report(worker_, &report), EVENKEEL_OK);
+  EXPECT_EQ(report.ok, 0);
+}
+
+TEST_F(CApiTest, ANullPointerIsAnError) {
+  ExpectRefused(evenkeel_worker_join(nullptr, &worker_), "evenkeel_worker_options is null");
+  ExpectRefused(evenkeel_worker_join(&options_, nullptr), "worker is null");
+  ExpectRefused(evenkeel_begin_step(nullptr, 1), "worker is null");
+  ExpectRefused(evenkeel_route(nullptr, 0, nullptr, nullptr), "worker is null");
+  ExpectRefused(evenkeel_count(nullptr, 0, nullptr, 0, nullptr), "worker is null");
+  ExpectRefused(evenkeel_add_counts(nullptr, 0, nullptr, 0, 0), "worker is null");
+  ExpectRefused(evenkeel_commit(nullptr, 1, 1), "worker is null");
+  ExpectRefused(evenkeel_read_report(nullptr, nullptr), "worker is null");
+  ExpectRefused(evenkeel_leave(nullptr), "worker is null");
+  EXPECT_EQ(evenkeel_bias(nullptr, 0), nullptr);
+  evenkeel_worker_destroy(nullptr);
+
+  Join();
+  ASSERT_EQ(evenkeel_begin_step(worker_, 1), EVENKEEL_OK);
+  ExpectRefused(evenkeel_route(worker_, 0, nullptr, nullptr), "evenkeel_tokens is null");
+  ExpectRefused(evenkeel_count(worker_, 0, nullptr, 1, nullptr), "ids is null");
+  ExpectRefused(evenkeel_add_counts(worker_, 0, nullptr, 0, 0), "counts is null");
+  ExpectRefused(evenkeel_read_report(worker_, nullptr), "evenkeel_report is null");
+}
+
+TEST_F(CApiTest, OptionsThatWereNotSetUp) {
+  options_.struct_size = 0;
+  ExpectRefused(evenkeel_worker_join(&options_, &worker_), "begin with evenkeel_worker_options_init");
+  EXPECT_EQ(worker_, nullptr);
+  options_.struct_size = sizeof(options_);
+  layer_.struct_size = 0;
+  ExpectRefused(evenkeel_worker_join(&options_, &worker_), "begin with evenkeel_layer_options_init");
+  layer_.struct_size = sizeof(layer_);
+  options_.layers = nullptr;
+  ExpectRefused(evenkeel_worker_join(&options_, &worker_), "evenkeel_layer_options is null");
+  options_.num_layers = 0;
+  ExpectRefused(evenkeel_worker_join(&options_, &worker_), "layers is empty");
+}
+
+TEST_F(CApiTest, LayersAreAsFarApartAsTheProgramSays) {
+  struct Longer {
+    evenkeel_layer_options known;
+    uint64_t later;
+  };
+  std::vector<Longer> layers(2, {layer_, 0});
+  for (Longer& layer : layers) layer.known.struct_size = sizeof(Longer);
+  layers[1].known.name = "another";
+  options_.layers = &layers[0].known;
+  options_.num_layers = 2;
+  Join();
+  EXPECT_NE(evenkeel_bias(worker_, 1), nullptr);
+
+  evenkeel_worker* second = nullptr;
+  layers[1].known.struct_size = sizeof(evenkeel_layer_options);
+  ExpectRefused(evenkeel_worker_join(&options_, &second), "layers[1].struct_size is 32, that of layers[0] 40");
+  layers[1].known.struct_size = sizeof(Longer);
+  layers[1].later = 1;
+  ExpectRefused(evenkeel_worker_join(&options_, &second), "does not know");
+}
+
+TEST_F(CApiTest, NamesABadOption) {
+  options_.join_timeout_ms = -1;
+  ExpectRefused(evenkeel_worker_join(&options_, &worker_), "join_timeout_ms is -1");
+  options_.join_timeout_ms = 1000;
+  options_.begin_step_timeout_ms = -5;
+  ExpectRefused(evenkeel_worker_join(&options_, &worker_), "begin_step_timeout_ms is -5");
+  options_.begin_step_timeout_ms = 1000;
+  options_.job = nullptr;
+  ExpectRefused(evenkeel_worker_join(&options_, &worker_), "job is empty");
+  options_.job = "run";
+  layer_.name = nullptr;
+  ExpectRefused(evenkeel_worker_join(&options_, &worker_), "a layer's name is empty");
+}
+
+TEST_F(CApiTest, TheCppHeaderRefusesAZeroByte) {
+  WorkerOptions options;
+  options.job = std::string("a\0b", 3);
+  options.layers = {{"layer", 4, 2, ""}};
+  EXPECT_EQ(Worker::Join(options).status().message(), "job has a zero byte in it");
+  options.job = "run";
+  options.layers[0].name.push_back('\0');
+  EXPECT_EQ(Worker::Join(options).status().message(), "a layer's name has a zero byte in it");
+}
+
+}  // namespace
+}  // namespace evenkeel

@@ -1,0 +1,207 @@
+// The C ABI over client::Worker: structs in, statuses out.
+
+#include "evenkeel/evenkeel.h"
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "client/capi/last_error.h"
+#include "client/capi/versioned_struct.h"
+#include "client/worker/process.h"
+#include "client/worker/worker.h"
+#include "evenkeel/options.h"
+
+struct evenkeel_worker {
+  std::unique_ptr<evenkeel::client::Worker> worker;
+};
+
+namespace {
+
+using evenkeel::LayerOptions;
+using evenkeel::StepReport;
+using evenkeel::WorkerOptions;
+using evenkeel::client::CheckStruct;
+using evenkeel::client::Guarded;
+using evenkeel::client::InitStruct;
+using evenkeel::client::ReadStruct;
+using evenkeel::client::WriteStruct;
+
+constexpr evenkeel_layer_options kLayerDefaults = {sizeof(evenkeel_layer_options), nullptr, 0, 0, nullptr};
+constexpr evenkeel_tokens kTokensDefaults = {sizeof(evenkeel_tokens), 0, nullptr, 0, nullptr};
+constexpr evenkeel_assignments kAssignmentsDefaults = {sizeof(evenkeel_assignments), nullptr, nullptr};
+constexpr evenkeel_report kReportDefaults = {sizeof(evenkeel_report), 0, 0, 0, 0, 0, nullptr, 0};
+
+// Those of WorkerOptions.
+evenkeel_worker_options WorkerDefaults() {
+  static const WorkerOptions& defaults = *new WorkerOptions();
+  return {sizeof(evenkeel_worker_options),
+          defaults.coordinator.c_str(),
+          nullptr,
+          defaults.contributor,
+          defaults.contributors,
+          nullptr,
+          0,
+          nullptr,
+          defaults.next_step,
+          defaults.join_timeout.count(),
+          defaults.begin_step_timeout.count()};
+}
+
+std::string StringOf(const char* text) { return text == nullptr ? std::string() : std::string(text); }
+
+absl::Status CheckTimeout(const char* field, int64_t milliseconds) {
+  if (milliseconds >= 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(field, " is ", milliseconds, "; it must not be negative"));
+}
+
+absl::StatusOr<std::vector<LayerOptions>> LayersOf(const evenkeel_worker_options& options) {
+  std::vector<LayerOptions> layers;
+  if (options.num_layers == 0) return layers;
+  EVENKEEL_RETURN_IF_ERROR(CheckStruct("evenkeel_layer_options", options.layers));
+  const size_t stride = options.layers->struct_size;
+  const char* next = reinterpret_cast<const char*>(options.layers);
+  for (size_t i = 0; i < options.num_layers; ++i, next += stride) {
+    const auto* given = reinterpret_cast<const evenkeel_layer_options*>(next);
+    if (given->struct_size != stride) {
+      return absl::InvalidArgumentError(absl::StrCat("layers[", i, "].struct_size is ", given->struct_size,
+                                                     ", that of layers[0] ", stride, "; they must be equal"));
+    }
+    evenkeel_layer_options layer;
+    EVENKEEL_RETURN_IF_ERROR(ReadStruct("evenkeel_layer_options", kLayerDefaults, given, &layer));
+    layers.push_back({StringOf(layer.name), layer.num_experts, layer.top_k, StringOf(layer.route)});
+  }
+  return layers;
+}
+
+absl::StatusOr<WorkerOptions> OptionsOf(const evenkeel_worker_options* given) {
+  evenkeel_worker_options options;
+  EVENKEEL_RETURN_IF_ERROR(ReadStruct("evenkeel_worker_options", WorkerDefaults(), given, &options));
+  EVENKEEL_RETURN_IF_ERROR(CheckTimeout("join_timeout_ms", options.join_timeout_ms));
+  EVENKEEL_RETURN_IF_ERROR(CheckTimeout("begin_step_timeout_ms", options.begin_step_timeout_ms));
+  WorkerOptions result;
+  result.coordinator = StringOf(options.coordinator);
+  result.job = StringOf(options.job);
+  result.contributor = options.contributor;
+  result.contributors = options.contributors;
+  EVENKEEL_ASSIGN_OR_RETURN(result.layers, LayersOf(options));
+  result.balance = StringOf(options.balance);
+  result.next_step = options.next_step;
+  result.join_timeout = std::chrono::milliseconds(options.join_timeout_ms);
+  result.begin_step_timeout = std::chrono::milliseconds(options.begin_step_timeout_ms);
+  return result;
+}
+
+absl::Status Join(const evenkeel_worker_options* given, evenkeel_worker** result) {
+  if (result == nullptr) return absl::InvalidArgumentError("worker is null");
+  *result = nullptr;
+  EVENKEEL_ASSIGN_OR_RETURN(const WorkerOptions options, OptionsOf(given));
+  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<evenkeel::client::Worker> worker, evenkeel::client::Worker::Join(options));
+  *result = new evenkeel_worker{std::move(worker)};
+  return absl::OkStatus();
+}
+
+// What `call` answers of the worker, if there is one.
+template <typename Handle, typename Call>
+evenkeel_status WithWorker(Handle* handle, Call call) {
+  return Guarded(
+      [&] { return handle != nullptr ? call(*handle->worker) : absl::InvalidArgumentError("worker is null"); });
+}
+
+absl::Status Route(evenkeel::client::Worker& worker, int32_t layer, const evenkeel_tokens* given_tokens,
+                   const evenkeel_assignments* given_assignments) {
+  evenkeel_tokens tokens;
+  EVENKEEL_RETURN_IF_ERROR(ReadStruct("evenkeel_tokens", kTokensDefaults, given_tokens, &tokens));
+  evenkeel_assignments assignments;
+  EVENKEEL_RETURN_IF_ERROR(ReadStruct("evenkeel_assignments", kAssignmentsDefaults, given_assignments, &assignments));
+  return worker.Route(layer, {tokens.rows, tokens.logits, tokens.logits_stride, tokens.valid_mask},
+                      {assignments.ids, assignments.weights});
+}
+
+absl::Status ReadReport(const evenkeel::client::Worker& worker, evenkeel_report* report) {
+  EVENKEEL_RETURN_IF_ERROR(CheckStruct("evenkeel_report", report));
+  const StepReport& known = worker.report();
+  WriteStruct(evenkeel_report{sizeof(evenkeel_report), known.epoch, known.step, known.ok ? 1 : 0, known.bias_hash,
+                              known.tokens, known.max_violation.data(), known.max_violation.size()},
+              report);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+extern "C" {
+
+uint32_t evenkeel_api_version(void) { return EVENKEEL_API_VERSION; }
+
+const char* evenkeel_library_version(void) { return evenkeel::client::kLibraryVersion; }
+
+const char* evenkeel_last_error(void) { return evenkeel::client::LastError(); }
+
+void evenkeel_layer_options_init(evenkeel_layer_options* options, size_t struct_size) {
+  InitStruct(kLayerDefaults, options, struct_size);
+}
+
+void evenkeel_worker_options_init(evenkeel_worker_options* options, size_t struct_size) {
+  InitStruct(WorkerDefaults(), options, struct_size);
+}
+
+void evenkeel_tokens_init(evenkeel_tokens* tokens, size_t struct_size) {
+  InitStruct(kTokensDefaults, tokens, struct_size);
+}
+
+void evenkeel_assignments_init(evenkeel_assignments* assignments, size_t struct_size) {
+  InitStruct(kAssignmentsDefaults, assignments, struct_size);
+}
+
+void evenkeel_report_init(evenkeel_report* report, size_t struct_size) {
+  InitStruct(kReportDefaults, report, struct_size);
+}
+
+evenkeel_status evenkeel_worker_join(const evenkeel_worker_options* options, evenkeel_worker** worker) {
+  return Guarded([&] { return Join(options, worker); });
+}
+
+void evenkeel_worker_destroy(evenkeel_worker* worker) { delete worker; }
+
+evenkeel_status evenkeel_begin_step(evenkeel_worker* worker, uint64_t step) {
+  return WithWorker(worker, [&](auto& known) { return known.BeginStep(step); });
+}
+
+evenkeel_status evenkeel_route(evenkeel_worker* worker, int32_t layer, const evenkeel_tokens* tokens,
+                               const evenkeel_assignments* assignments) {
+  return WithWorker(worker, [&](auto& known) { return Route(known, layer, tokens, assignments); });
+}
+
+evenkeel_status evenkeel_count(evenkeel_worker* worker, int32_t layer, const int32_t* ids, int64_t rows,
+                               const uint8_t* valid_mask) {
+  return WithWorker(worker, [&](auto& known) { return known.Count(layer, ids, rows, valid_mask); });
+}
+
+evenkeel_status evenkeel_add_counts(evenkeel_worker* worker, int32_t layer, const uint64_t* counts,
+                                    uint64_t valid_tokens, uint64_t short_slots) {
+  return WithWorker(worker, [&](auto& known) { return known.AddCounts(layer, counts, valid_tokens, short_slots); });
+}
+
+evenkeel_status evenkeel_commit(evenkeel_worker* worker, uint64_t step, int32_t ok) {
+  return WithWorker(worker, [&](auto& known) { return known.Commit(step, ok != 0); });
+}
+
+const float* evenkeel_bias(const evenkeel_worker* worker, int32_t layer) {
+  return worker != nullptr ? worker->worker->bias(layer) : nullptr;
+}
+
+evenkeel_status evenkeel_read_report(const evenkeel_worker* worker, evenkeel_report* report) {
+  return WithWorker(worker, [&](const auto& known) { return ReadReport(known, report); });
+}
+
+evenkeel_status evenkeel_leave(evenkeel_worker* worker) {
+  return WithWorker(worker, [&](auto& known) { return known.Leave(); });
+}
+
+}  // extern "C"

@@ -1,0 +1,221 @@
+/* libevenkeel, the library for training workers: its C ABI. C++ has evenkeel/worker.h, which is made of this.
+ *
+ * A worker's end of the loop:
+ *
+ *   evenkeel_worker_join
+ *   evenkeel_begin_step(step) -> evenkeel_route, evenkeel_count or evenkeel_add_counts, for every layer and
+ *     micro-batch -> evenkeel_commit(step) -> evenkeel_begin_step(step + 1) -> ...
+ *   evenkeel_leave, evenkeel_worker_destroy
+ *
+ * Counting is local; a commit hands the sums to a thread of the library, which delivers them, once, through restarts of
+ * the coordinator. Only join, begin_step and leave wait, and each no longer than its bound.
+ *
+ * Structs begin with their size as the caller knows it, which their _init function sets together with every default:
+ * a program that was compiled against an older header keeps working, with defaults for what it does not know. A field
+ * that the library does not know is refused unless it is zero.
+ *
+ * Memory stays with who made it. Arrays that are passed in are read, or written, before the call returns. Strings end
+ * with a zero byte.
+ *
+ * Threads: one at a time may call with the same worker; workers are independent of each other. What evenkeel_bias
+ * points to may be read by any thread, and is written in evenkeel_begin_step and evenkeel_leave only.
+ *
+ * Errors: every call that can fail answers with a code of gRPC, 0 being success; evenkeel_last_error has the sentence.
+ * No C++ exception leaves the library. Where memory cannot be allocated the answer is EVENKEEL_RESOURCE_EXHAUSTED. A
+ * null worker, or a null pointer where a struct or an array is needed, is EVENKEEL_INVALID_ARGUMENT.
+ */
+#ifndef EVENKEEL_EVENKEEL_H_
+#define EVENKEEL_EVENKEEL_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define EVENKEEL_EXPORT __attribute__((visibility("default")))
+#else
+#define EVENKEEL_EXPORT
+#endif
+
+/* Of this header. Grows by one when something is added; nothing is ever changed or taken away. */
+#define EVENKEEL_API_VERSION 1
+
+/* Of the library that is loaded: at least that of the header which a program was compiled against, or functions are
+ * missing. */
+EVENKEEL_EXPORT uint32_t evenkeel_api_version(void);
+
+/* The library's own version, "0.1.0": for logs. */
+EVENKEEL_EXPORT const char* evenkeel_library_version(void);
+
+/* The codes of gRPC, with its numbers. */
+typedef int32_t evenkeel_status;
+enum {
+  EVENKEEL_OK = 0,
+  EVENKEEL_CANCELLED = 1,
+  EVENKEEL_UNKNOWN = 2,
+  EVENKEEL_INVALID_ARGUMENT = 3,
+  EVENKEEL_DEADLINE_EXCEEDED = 4,
+  EVENKEEL_NOT_FOUND = 5,
+  EVENKEEL_ALREADY_EXISTS = 6,
+  EVENKEEL_PERMISSION_DENIED = 7,
+  EVENKEEL_RESOURCE_EXHAUSTED = 8,
+  EVENKEEL_FAILED_PRECONDITION = 9,
+  EVENKEEL_ABORTED = 10,
+  EVENKEEL_OUT_OF_RANGE = 11,
+  EVENKEEL_UNIMPLEMENTED = 12,
+  EVENKEEL_INTERNAL = 13,
+  EVENKEEL_UNAVAILABLE = 14,
+  EVENKEEL_DATA_LOSS = 15,
+  EVENKEEL_UNAUTHENTICATED = 16
+};
+
+/* What went wrong in the calling thread's last call that answered with an evenkeel_status, and what to do next: one
+ * sentence, "" after a success. Valid until the thread's next such call. Of a very long sentence the end is left out.
+ */
+EVENKEEL_EXPORT const char* evenkeel_last_error(void);
+
+/* One router of the model. */
+typedef struct evenkeel_layer_options {
+  size_t struct_size;
+  /* Module path: the layer's identity, unique in the job and the same on all workers. */
+  const char* name;
+  int32_t num_experts;
+  int32_t top_k;
+  /* How evenkeel_route routes this layer: a RouteSpec as JSON or YAML, for example {"score": "SIGMOID"}; num_experts
+   * and top_k are filled in. Null or "" when the trainer routes by itself and only counts. */
+  const char* route;
+} evenkeel_layer_options;
+EVENKEEL_EXPORT void evenkeel_layer_options_init(evenkeel_layer_options* options, size_t struct_size);
+
+typedef struct evenkeel_worker_options {
+  size_t struct_size;
+  /* host:port of evenkeeld. Default "127.0.0.1:7411". */
+  const char* coordinator;
+  /* Name of the training run, the same on all workers. Needed. */
+  const char* job;
+  /* This worker's place among the `contributors` that every step waits for. Defaults 0 and 1. */
+  int32_t contributor;
+  int32_t contributors;
+  /* [num_layers], all of the same struct_size. Needed. */
+  const evenkeel_layer_options* layers;
+  size_t num_layers;
+  /* A BalanceConfig as JSON or YAML, for example {"preset": "loss_free", "rate": 0.001}, the same on all workers. Null
+   * or
+   * "": the coordinator's default. */
+  const char* balance;
+  /* The optimizer step that evenkeel_begin_step will be called for first. Default 1. */
+  uint64_t next_step;
+  /* Bounds, in milliseconds, of the only calls that wait: join; begin_step and leave. Each covers reconnecting to a
+   * coordinator that restarts. Default 60,000. */
+  int64_t join_timeout_ms;
+  int64_t begin_step_timeout_ms;
+} evenkeel_worker_options;
+EVENKEEL_EXPORT void evenkeel_worker_options_init(evenkeel_worker_options* options, size_t struct_size);
+
+/* The tokens of one micro-batch at one layer, in host memory. */
+typedef struct evenkeel_tokens {
+  size_t struct_size;
+  int64_t rows;
+  /* float32 [rows, num_experts], `logits_stride` elements from row to row (0: num_experts). */
+  const float* logits;
+  int64_t logits_stride;
+  /* bool [rows]; a token whose entry is 0 is neither routed nor counted. Null: all are valid. */
+  const uint8_t* valid_mask;
+} evenkeel_tokens;
+EVENKEEL_EXPORT void evenkeel_tokens_init(evenkeel_tokens* tokens, size_t struct_size);
+
+/* Where evenkeel_route writes; null for what is not wanted. */
+typedef struct evenkeel_assignments {
+  size_t struct_size;
+  /* int32 [rows, top_k], by descending biased score; -1 where there is no expert. */
+  int32_t* ids;
+  /* float32 [rows, top_k], from unbiased scores; 0 where there is no expert. */
+  float* weights;
+} evenkeel_assignments;
+EVENKEEL_EXPORT void evenkeel_assignments_init(evenkeel_assignments* assignments, size_t struct_size);
+
+/* The newest version that a worker routes with, and what the coordinator said of the step that made it. */
+typedef struct evenkeel_report {
+  size_t struct_size;
+  uint64_t epoch;
+  uint64_t step;
+  /* 0 when a worker reported the step as not taken, else 1. */
+  int32_t ok;
+  /* XXH3-64 over the bias of all layers: equal on all workers. */
+  uint64_t bias_hash;
+  /* Valid tokens of the step over all workers. */
+  uint64_t tokens;
+  /* [num_layers], (largest count - mean) / mean of each layer, in the order of evenkeel_worker_options.layers. The
+   * worker's; changes with the bias. */
+  const float* max_violation;
+  size_t num_layers;
+} evenkeel_report;
+EVENKEEL_EXPORT void evenkeel_report_init(evenkeel_report* report, size_t struct_size);
+
+/* A training worker. */
+typedef struct evenkeel_worker evenkeel_worker;
+
+/* Registers with the coordinator, fetches the bias and writes a new worker, to be ended by evenkeel_worker_destroy;
+ * null after an error.
+ *   INVALID_ARGUMENT     an option is wrong, or differs from what the other workers say; the message names it
+ *   FAILED_PRECONDITION  the job is at another step than next_step; the message names it
+ *   ALREADY_EXISTS       a newer process holds this contributor's place
+ *   DEADLINE_EXCEEDED    no coordinator answered within join_timeout_ms */
+EVENKEEL_EXPORT evenkeel_status evenkeel_worker_join(const evenkeel_worker_options* options, evenkeel_worker** worker);
+
+/* Breaks off what is on its way, at once, and frees the worker. Without evenkeel_leave before it, the slot stays this
+ * process's until a new one replaces it. Null is no error. */
+EVENKEEL_EXPORT void evenkeel_worker_destroy(evenkeel_worker* worker);
+
+/* Makes the bias valid from `step` the current one, waiting for the commit of the step before.
+ *   DEADLINE_EXCEEDED    it did not come within begin_step_timeout_ms; the call may be repeated
+ *   FAILED_PRECONDITION  `step` is not the one after the last commit
+ *   anything else        the coordinator refused the last commit; the message says why, and it is final */
+EVENKEEL_EXPORT evenkeel_status evenkeel_begin_step(evenkeel_worker* worker, uint64_t step);
+
+/* Routes tokens of `layer` (an index of evenkeel_worker_options.layers) with the current bias and counts the
+ * assignments. NaN and infinite logits are data.
+ *   FAILED_PRECONDITION  outside of begin_step and commit, or the layer has no route
+ *   INVALID_ARGUMENT     no such layer, negative rows, missing logits, or a stride below num_experts
+ * Nothing is written or counted then. */
+EVENKEEL_EXPORT evenkeel_status evenkeel_route(evenkeel_worker* worker, int32_t layer, const evenkeel_tokens* tokens,
+                                               const evenkeel_assignments* assignments);
+
+/* Counts the assignments of a router of the trainer's own: ids int32 [rows, top_k], -1 where there is none. Rows whose
+ * entry in valid_mask, bool [rows] or null, is 0 are skipped.
+ *   FAILED_PRECONDITION  outside of begin_step and commit
+ *   INVALID_ARGUMENT     an id is outside -1 .. num_experts - 1, or a row holds it twice; the message names row and id
+ * Nothing is counted then. */
+EVENKEEL_EXPORT evenkeel_status evenkeel_count(evenkeel_worker* worker, int32_t layer, const int32_t* ids, int64_t rows,
+                                               const uint8_t* valid_mask);
+
+/* Counts what the trainer has counted: counts uint64 [num_experts], which sum to top_k * valid_tokens - short_slots
+ * (INVALID_ARGUMENT otherwise, and nothing is counted). */
+EVENKEEL_EXPORT evenkeel_status evenkeel_add_counts(evenkeel_worker* worker, int32_t layer, const uint64_t* counts,
+                                                    uint64_t valid_tokens, uint64_t short_slots);
+
+/* Ends the step: the counts of all layers go to the coordinator in the background. With ok = 0 the optimizer step was
+ * not taken on this worker: the step moves no bias on any. FAILED_PRECONDITION when `step` is not the one that
+ * evenkeel_begin_step began. */
+EVENKEEL_EXPORT evenkeel_status evenkeel_commit(evenkeel_worker* worker, uint64_t step, int32_t ok);
+
+/* The current bias of `layer`: float32 [num_experts], at an address that stays the same as long as the worker. Null for
+ * an index that is no layer's, and for a null worker. */
+EVENKEEL_EXPORT const float* evenkeel_bias(const evenkeel_worker* worker, int32_t layer);
+
+/* Writes what is known of the current bias. Fails for null pointers and an unset struct_size only. */
+EVENKEEL_EXPORT evenkeel_status evenkeel_read_report(const evenkeel_worker* worker, evenkeel_report* report);
+
+/* Waits for the version of the last commit, makes it the current one, and gives the slot back. What was counted since
+ * evenkeel_begin_step without a commit is dropped. Errors as of evenkeel_begin_step; after success, further calls
+ * succeed too. */
+EVENKEEL_EXPORT evenkeel_status evenkeel_leave(evenkeel_worker* worker);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* EVENKEEL_EVENKEEL_H_ */

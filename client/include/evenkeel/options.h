@@ -1,0 +1,74 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+// What a Worker is told and tells: plain data.
+namespace evenkeel {
+
+// One router of the model.
+struct LayerOptions {
+  // Module path: the layer's identity, unique in the job and the same on all workers.
+  std::string name;
+  int num_experts = 0;
+  int top_k = 0;
+  // How Route() routes this layer: a RouteSpec as JSON or YAML, for example R"({"score": "SIGMOID"})"; num_experts and
+  // top_k are filled in. Empty when the trainer routes by itself and only counts.
+  std::string route;
+};
+
+struct WorkerOptions {
+  // host:port of evenkeeld.
+  std::string coordinator = "127.0.0.1:7411";
+  // Name of the training run, the same on all workers.
+  std::string job;
+  // This worker's place among the `contributors` that every step waits for.
+  int contributor = 0;
+  int contributors = 1;
+  std::vector<LayerOptions> layers;
+  // A BalanceConfig as JSON or YAML, for example R"({"preset": "loss_free", "rate": 0.001})", the same on all workers.
+  // Empty: the coordinator's default.
+  std::string balance;
+  // The optimizer step that BeginStep will be called for first.
+  uint64_t next_step = 1;
+  // Bounds of the only calls that wait: Join, and BeginStep and Leave. Each covers reconnecting to a coordinator that
+  // restarts.
+  std::chrono::milliseconds join_timeout{60'000};
+  std::chrono::milliseconds begin_step_timeout{60'000};
+};
+
+// The tokens of one micro-batch at one layer, in host memory; all arrays stay the caller's.
+struct Tokens {
+  int64_t rows = 0;
+  // float32 [rows, num_experts], `logits_stride` elements from row to row (0: num_experts).
+  const float* logits = nullptr;
+  int64_t logits_stride = 0;
+  // bool [rows]; a token whose entry is 0 is neither routed nor counted. Null: all are valid.
+  const uint8_t* valid_mask = nullptr;
+};
+
+// Where Route() writes; null for what is not wanted.
+struct Assignments {
+  // int32 [rows, top_k], by descending biased score; -1 where there is no expert.
+  int32_t* ids = nullptr;
+  // float32 [rows, top_k], from unbiased scores; 0 where there is no expert.
+  float* weights = nullptr;
+};
+
+// The newest version that this worker routes with, and what the coordinator said of the step that made it.
+struct StepReport {
+  uint64_t epoch = 0;
+  uint64_t step = 0;
+  // False when a worker reported the step as not taken.
+  bool ok = true;
+  // XXH3-64 over the bias of all layers: equal on all workers.
+  uint64_t bias_hash = 0;
+  // Valid tokens of the step over all workers.
+  uint64_t tokens = 0;
+  // (largest count - mean) / mean of each layer, in the order of WorkerOptions::layers.
+  std::vector<float> max_violation;
+};
+
+}  // namespace evenkeel
