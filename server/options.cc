@@ -9,7 +9,7 @@
 #include "base/status_macros.h"
 #include "config/balance_config.h"
 #include "config/text.h"
-#include "server/core/job_plan.h"
+#include "job/job_plan.h"
 
 namespace evenkeel {
 namespace {
@@ -72,7 +72,7 @@ absl::StatusOr<v1::CoordinatorConfig> ConfigureCoordinator(const CommandLine& co
   if (!command_line.state_dir.empty()) config.set_state_dir(command_line.state_dir);
   if (!config.has_listen()) config.set_listen(kDefaultListen);
   if (!config.has_metrics_listen()) config.set_metrics_listen(kDefaultMetricsListen);
-  *config.mutable_limits() = core::WithDefaults(config.limits());
+  *config.mutable_limits() = job::WithDefaults(config.limits());
 
   if (config.state_dir().empty()) {
     return absl::InvalidArgumentError("state_dir is not set; give --state_dir DIR, or state_dir in the --config file");

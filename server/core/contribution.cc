@@ -26,7 +26,7 @@ absl::Status CheckLength(absl::string_view field, int64_t length, int64_t expect
       absl::StrCat(field, " has ", length, " entries; the layers that this contributor owns ask for ", expected));
 }
 
-absl::Status CheckShapes(const LayerTable& layers, const std::vector<int>& owned, const v1::PushRequest& push) {
+absl::Status CheckShapes(const job::LayerTable& layers, const std::vector<int>& owned, const v1::PushRequest& push) {
   int64_t experts = 0;
   for (const int index : owned) experts += layers[index].num_experts;
   const int64_t rows = owned.size();
@@ -48,7 +48,8 @@ std::string Shown(absl::uint128 number) {
 }
 
 // The invariant of the routing contract: every slot of a valid token is an assignment, or is reported as short.
-absl::Status CheckSum(const LayerTable::Layer& layer, unsigned __int128 sum, uint64_t tokens, uint64_t short_slots) {
+absl::Status CheckSum(const job::LayerTable::Layer& layer, unsigned __int128 sum, uint64_t tokens,
+                      uint64_t short_slots) {
   const unsigned __int128 slots = static_cast<unsigned __int128>(layer.top_k) * tokens;
   if (slots > balance::kMaxCountSum) {
     return Refuse(v1::ErrorDetail::COUNTS_INCONSISTENT,
@@ -82,7 +83,7 @@ class Hasher {
 
 }  // namespace
 
-absl::StatusOr<Contribution> Contribution::Take(const LayerTable& layers, const std::vector<int>& owned,
+absl::StatusOr<Contribution> Contribution::Take(const job::LayerTable& layers, const std::vector<int>& owned,
                                                 v1::PushRequest* push) {
   if (push->has_dispatched()) {
     return ServiceError(absl::StatusCode::kUnimplemented, v1::ErrorDetail::NOT_SUPPORTED,
@@ -94,7 +95,7 @@ absl::StatusOr<Contribution> Contribution::Take(const LayerTable& layers, const 
   contribution.tokens_.assign(push->valid_tokens().begin(), push->valid_tokens().end());
   int next = 0;
   for (size_t row = 0; row < owned.size(); ++row) {
-    const LayerTable::Layer& layer = layers[owned[row]];
+    const job::LayerTable::Layer& layer = layers[owned[row]];
     unsigned __int128 sum = 0;
     for (int expert = 0; expert < layer.num_experts; ++expert) sum += contribution.count(next++);
     const uint64_t short_slots = push->short_slots_size() > 0 ? push->short_slots(row) : 0;
@@ -103,20 +104,21 @@ absl::StatusOr<Contribution> Contribution::Take(const LayerTable& layers, const 
   return contribution;
 }
 
-void Contribution::AddTo(const LayerTable& layers, const std::vector<int>& owned, StepSums* sums) const {
+void Contribution::AddTo(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums) const {
   int next = 0;
   for (size_t row = 0; row < owned.size(); ++row) {
-    const LayerTable::Layer& layer = layers[owned[row]];
+    const job::LayerTable::Layer& layer = layers[owned[row]];
     uint64_t* counts = &sums->counts[layer.offset];
     for (int expert = 0; expert < layer.num_experts; ++expert) counts[expert] += count(next++);
     sums->tokens[owned[row]] += tokens_[row];
   }
 }
 
-void Contribution::SubtractFrom(const LayerTable& layers, const std::vector<int>& owned, StepSums* sums) const {
+void Contribution::SubtractFrom(const job::LayerTable& layers, const std::vector<int>& owned,
+                                job::StepSums* sums) const {
   int next = 0;
   for (size_t row = 0; row < owned.size(); ++row) {
-    const LayerTable::Layer& layer = layers[owned[row]];
+    const job::LayerTable::Layer& layer = layers[owned[row]];
     uint64_t* counts = &sums->counts[layer.offset];
     for (int expert = 0; expert < layer.num_experts; ++expert) counts[expert] -= count(next++);
     sums->tokens[owned[row]] -= tokens_[row];

@@ -5,19 +5,10 @@
 
 #include "absl/status/status.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
-#include "server/core/layer_table.h"
+#include "job/layer_table.h"
+#include "job/step_sums.h"
 
 namespace evenkeel::core {
-
-// The counts of one step, summed over contributors, in the job's flat layout. Integer, so that the order of arrival
-// does not show.
-struct StepSums {
-  StepSums() = default;
-  explicit StepSums(const LayerTable& layers) : counts(layers.total_experts()), tokens(layers.size()) {}
-
-  std::vector<uint64_t> counts;  // [total experts]
-  std::vector<uint64_t> tokens;  // [layers]: valid tokens
-};
 
 // What one contributor counted in one step, checked against the layer table.
 class Contribution {
@@ -29,14 +20,14 @@ class Contribution {
   //                     top_k * valid tokens - short slots, or have more slots than balance::kMaxCountSum; the
   //                     message names the layer
   //   UNIMPLEMENTED     dispatched counts are given
-  static absl::StatusOr<Contribution> Take(const LayerTable& layers, const std::vector<int>& owned,
+  static absl::StatusOr<Contribution> Take(const job::LayerTable& layers, const std::vector<int>& owned,
                                            v1::PushRequest* push);
 
   // Valid tokens of each owned layer.
   const std::vector<uint64_t>& tokens() const { return tokens_; }
 
-  void AddTo(const LayerTable& layers, const std::vector<int>& owned, StepSums* sums) const;
-  void SubtractFrom(const LayerTable& layers, const std::vector<int>& owned, StepSums* sums) const;
+  void AddTo(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums) const;
+  void SubtractFrom(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums) const;
 
  private:
   uint64_t count(int i) const {

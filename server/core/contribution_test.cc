@@ -8,9 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/refusal_matcher.h"
+#include "job/test_messages.h"
 #include "kernels/balance/update.h"
-#include "server/core/refusal_matcher.h"
-#include "server/core/test_messages.h"
 
 namespace evenkeel::core {
 namespace {
@@ -21,7 +21,7 @@ using ::testing::ElementsAre;
 constexpr uint64_t kUint64Max = ~uint64_t{0};
 
 // Layers "a" (4 experts, top 2) and "b" (3 experts, top 1).
-LayerTable Table() { return LayerTable(TestSpec(1)); }
+job::LayerTable Table() { return job::LayerTable(job::TestSpec(1)); }
 
 const std::vector<int> kBoth = {0, 1};
 
@@ -37,7 +37,7 @@ v1::PushRequest Push() {
   push.add_valid_tokens(2);
   push.add_short_slots(1);
   push.add_short_slots(0);
-  *push.mutable_routed() = PackCounts({3, 1, 0, 1, /**/ 0, 0, 2});
+  *push.mutable_routed() = job::PackCounts({3, 1, 0, 1, /**/ 0, 0, 2});
   return push;
 }
 
@@ -46,13 +46,13 @@ absl::Status Refusal(v1::PushRequest push, const std::vector<int>& owned = kBoth
 }
 
 TEST(ContributionTest, AddsItsCountsInTheFlatLayout) {
-  const LayerTable table = Table();
+  const job::LayerTable table = Table();
   v1::PushRequest push = Push();
   const absl::StatusOr<Contribution> contribution = Contribution::Take(table, kBoth, &push);
   ASSERT_TRUE(contribution.ok()) << contribution.status();
   EXPECT_THAT(contribution->tokens(), ElementsAre(3, 2));
 
-  StepSums sums(table);
+  job::StepSums sums(table);
   EXPECT_THAT(sums.counts, Each(0));
   contribution->AddTo(table, kBoth, &sums);
   contribution->AddTo(table, kBoth, &sums);
@@ -61,30 +61,30 @@ TEST(ContributionTest, AddsItsCountsInTheFlatLayout) {
 }
 
 TEST(ContributionTest, OwnersOfSomeLayersSendOnlyThose) {
-  const LayerTable table = Table();
+  const job::LayerTable table = Table();
   v1::PushRequest push;
   push.add_valid_tokens(2);
-  *push.mutable_routed() = PackCounts({0, 1, 1});
+  *push.mutable_routed() = job::PackCounts({0, 1, 1});
   const absl::StatusOr<Contribution> contribution = Contribution::Take(table, {1}, &push);
   ASSERT_TRUE(contribution.ok()) << contribution.status();
 
-  StepSums sums(table);
+  job::StepSums sums(table);
   contribution->AddTo(table, {1}, &sums);
   EXPECT_THAT(sums.counts, ElementsAre(0, 0, 0, 0, 0, 1, 1));
   EXPECT_THAT(sums.tokens, ElementsAre(0, 2));
 }
 
 TEST(ContributionTest, HighWordsCount) {
-  const LayerTable table = Table();
+  const job::LayerTable table = Table();
   const uint64_t large = (uint64_t{5} << 32) + 7;
   v1::PushRequest push;
   push.add_valid_tokens(large);
-  *push.mutable_routed() = PackCounts({large, 0, 0});
+  *push.mutable_routed() = job::PackCounts({large, 0, 0});
   ASSERT_EQ(push.routed().high_size(), 3);
   const absl::StatusOr<Contribution> contribution = Contribution::Take(table, {1}, &push);
   ASSERT_TRUE(contribution.ok()) << contribution.status();
 
-  StepSums sums(table);
+  job::StepSums sums(table);
   contribution->AddTo(table, {1}, &sums);
   EXPECT_EQ(sums.counts[4], large);
 }
@@ -93,7 +93,7 @@ TEST(ContributionTest, StepWithoutTokens) {
   v1::PushRequest push;
   push.add_valid_tokens(0);
   push.add_valid_tokens(0);
-  *push.mutable_routed() = PackCounts(std::vector<uint64_t>(7));
+  *push.mutable_routed() = job::PackCounts(std::vector<uint64_t>(7));
   EXPECT_TRUE(Refusal(push).ok());
 }
 
@@ -101,25 +101,25 @@ TEST(ContributionTest, AllSlotsMayBeShort) {
   v1::PushRequest push = Push();
   push.set_short_slots(0, 6);
   push.set_short_slots(1, 2);
-  *push.mutable_routed() = PackCounts(std::vector<uint64_t>(7));
+  *push.mutable_routed() = job::PackCounts(std::vector<uint64_t>(7));
   EXPECT_TRUE(Refusal(push).ok());
 }
 
 TEST(ContributionTest, SubtractingTakesBackWhatWasAdded) {
-  const LayerTable table = Table();
+  const job::LayerTable table = Table();
   for (uint64_t seed = 0; seed < 50; ++seed) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     std::mt19937_64 random(seed);
-    StepSums sums(table);
+    job::StepSums sums(table);
     std::vector<Contribution> contributions;
-    std::vector<StepSums> before;
+    std::vector<job::StepSums> before;
     for (int i = 0; i < 5; ++i) {
       const uint64_t a = random() >> 20;
       const uint64_t b = random() >> 20;
       v1::PushRequest push;
       push.add_valid_tokens(a);
       push.add_valid_tokens(b);
-      *push.mutable_routed() = PackCounts({a, 0, a / 3, a - a / 3, 0, b, 0});
+      *push.mutable_routed() = job::PackCounts({a, 0, a / 3, a - a / 3, 0, b, 0});
       absl::StatusOr<Contribution> contribution = Contribution::Take(table, kBoth, &push);
       ASSERT_TRUE(contribution.ok()) << contribution.status();
       before.push_back(sums);
@@ -154,18 +154,18 @@ TEST(ContributionTest, RefusesArraysOfTheWrongLength) {
     v1::PushRequest push = Push();
     bad.spoil(&push);
     EXPECT_THAT(Refusal(push),
-                IsRefusal(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::SHAPE_MISMATCH, bad.message));
+                job::IsRefusal(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::SHAPE_MISMATCH, bad.message));
   }
 }
 
 TEST(ContributionTest, RefusesTheLayersOfOthers) {
-  EXPECT_THAT(Refusal(Push(), {0}), IsRefusal(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::SHAPE_MISMATCH,
-                                              "valid_tokens has 2 entries"));
+  EXPECT_THAT(Refusal(Push(), {0}), job::IsRefusal(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::SHAPE_MISMATCH,
+                                                   "valid_tokens has 2 entries"));
 }
 
 void ExpectInconsistent(const v1::PushRequest& push, const std::string& message) {
   EXPECT_THAT(Refusal(push),
-              IsRefusal(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::COUNTS_INCONSISTENT, message));
+              job::IsRefusal(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::COUNTS_INCONSISTENT, message));
 }
 
 TEST(ContributionTest, RefusesCountsThatDoNotAddUp) {
@@ -191,7 +191,7 @@ TEST(ContributionTest, AnExcessOfOneLayerDoesNotMakeUpForAnother) {
 // Modulo 2^64 these would pass.
 TEST(ContributionTest, SumsDoNotWrapAround) {
   v1::PushRequest push = Push();
-  *push.mutable_routed() = PackCounts({kUint64Max, 6, 0, 0, /**/ 0, 0, 2});
+  *push.mutable_routed() = job::PackCounts({kUint64Max, 6, 0, 0, /**/ 0, 0, 2});
   ExpectInconsistent(push, "layer \"a\": counts add up to 18446744073709551621, but");
 
   push = Push();
@@ -200,7 +200,7 @@ TEST(ContributionTest, SumsDoNotWrapAround) {
 
   push = Push();
   push.set_short_slots(1, kUint64Max - 1);
-  *push.mutable_routed() = PackCounts({3, 1, 0, 1, /**/ 4, 0, 0});
+  *push.mutable_routed() = job::PackCounts({3, 1, 0, 1, /**/ 4, 0, 0});
   ExpectInconsistent(push, "short_slots 18446744073709551614");
 }
 
@@ -209,18 +209,19 @@ TEST(ContributionTest, SlotsAreBounded) {
   v1::PushRequest push;
   push.add_valid_tokens(limit / 2);
   push.add_valid_tokens(limit);
-  *push.mutable_routed() = PackCounts({limit / 2, limit / 2, 0, 0, limit, 0, 0});
+  *push.mutable_routed() = job::PackCounts({limit / 2, limit / 2, 0, 0, limit, 0, 0});
   EXPECT_TRUE(Refusal(push).ok());
 
   push.set_valid_tokens(1, limit + 1);
-  *push.mutable_routed() = PackCounts({limit / 2, limit / 2, 0, 0, limit, 1, 0});
+  *push.mutable_routed() = job::PackCounts({limit / 2, limit / 2, 0, 0, limit, 1, 0});
   ExpectInconsistent(push, "layer \"b\": valid_tokens is 281474976710657");
 }
 
 TEST(ContributionTest, DispatchedCountsAreNotBuiltYet) {
   v1::PushRequest push = Push();
   push.mutable_dispatched();
-  EXPECT_THAT(Refusal(push), IsRefusal(absl::StatusCode::kUnimplemented, v1::ErrorDetail::NOT_SUPPORTED, "dispatched"));
+  EXPECT_THAT(Refusal(push),
+              job::IsRefusal(absl::StatusCode::kUnimplemented, v1::ErrorDetail::NOT_SUPPORTED, "dispatched"));
 }
 
 TEST(PayloadHashTest, LeavesOutWhatARestartChanges) {

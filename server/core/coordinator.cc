@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/error_detail.h"
 #include "base/status_macros.h"
-#include "server/core/job_plan.h"
+#include "job/job_plan.h"
 
 namespace evenkeel::core {
 namespace {
@@ -47,7 +47,7 @@ absl::Status CheckJoin(const v1::JoinRequest& request) {
 }  // namespace
 
 Coordinator::Coordinator(const v1::CoordinatorConfig& config)
-    : default_balance_(config.default_balance()), limits_(WithDefaults(config.limits())) {}
+    : default_balance_(config.default_balance()), limits_(job::WithDefaults(config.limits())) {}
 
 absl::Status Coordinator::Restore(const std::vector<JobRecord>& records, Effects* effects) {
   for (const JobRecord& record : records) {
@@ -70,7 +70,7 @@ absl::StatusOr<const Job*> Coordinator::FindJob(const std::string& name) const {
   return &found->second;
 }
 
-absl::StatusOr<Job*> Coordinator::FindOrCreate(const JobPlan& plan, Effects* effects) {
+absl::StatusOr<Job*> Coordinator::FindOrCreate(const job::JobPlan& plan, Effects* effects) {
   const std::string& name = plan.effective.name();
   const auto found = jobs_.find(name);
   if (found != jobs_.end()) return &found->second;
@@ -84,7 +84,7 @@ absl::StatusOr<Job*> Coordinator::FindOrCreate(const JobPlan& plan, Effects* eff
 
 absl::StatusOr<v1::JoinResponse> Coordinator::Join(const v1::JoinRequest& request, Effects* effects) {
   EVENKEEL_RETURN_IF_ERROR(CheckJoin(request));
-  EVENKEEL_ASSIGN_OR_RETURN(const JobPlan plan, PlanJob(request.job(), default_balance_, limits_));
+  EVENKEEL_ASSIGN_OR_RETURN(const job::JobPlan plan, job::PlanJob(request.job(), default_balance_, limits_));
   // A job that its first contributor may not join is not made.
   const bool is_new = jobs_.count(plan.effective.name()) == 0;
   Effects made;

@@ -7,9 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/core/refusal_matcher.h"
+#include "job/refusal_matcher.h"
+#include "job/test_messages.h"
 #include "server/core/simulation/disk.h"
-#include "server/core/test_messages.h"
 
 namespace evenkeel::core {
 namespace {
@@ -22,9 +22,9 @@ using Code = absl::StatusCode;
 using Reason = v1::ErrorDetail;
 
 v1::JoinRequest JoinOf(const std::string& job, int contributor = 0, int contributors = 1) {
-  v1::JobSpec spec = TestSpec(contributors);
+  v1::JobSpec spec = job::TestSpec(contributors);
   spec.set_name(job);
-  return TestJoin(spec, contributor, /*incarnation=*/100 + contributor, /*next_step=*/1);
+  return job::TestJoin(spec, contributor, /*incarnation=*/100 + contributor, /*next_step=*/1);
 }
 
 // A push of step 1 that nobody could object to.
@@ -38,7 +38,7 @@ v1::PushRequest PushOf(const std::string& job, int contributor = 0) {
   push.set_ok(true);
   push.mutable_routed_with()->set_epoch(1);
   for (const uint64_t tokens : {1, 1}) push.add_valid_tokens(tokens);
-  *push.mutable_routed() = PackCounts({1, 1, 0, 0, /**/ 1, 0, 0});
+  *push.mutable_routed() = job::PackCounts({1, 1, 0, 0, /**/ 1, 0, 0});
   return push;
 }
 
@@ -112,10 +112,10 @@ TEST_F(CoordinatorTest, ARefusedLaterJoinChangesNothing) {
 
 TEST_F(CoordinatorTest, RefusesWhatItCannotReadOrDo) {
   const auto invalid = [](const std::string& sentence) {
-    return IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, sentence);
+    return job::IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, sentence);
   };
   const auto not_built = [](const std::string& sentence) {
-    return IsRefusal(Code::kUnimplemented, Reason::NOT_SUPPORTED, sentence);
+    return job::IsRefusal(Code::kUnimplemented, Reason::NOT_SUPPORTED, sentence);
   };
   v1::JoinRequest request = JoinOf("run");
   request.set_protocol_version(2);
@@ -153,7 +153,7 @@ TEST_F(CoordinatorTest, JobsDoNotKnowOfEachOther) {
 }
 
 TEST_F(CoordinatorTest, UnknownJobsAreNamed) {
-  const auto unknown = IsRefusal(Code::kNotFound, Reason::JOB_UNKNOWN, "no job \"ru\\nn\" is known here");
+  const auto unknown = job::IsRefusal(Code::kNotFound, Reason::JOB_UNKNOWN, "no job \"ru\\nn\" is known here");
   EXPECT_EQ(Push(5, PushOf("ru\nn")), PushResult::kRefused);
   ASSERT_THAT(effects_.answers, SizeIs(1));
   EXPECT_EQ(effects_.answers[0].call, 5u);
@@ -199,7 +199,7 @@ TEST_F(CoordinatorTest, ShutDownSendsEveryoneToTheNextLife) {
   coordinator_.ShutDown(&effects_);
   ASSERT_THAT(effects_.answers, SizeIs(2));
   for (const Answer& answer : effects_.answers) {
-    EXPECT_THAT(answer.reply.status(), IsRefusal(Code::kUnavailable, Reason::SHUTTING_DOWN, "retry"));
+    EXPECT_THAT(answer.reply.status(), job::IsRefusal(Code::kUnavailable, Reason::SHUTTING_DOWN, "retry"));
   }
   EXPECT_THAT(effects_.writes, IsEmpty());
   coordinator_.ShutDown(&effects_);
@@ -214,8 +214,8 @@ TEST(CoordinatorLimitsTest, OnlySoManyJobs) {
   ASSERT_TRUE(coordinator.Join(JoinOf("a", 0, 2), &effects).ok());
   ASSERT_TRUE(coordinator.Join(JoinOf("b"), &effects).ok());
   EXPECT_THAT(coordinator.Join(JoinOf("c"), &effects).status(),
-              IsRefusal(Code::kResourceExhausted, Reason::LIMIT_EXCEEDED,
-                        "job \"c\" would be one more than this coordinator's limits.max_jobs of 2"));
+              job::IsRefusal(Code::kResourceExhausted, Reason::LIMIT_EXCEEDED,
+                             "job \"c\" would be one more than this coordinator's limits.max_jobs of 2"));
   EXPECT_TRUE(coordinator.Join(JoinOf("a", 1, 2), &effects).ok()) << "known jobs go on";
 }
 

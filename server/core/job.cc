@@ -33,8 +33,8 @@ PushResult Refuse(CallId call, absl::Status status, Effects* effects) {
   return PushResult::kRefused;
 }
 
-VersionRecord RecordOf(const JobState& state) {
-  return {state.version.step(), state.version.epoch(), state.ok, StateHash(state)};
+VersionRecord RecordOf(const job::JobState& state) {
+  return {state.version.step(), state.version.epoch(), state.ok, job::StateHash(state)};
 }
 
 absl::Status Damaged(const JobRecord& record, absl::string_view what) {
@@ -55,19 +55,19 @@ absl::Status CheckVersions(const JobRecord& record) {
 
 }  // namespace
 
-Job::Job(JobPlan plan, JobState state) : plan_(std::move(plan)), sums_(plan_.layers) {
+Job::Job(job::JobPlan plan, job::JobState state) : plan_(std::move(plan)), sums_(plan_.layers) {
   slots_.resize(plan_.effective.contributors());
   for (size_t i = 0; i < slots_.size(); ++i) slots_[i].member.set_contributor(i);
   Adopt(std::move(state));
 }
 
-void Job::Adopt(JobState state) {
+void Job::Adopt(job::JobState state) {
   state_ = std::move(state);
-  reply_ = CommittedVersionOf(plan_, state_);
+  reply_ = job::CommittedVersionOf(plan_, state_);
 }
 
-Job Job::Create(JobPlan plan, Effects* effects) {
-  JobState state = InitialJobState(plan);
+Job Job::Create(job::JobPlan plan, Effects* effects) {
+  job::JobState state = job::InitialJobState(plan);
   Job job(std::move(plan), std::move(state));
   job.epoch_ = job.state_.version.epoch();
   job.versions_ = {RecordOf(job.state_)};
@@ -77,9 +77,9 @@ Job Job::Create(JobPlan plan, Effects* effects) {
 }
 
 absl::StatusOr<Job> Job::Restore(const JobRecord& record, Effects* effects) {
-  absl::StatusOr<JobPlan> plan = PlanStoredJob(record.state.spec(), record.state.fingerprint());
+  absl::StatusOr<job::JobPlan> plan = job::PlanStoredJob(record.state.spec(), record.state.fingerprint());
   if (!plan.ok()) return Damaged(record, plan.status().message());
-  absl::StatusOr<JobState> state = FromProto(*plan, record.state);
+  absl::StatusOr<job::JobState> state = FromProto(*plan, record.state);
   if (!state.ok()) return Damaged(record, state.status().message());
   EVENKEEL_RETURN_IF_ERROR(CheckVersions(record));
   Job job(*std::move(plan), *std::move(state));
@@ -110,9 +110,9 @@ absl::Status Job::WithJob(const absl::Status& error) const {
 // ---------------------------------------------------------------------------------------------------------------------
 // Join and Leave
 
-absl::Status Job::CheckSpec(const JobPlan& plan) const {
+absl::Status Job::CheckSpec(const job::JobPlan& plan) const {
   if (plan.fingerprint == plan_.fingerprint) return absl::OkStatus();
-  const std::string difference = FirstDifference(plan_.effective, plan.effective);
+  const std::string difference = job::FirstDifference(plan_.effective, plan.effective);
   if (difference.empty()) return absl::OkStatus();
   return Error(absl::StatusCode::kFailedPrecondition, Reason::SPEC_MISMATCH,
                absl::StrCat("exists with another spec (left: as it is, right: as asked for): ", difference));
@@ -197,7 +197,7 @@ void Job::TakeSlot(const v1::JoinRequest& request, std::vector<int> owned, Slot*
   effects->writes.push_back(MemberWrite(*slot));
 }
 
-absl::StatusOr<v1::JoinResponse> Job::Join(const JobPlan& plan, const v1::JoinRequest& request, Effects* effects) {
+absl::StatusOr<v1::JoinResponse> Job::Join(const job::JobPlan& plan, const v1::JoinRequest& request, Effects* effects) {
   EVENKEEL_RETURN_IF_ERROR(CheckSpec(plan));
   if (request.contributor() < 0 || request.contributor() >= static_cast<int>(slots_.size())) {
     return Error(absl::StatusCode::kInvalidArgument, Reason::INVALID_FIELD,
@@ -356,7 +356,7 @@ absl::Status Job::CheckRoutedWith(const v1::PushRequest& push) const {
 absl::Status Job::CheckRoom(const Slot& slot, const Contribution& contribution) const {
   for (size_t row = 0; row < slot.owned.size(); ++row) {
     const int index = slot.owned[row];
-    const LayerTable::Layer& layer = plan_.layers[index];
+    const job::LayerTable::Layer& layer = plan_.layers[index];
     const unsigned __int128 tokens = static_cast<unsigned __int128>(state_.layers[index].balance.tokens) +
                                      sums_.tokens[index] + contribution.tokens()[row];
     if (tokens * layer.top_k <= balance::kMaxCountSum) continue;
@@ -400,15 +400,15 @@ PushResult Job::Push(absl::Time now, CallId call, v1::PushRequest* push, Effects
 }
 
 void Job::Commit(absl::Time now, Effects* effects) {
-  CommitInputs inputs;
+  job::CommitInputs inputs;
   inputs.version.set_epoch(epoch_);
   inputs.version.set_step(open_step());
   for (const Slot& slot : slots_) {
     inputs.ok = inputs.ok && slot.ok;
     inputs.participants.push_back(slot.member.contributor());
   }
-  CommitStep(plan_, inputs, sums_, &state_);
-  reply_ = CommittedVersionOf(plan_, state_);
+  job::CommitStep(plan_, inputs, sums_, &state_);
+  reply_ = job::CommittedVersionOf(plan_, state_);
   const VersionRecord record = RecordOf(state_);
   versions_.push_back(record);
   if (static_cast<int>(versions_.size()) > kKeptVersions) versions_.erase(versions_.begin());

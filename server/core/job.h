@@ -10,10 +10,10 @@
 #include "absl/time/time.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "evenkeel/v1/error_detail.pb.h"
+#include "job/job_plan.h"
+#include "job/job_state.h"
 #include "server/core/contribution.h"
 #include "server/core/effects.h"
-#include "server/core/job_plan.h"
-#include "server/core/job_state.h"
 #include "server/core/record.h"
 
 namespace evenkeel::core {
@@ -29,14 +29,14 @@ namespace evenkeel::core {
 class Job {
  public:
   // A job that its first contributor has just made; the write that records it is added to `effects`.
-  static Job Create(JobPlan plan, Effects* effects);
+  static Job Create(job::JobPlan plan, Effects* effects);
 
   // A job as the store remembers it, in its next epoch; the write that records the epoch is added to `effects`.
   // DATA_LOSS when the record does not fit together.
   static absl::StatusOr<Job> Restore(const JobRecord& record, Effects* effects);
 
   // `plan` is the plan of request.job(); whatever does not depend on the job has been checked.
-  absl::StatusOr<v1::JoinResponse> Join(const JobPlan& plan, const v1::JoinRequest& request, Effects* effects);
+  absl::StatusOr<v1::JoinResponse> Join(const job::JobPlan& plan, const v1::JoinRequest& request, Effects* effects);
 
   // Judges one push. The answer for `call` is in `effects` now or, when the push is counted and the step still waits
   // for others, in those of a later event. Takes the counts out of `push`.
@@ -82,15 +82,15 @@ class Job {
     uint64_t committed_step = 0;
   };
 
-  Job(JobPlan plan, JobState state);
+  Job(job::JobPlan plan, job::JobState state);
 
   absl::Status Error(absl::StatusCode code, v1::ErrorDetail::Reason reason, absl::string_view message) const;
   // An error of a part that does not know the job, with what this one adds.
   absl::Status WithJob(const absl::Status& error) const;
-  void Adopt(JobState state);
+  void Adopt(job::JobState state);
 
   // Join, in its parts.
-  absl::Status CheckSpec(const JobPlan& plan) const;
+  absl::Status CheckSpec(const job::JobPlan& plan) const;
   absl::Status CheckRanks(const v1::JoinRequest& request) const;
   absl::Status CheckNextStep(const Slot& slot, const v1::JoinRequest& request) const;
   absl::Status CheckCoverage(int contributor, const std::vector<int>& owned) const;
@@ -107,14 +107,14 @@ class Job {
   void Withdraw(Slot* slot);
   Write MemberWrite(const Slot& slot) const;
 
-  JobPlan plan_;
-  JobState state_;
+  job::JobPlan plan_;
+  job::JobState state_;
   uint64_t epoch_ = 1;
   // The reply to the last committed step (or the initial bias), shared by everyone who asks.
   std::shared_ptr<const v1::CommittedVersion> reply_;
   std::vector<VersionRecord> versions_;
   std::vector<Slot> slots_;
-  StepSums sums_;
+  job::StepSums sums_;
   int pushed_ = 0;
   absl::Time first_push_;
 };

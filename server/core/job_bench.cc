@@ -4,12 +4,12 @@
 #include <utility>
 
 #include "base/check.h"
-#include "server/core/test_messages.h"
+#include "job/test_messages.h"
 
 namespace evenkeel::core {
 namespace {
 
-std::vector<std::vector<int>> OwnedOrAll(const JobPlan& plan, std::vector<std::vector<int>> owned) {
+std::vector<std::vector<int>> OwnedOrAll(const job::JobPlan& plan, std::vector<std::vector<int>> owned) {
   if (!owned.empty()) return owned;
   std::vector<int> all;
   for (int i = 0; i < plan.layers.size(); ++i) all.push_back(i);
@@ -20,7 +20,7 @@ std::vector<std::vector<int>> OwnedOrAll(const JobPlan& plan, std::vector<std::v
 
 JobBench::JobBench(const v1::JobSpec& spec, std::vector<std::vector<int>> owned)
     : spec_(spec),
-      plan_(TestPlan(spec)),
+      plan_(job::TestPlan(spec)),
       owned_(OwnedOrAll(plan_, std::move(owned))),
       model_(&plan_, {/*seed=*/1, owned_, /*one_skip_in=*/0, /*scale=*/1}) {
   Effects effects;
@@ -38,14 +38,14 @@ void JobBench::Carry(Effects effects) {
 }
 
 v1::JoinRequest JobBench::JoinOf(int contributor) const {
-  v1::JoinRequest request = TestJoin(spec_, contributor, Usual(contributor), job_->open_step());
+  v1::JoinRequest request = job::TestJoin(spec_, contributor, Usual(contributor), job_->open_step());
   for (const int layer : owned_[contributor]) request.add_owned_layers(plan_.layers[layer].name);
   return request;
 }
 
 absl::StatusOr<v1::JoinResponse> JobBench::Join(const v1::JoinRequest& request) {
   Effects effects;
-  const JobPlan plan = TestPlan(request.job());
+  const job::JobPlan plan = job::TestPlan(request.job());
   absl::StatusOr<v1::JoinResponse> response = job_->Join(plan, request, &effects);
   EVENKEEL_CHECK(response.ok() || (effects.writes.empty() && effects.answers.empty()));
   Carry(std::move(effects));

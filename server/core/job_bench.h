@@ -8,9 +8,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "job/reference_model.h"
 #include "server/core/effects.h"
 #include "server/core/job.h"
-#include "server/core/reference_model.h"
 #include "server/core/simulation/disk.h"
 
 namespace evenkeel::core {
@@ -57,9 +57,9 @@ class JobBench {
   void Wait(absl::Duration time) { now_ += time; }
 
   Job& job() { return *job_; }
-  const JobPlan& plan() const { return plan_; }
+  const job::JobPlan& plan() const { return plan_; }
   const JobRecord& disk() const { return *disk_.Find(plan_.effective.name()); }
-  const ReferenceModel& model() const { return model_; }
+  const job::ReferenceModel& model() const { return model_; }
   // The job's state equals the model's after `step`, bit for bit, epochs aside.
   bool IsAt(uint64_t step) const;
 
@@ -68,9 +68,9 @@ class JobBench {
 
  private:
   const v1::JobSpec spec_;
-  const JobPlan plan_;
+  const job::JobPlan plan_;
   const std::vector<std::vector<int>> owned_;
-  const ReferenceModel model_;
+  const job::ReferenceModel model_;
   simulation::Disk disk_;
   std::optional<Job> job_;
   absl::Time now_ = absl::UnixEpoch();

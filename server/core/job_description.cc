@@ -41,7 +41,7 @@ v1::DescribeJobResponse Job::DescribeLayers() const {
   v1::DescribeJobResponse response;
   *response.mutable_summary() = Summary();
   for (int i = 0; i < plan_.layers.size(); ++i) {
-    const JobState::Layer& layer = state_.layers[i];
+    const job::JobState::Layer& layer = state_.layers[i];
     v1::LayerStatus* status = response.add_layers();
     status->set_name(plan_.layers[i].name);
     status->set_num_experts(plan_.layers[i].num_experts);

@@ -5,9 +5,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/test_messages.h"
 #include "kernels/balance/load_metrics.h"
 #include "server/core/job_bench.h"
-#include "server/core/test_messages.h"
 
 namespace evenkeel::core {
 namespace {
@@ -16,7 +16,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 TEST(JobDescriptionTest, ANewJob) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   const v1::JobSummary summary = bench.job().Summary();
   EXPECT_EQ(summary.name(), "job");
   EXPECT_EQ(summary.version().epoch(), 1u);
@@ -31,7 +31,7 @@ TEST(JobDescriptionTest, ANewJob) {
 }
 
 TEST(JobDescriptionTest, ContributorsComeAndGo) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   v1::JoinRequest request = bench.JoinOf(1);
   request.mutable_worker()->set_device("NVIDIA H200");
   ASSERT_TRUE(bench.Join(request).ok());
@@ -63,10 +63,10 @@ TEST(JobDescriptionTest, ContributorsComeAndGo) {
 }
 
 TEST(JobDescriptionTest, LayersShowTheLastCommit) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   bench.PushAllUntil(3);
-  const JobState state = bench.model().Trajectory(3).back();
+  const job::JobState state = bench.model().Trajectory(3).back();
   const v1::DescribeJobResponse description = bench.job().DescribeLayers();
   EXPECT_FALSE(description.has_effective());
   EXPECT_THAT(description.contributors(), IsEmpty());
@@ -74,7 +74,7 @@ TEST(JobDescriptionTest, LayersShowTheLastCommit) {
   double sum = 0;
   for (int i = 0; i < 2; ++i) {
     const v1::LayerStatus& layer = description.layers(i);
-    const JobState::Layer& expected = state.layers[i];
+    const job::JobState::Layer& expected = state.layers[i];
     const balance::LoadMetrics load = balance::ComputeLoadMetrics(expected.last_counts);
     EXPECT_EQ(layer.name(), bench.plan().layers[i].name);
     EXPECT_EQ(layer.num_experts(), bench.plan().layers[i].num_experts);
@@ -94,11 +94,11 @@ TEST(JobDescriptionTest, LayersShowTheLastCommit) {
     sum += static_cast<float>(load.max_violation);
   }
   EXPECT_EQ(description.summary().max_violation(), sum / 2);
-  EXPECT_EQ(description.summary().state_hash(), StateHash(state));
+  EXPECT_EQ(description.summary().state_hash(), job::StateHash(state));
 }
 
 TEST(JobDescriptionTest, TheWholeDescriptionHasTheSpecToo) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   const v1::DescribeJobResponse description = bench.job().Describe();
   EXPECT_EQ(description.effective().SerializeAsString(), bench.plan().effective.SerializeAsString());
   EXPECT_EQ(description.layers_size(), 2);

@@ -5,9 +5,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/refusal_matcher.h"
+#include "job/test_messages.h"
 #include "server/core/job_bench.h"
-#include "server/core/refusal_matcher.h"
-#include "server/core/test_messages.h"
 
 namespace evenkeel::core {
 namespace {
@@ -19,14 +19,16 @@ using Code = absl::StatusCode;
 using Reason = v1::ErrorDetail;
 
 auto Replaced(int contributor) {
-  return IsRefusal(Code::kAlreadyExists, Reason::REPLACED,
-                   "a newer incarnation holds contributor " + std::to_string(contributor));
+  return job::IsRefusal(Code::kAlreadyExists, Reason::REPLACED,
+                        "a newer incarnation holds contributor " + std::to_string(contributor));
 }
 
-auto Invalid(const std::string& sentence) { return IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, sentence); }
+auto Invalid(const std::string& sentence) {
+  return job::IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, sentence);
+}
 
 TEST(JobJoinTest, TellsWhereTheJobIs) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   const auto response = bench.Join(bench.JoinOf(0));
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(response->epoch(), 1u);
@@ -39,7 +41,7 @@ TEST(JobJoinTest, TellsWhereTheJobIs) {
 }
 
 TEST(JobJoinTest, IsIdempotentForOneIncarnation) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   const auto first = bench.Join(bench.JoinOf(0));
   const std::string member = bench.disk().members[0].SerializeAsString();
   const auto second = bench.Join(bench.JoinOf(0));
@@ -49,7 +51,7 @@ TEST(JobJoinTest, IsIdempotentForOneIncarnation) {
 }
 
 TEST(JobJoinTest, KeepsThePushOfTheOpenStepOnRepetition) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   const CallId call = bench.Push(0, 1);
   ASSERT_TRUE(bench.Join(bench.JoinOf(0)).ok());
@@ -60,7 +62,7 @@ TEST(JobJoinTest, KeepsThePushOfTheOpenStepOnRepetition) {
 }
 
 TEST(JobJoinTest, IsRememberedBeforeItIsAnswered) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   v1::JoinRequest request = bench.JoinOf(1);
   request.add_ranks(4);
   request.add_ranks(5);
@@ -74,7 +76,7 @@ TEST(JobJoinTest, IsRememberedBeforeItIsAnswered) {
 }
 
 TEST(JobJoinTest, RefusesPlacesThatTheJobDoesNotHave) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   v1::JoinRequest request = bench.JoinOf(0);
   request.set_contributor(2);
   EXPECT_THAT(bench.Join(request).status(), Invalid("contributor is 2; 0 to 1 are allowed"));
@@ -83,7 +85,7 @@ TEST(JobJoinTest, RefusesPlacesThatTheJobDoesNotHave) {
 }
 
 TEST(JobJoinTest, ErrorsSayWhereTheJobIs) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   bench.JoinAll();
   bench.PushAllUntil(3);
   bench.Restart();
@@ -104,24 +106,24 @@ TEST(JobJoinTest, ErrorsSayWhereTheJobIs) {
 // The spec
 
 TEST(JobJoinTest, NamesTheFieldInWhichSpecsDiffer) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   ASSERT_TRUE(bench.Join(bench.JoinOf(0)).ok());
   v1::JoinRequest request = bench.JoinOf(1);
   request.mutable_job()->mutable_layers(1)->set_num_experts(5);
   EXPECT_THAT(bench.Join(request).status(),
-              IsRefusal(Code::kFailedPrecondition, Reason::SPEC_MISMATCH, "layers[1].num_experts: 3 -> 5"));
+              job::IsRefusal(Code::kFailedPrecondition, Reason::SPEC_MISMATCH, "layers[1].num_experts: 3 -> 5"));
   request = bench.JoinOf(1);
   request.mutable_job()->set_contributors(3);
   EXPECT_THAT(bench.Join(request).status(),
-              IsRefusal(Code::kFailedPrecondition, Reason::SPEC_MISMATCH, "contributors: 2 -> 3"));
+              job::IsRefusal(Code::kFailedPrecondition, Reason::SPEC_MISMATCH, "contributors: 2 -> 3"));
   request = bench.JoinOf(1);
   request.mutable_job()->mutable_balance()->set_preset("loss_free");
   EXPECT_THAT(bench.Join(request).status(),
-              IsRefusal(Code::kFailedPrecondition, Reason::SPEC_MISMATCH, "balance.rule: PROPORTIONAL -> SIGN"));
+              job::IsRefusal(Code::kFailedPrecondition, Reason::SPEC_MISMATCH, "balance.rule: PROPORTIONAL -> SIGN"));
 }
 
 TEST(JobJoinTest, AcceptsTheSameSpecInOtherWords) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   v1::JoinRequest request = bench.JoinOf(1);
   request.mutable_job()->mutable_layers()->SwapElements(0, 1);
   request.mutable_job()->mutable_balance()->set_preset("evenkeel");
@@ -133,7 +135,7 @@ TEST(JobJoinTest, AcceptsTheSameSpecInOtherWords) {
 // Incarnations
 
 TEST(JobJoinTest, ANewIncarnationReplacesTheOldOne) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   bench.PushAllUntil(2);
   ASSERT_TRUE(bench.Join(0, 7).ok());
@@ -144,19 +146,19 @@ TEST(JobJoinTest, ANewIncarnationReplacesTheOldOne) {
 }
 
 TEST(JobJoinTest, TheReplacedOneMayNeitherPushNorJoin) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   ASSERT_TRUE(bench.Join(0, 7).ok());
   EXPECT_THAT(bench.AnswerTo(bench.Push(0, 1)).status(), Replaced(0));
   EXPECT_EQ(bench.result(), PushResult::kRefused);
   EXPECT_THAT(bench.Join(bench.JoinOf(0)).status(), Replaced(0));
   EXPECT_THAT(bench.Leave(0, JobBench::Usual(0)),
-              IsRefusal(Code::kAlreadyExists, Reason::REPLACED, "another incarnation holds contributor 0"));
+              job::IsRefusal(Code::kAlreadyExists, Reason::REPLACED, "another incarnation holds contributor 0"));
   EXPECT_EQ(bench.disk().members[0].incarnation(), 7u);
 }
 
 TEST(JobJoinTest, ThePushOfTheReplacedOneIsTakenBack) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   v1::PushRequest other = bench.PushOf(0, 1);
   other.mutable_valid_tokens()->Set(0, other.valid_tokens(0) + 1);
@@ -176,7 +178,7 @@ TEST(JobJoinTest, ThePushOfTheReplacedOneIsTakenBack) {
 }
 
 TEST(JobJoinTest, ReplacementReachesTheOpenStepOnly) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   bench.PushAllUntil(1);
   ASSERT_TRUE(bench.Join(0, 7).ok());
@@ -184,7 +186,7 @@ TEST(JobJoinTest, ReplacementReachesTheOpenStepOnly) {
 }
 
 TEST(JobJoinTest, RemembersTheLastSixteenThatWereReplaced) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   for (uint64_t incarnation = 1; incarnation <= 20; ++incarnation) ASSERT_TRUE(bench.Join(0, incarnation).ok());
   EXPECT_EQ(bench.disk().members[0].replaced_size(), 16);
   for (uint64_t incarnation = 4; incarnation < 20; ++incarnation) {
@@ -196,32 +198,33 @@ TEST(JobJoinTest, RemembersTheLastSixteenThatWereReplaced) {
 // The step
 
 TEST(JobJoinTest, RefusesAStepBeyondTheOpenOne) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   bench.JoinAll();
   bench.PushAllUntil(2);
   v1::JoinRequest request = bench.JoinOf(0);
   request.set_next_step(4);
   EXPECT_THAT(bench.Join(request).status(),
-              IsRefusal(Code::kFailedPrecondition, Reason::STEP_AHEAD, "next_step is 4, but step 3 is open"));
+              job::IsRefusal(Code::kFailedPrecondition, Reason::STEP_AHEAD, "next_step is 4, but step 3 is open"));
 }
 
 TEST(JobJoinTest, RefusesASecondStartOfAJobThatHasGoneOn) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   bench.JoinAll();
   bench.PushAllUntil(5);
   for (const uint64_t next_step : {1, 5}) {
     v1::JoinRequest request = bench.JoinOf(0);
     request.set_incarnation(7);
     request.set_next_step(next_step);
-    EXPECT_THAT(bench.Join(request).status(), IsRefusal(Code::kFailedPrecondition, Reason::STEP_BEHIND,
-                                                        "step 5 is committed; resume at step 6 or use another job"));
+    EXPECT_THAT(bench.Join(request).status(),
+                job::IsRefusal(Code::kFailedPrecondition, Reason::STEP_BEHIND,
+                               "step 5 is committed; resume at step 6 or use another job"));
   }
   EXPECT_EQ(bench.disk().members[0].incarnation(), JobBench::Usual(0)) << "the old one keeps its slot";
   EXPECT_TRUE(bench.Join(0, 7).ok()) << "at the open step it is welcome";
 }
 
 TEST(JobJoinTest, WhoWasThereMayComeBackForAnAnswerItHasNotHeard) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   bench.JoinAll();
   bench.PushAllUntil(3);
   v1::JoinRequest request = bench.JoinOf(0);
@@ -233,7 +236,7 @@ TEST(JobJoinTest, WhoWasThereMayComeBackForAnAnswerItHasNotHeard) {
 }
 
 TEST(JobJoinTest, ButNotForStepsBeforeItJoined) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   bench.JoinAll();
   bench.PushAllUntil(3);
   ASSERT_TRUE(bench.Join(0, 7).ok());
@@ -241,14 +244,14 @@ TEST(JobJoinTest, ButNotForStepsBeforeItJoined) {
   request.set_incarnation(7);
   request.set_next_step(3);
   EXPECT_THAT(bench.Join(request).status(),
-              IsRefusal(Code::kFailedPrecondition, Reason::STEP_BEHIND, "next_step is 3"));
+              job::IsRefusal(Code::kFailedPrecondition, Reason::STEP_BEHIND, "next_step is 3"));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Ranks
 
 TEST(JobJoinTest, NoRankIsCountedTwice) {
-  JobBench bench(TestSpec(3));
+  JobBench bench(job::TestSpec(3));
   v1::JoinRequest leader = bench.JoinOf(0);
   leader.add_ranks(0);
   leader.add_ranks(2);
@@ -264,7 +267,7 @@ TEST(JobJoinTest, NoRankIsCountedTwice) {
 }
 
 TEST(JobJoinTest, RanksAreDistinctAndNotNegative) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   v1::JoinRequest request = bench.JoinOf(0);
   request.add_ranks(3);
   request.add_ranks(3);
@@ -274,13 +277,13 @@ TEST(JobJoinTest, RanksAreDistinctAndNotNegative) {
 }
 
 TEST(JobJoinTest, ASuccessorTakesOverTheRanks) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   EXPECT_TRUE(bench.Join(0, 7).ok());
 }
 
 TEST(JobJoinTest, LeavingFreesTheRanks) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   ASSERT_TRUE(bench.Leave(0, JobBench::Usual(0)).ok());
   v1::JoinRequest request = bench.JoinOf(1);
@@ -293,7 +296,7 @@ TEST(JobJoinTest, LeavingFreesTheRanks) {
 // Layers
 
 TEST(JobJoinTest, RefusesLayersThatTheJobDoesNotHave) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   v1::JoinRequest request = bench.JoinOf(0);
   request.add_owned_layers("c");
   EXPECT_THAT(bench.Join(request).status(), Invalid("owned_layers: \"c\" is not a layer of the job"));
@@ -303,28 +306,28 @@ TEST(JobJoinTest, RefusesLayersThatTheJobDoesNotHave) {
 }
 
 TEST(JobJoinTest, EveryLayerNeedsSomeoneWhoCountsIt) {
-  JobBench bench(TestSpec(2), {{0}, {1}});
+  JobBench bench(job::TestSpec(2), {{0}, {1}});
   ASSERT_TRUE(bench.Join(bench.JoinOf(0)).ok());
   v1::JoinRequest request = bench.JoinOf(1);
   request.set_owned_layers(0, "a");
-  EXPECT_THAT(bench.Join(request).status(), IsRefusal(Code::kFailedPrecondition, Reason::UNCOVERED_LAYER,
-                                                      "all 2 contributors are here, and none owns layer \"b\""));
+  EXPECT_THAT(bench.Join(request).status(), job::IsRefusal(Code::kFailedPrecondition, Reason::UNCOVERED_LAYER,
+                                                           "all 2 contributors are here, and none owns layer \"b\""));
   EXPECT_TRUE(bench.Join(bench.JoinOf(1)).ok());
 }
 
 TEST(JobJoinTest, ASuccessorMayNotLeaveALayerUncovered) {
-  JobBench bench(TestSpec(2), {{0}, {1}});
+  JobBench bench(job::TestSpec(2), {{0}, {1}});
   bench.JoinAll();
   v1::JoinRequest request = bench.JoinOf(1);
   request.set_incarnation(7);
   request.set_owned_layers(0, "a");
   EXPECT_THAT(bench.Join(request).status(),
-              IsRefusal(Code::kFailedPrecondition, Reason::UNCOVERED_LAYER, "none owns layer \"b\""));
+              job::IsRefusal(Code::kFailedPrecondition, Reason::UNCOVERED_LAYER, "none owns layer \"b\""));
   EXPECT_EQ(bench.disk().members[1].incarnation(), JobBench::Usual(1));
 }
 
 TEST(JobJoinTest, LayersMayChangeUntilTheyAreCounted) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   v1::JoinRequest request = bench.JoinOf(0);
   request.clear_owned_layers();
@@ -338,7 +341,7 @@ TEST(JobJoinTest, LayersMayChangeUntilTheyAreCounted) {
 }
 
 TEST(JobJoinTest, TheBarrierOfALayerIsOverThoseWhoDeclaredIt) {
-  JobBench bench(TestSpec(3), {{0}, {1}, {0, 1}});
+  JobBench bench(job::TestSpec(3), {{0}, {1}, {0, 1}});
   bench.JoinAll();
   bench.PushAllUntil(4);
   EXPECT_TRUE(bench.IsAt(4));
@@ -348,13 +351,13 @@ TEST(JobJoinTest, TheBarrierOfALayerIsOverThoseWhoDeclaredIt) {
 // Leave
 
 TEST(JobLeaveTest, GivesTheSlotBack) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   ASSERT_TRUE(bench.Leave(0, JobBench::Usual(0)).ok());
   EXPECT_EQ(bench.disk().members[0].incarnation(), 0u);
   EXPECT_THAT(bench.disk().members[0].replaced(), IsEmpty());
   EXPECT_THAT(bench.AnswerTo(bench.Push(0, 1)).status(),
-              IsRefusal(Code::kFailedPrecondition, Reason::NOT_JOINED, "contributor 0 has not joined"));
+              job::IsRefusal(Code::kFailedPrecondition, Reason::NOT_JOINED, "contributor 0 has not joined"));
   v1::PushRequest nobody = bench.PushOf(0, 1);
   nobody.set_incarnation(0);
   EXPECT_EQ(ReasonOf(bench.AnswerTo(bench.Push(nobody)).status()), Reason::NOT_JOINED) << "nor has nobody";
@@ -362,7 +365,7 @@ TEST(JobLeaveTest, GivesTheSlotBack) {
 }
 
 TEST(JobLeaveTest, IsIdempotent) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   EXPECT_TRUE(bench.Leave(0, 5).ok()) << "nobody was there";
   bench.JoinAll();
   EXPECT_TRUE(bench.Leave(0, JobBench::Usual(0)).ok());
@@ -370,12 +373,12 @@ TEST(JobLeaveTest, IsIdempotent) {
 }
 
 TEST(JobLeaveTest, TakesThePushOfTheOpenStepBack) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   const CallId left = bench.Push(0, 1);
   ASSERT_TRUE(bench.Leave(0, JobBench::Usual(0)).ok());
   EXPECT_THAT(bench.AnswerTo(left).status(),
-              IsRefusal(Code::kFailedPrecondition, Reason::NOT_JOINED, "contributor 0 has left"));
+              job::IsRefusal(Code::kFailedPrecondition, Reason::NOT_JOINED, "contributor 0 has left"));
   const CallId waiting = bench.Push(1, 1);
   EXPECT_TRUE(bench.IsWaiting(waiting));
   ASSERT_TRUE(bench.Join(bench.JoinOf(0)).ok());
@@ -385,7 +388,7 @@ TEST(JobLeaveTest, TakesThePushOfTheOpenStepBack) {
 }
 
 TEST(JobLeaveTest, WhoComesBackIsANewcomer) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   bench.JoinAll();
   bench.PushAllUntil(2);
   ASSERT_TRUE(bench.Leave(0, JobBench::Usual(0)).ok());
@@ -394,10 +397,10 @@ TEST(JobLeaveTest, WhoComesBackIsANewcomer) {
 }
 
 TEST(JobLeaveTest, OnlyTheHolderMayLeave) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   EXPECT_THAT(bench.Leave(0, 5),
-              IsRefusal(Code::kAlreadyExists, Reason::REPLACED, "another incarnation holds contributor 0"));
+              job::IsRefusal(Code::kAlreadyExists, Reason::REPLACED, "another incarnation holds contributor 0"));
   EXPECT_THAT(bench.Leave(2, 5), Invalid("contributor is 2; 0 to 1 are allowed"));
   EXPECT_THAT(bench.Leave(-1, 5), Invalid("contributor is -1"));
 }

@@ -7,10 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/refusal_matcher.h"
+#include "job/test_messages.h"
 #include "kernels/balance/update.h"
 #include "server/core/job_bench.h"
-#include "server/core/refusal_matcher.h"
-#include "server/core/test_messages.h"
 
 namespace evenkeel::core {
 namespace {
@@ -39,7 +39,7 @@ v1::PushRequest Differing(v1::PushRequest push) {
 }
 
 TEST(JobPushTest, TheLastPushOfAStepCommitsIt) {
-  JoinedBench bench(TestSpec(3));
+  JoinedBench bench(job::TestSpec(3));
   const CallId first = bench.Push(2, 1);
   EXPECT_EQ(bench.result(), PushResult::kAccepted);
   const CallId second = bench.Push(0, 1);
@@ -61,7 +61,7 @@ TEST(JobPushTest, TheLastPushOfAStepCommitsIt) {
 }
 
 TEST(JobPushTest, TheWriteCarriesWhatTheAnswerSays) {
-  JoinedBench bench(TestSpec(1));
+  JoinedBench bench(job::TestSpec(1));
   v1::PushRequest push = bench.PushOf(0, 1);
   Effects effects;
   bench.job().Push(absl::UnixEpoch(), 77, &push, &effects);
@@ -84,7 +84,7 @@ TEST(JobPushTest, TheOrderOfArrivalDoesNotShow) {
   std::vector<int> order = {0, 1, 2};
   std::vector<std::string> states;
   do {
-    JoinedBench bench(TestSpec(3));
+    JoinedBench bench(job::TestSpec(3));
     for (uint64_t step = 1; step <= 3; ++step) {
       for (const int contributor : order) bench.Push(contributor, step);
     }
@@ -95,7 +95,7 @@ TEST(JobPushTest, TheOrderOfArrivalDoesNotShow) {
 }
 
 TEST(JobPushTest, TheCommitEventTellsTheTimeAndTheTokens) {
-  JoinedBench bench(TestSpec(2));
+  JoinedBench bench(job::TestSpec(2));
   bench.Push(0, 1);
   bench.Wait(absl::Milliseconds(250));
   bench.Push(1, 1);
@@ -103,7 +103,7 @@ TEST(JobPushTest, TheCommitEventTellsTheTimeAndTheTokens) {
   EXPECT_EQ(bench.commits()[0].job, "job");
   EXPECT_EQ(bench.commits()[0].step, 1u);
   EXPECT_EQ(bench.commits()[0].barrier_wait, absl::Milliseconds(250));
-  const JobState expected = bench.model().Trajectory(1).back();
+  const job::JobState expected = bench.model().Trajectory(1).back();
   EXPECT_EQ(bench.commits()[0].tokens, std::max(expected.layers[0].last_tokens, expected.layers[1].last_tokens));
 }
 
@@ -111,7 +111,7 @@ TEST(JobPushTest, TheCommitEventTellsTheTimeAndTheTokens) {
 // Duplicates
 
 TEST(JobPushTest, ADuplicateIsCountedOnceAndGetsTheSameReply) {
-  JoinedBench bench(TestSpec(2));
+  JoinedBench bench(job::TestSpec(2));
   const CallId first = bench.Push(0, 1);
   const CallId again = bench.Push(0, 1);
   EXPECT_EQ(bench.result(), PushResult::kDuplicate);
@@ -123,7 +123,7 @@ TEST(JobPushTest, ADuplicateIsCountedOnceAndGetsTheSameReply) {
 }
 
 TEST(JobPushTest, ADuplicateAfterTheCommitGetsTheSameReply) {
-  JoinedBench bench(TestSpec(2));
+  JoinedBench bench(job::TestSpec(2));
   const CallId first = bench.Push(0, 1);
   bench.Push(1, 1);
   const CallId again = bench.Push(0, 1);
@@ -133,9 +133,9 @@ TEST(JobPushTest, ADuplicateAfterTheCommitGetsTheSameReply) {
 }
 
 TEST(JobPushTest, ADifferingPayloadIsRefused) {
-  JoinedBench bench(TestSpec(2));
-  const auto differs = IsRefusal(Code::kInvalidArgument, Reason::PAYLOAD_DIFFERS,
-                                 "contributor 0 pushed step 1 before, with other contents");
+  JoinedBench bench(job::TestSpec(2));
+  const auto differs = job::IsRefusal(Code::kInvalidArgument, Reason::PAYLOAD_DIFFERS,
+                                      "contributor 0 pushed step 1 before, with other contents");
   const CallId first = bench.Push(0, 1);
   EXPECT_THAT(bench.AnswerTo(bench.Push(Differing(bench.PushOf(0, 1)))).status(), differs);
   EXPECT_EQ(bench.result(), PushResult::kRefused);
@@ -150,11 +150,12 @@ TEST(JobPushTest, ADifferingPayloadIsRefused) {
 }
 
 TEST(JobPushTest, ARefusedPushMayBeCorrected) {
-  JoinedBench bench(TestSpec(2));
+  JoinedBench bench(job::TestSpec(2));
   v1::PushRequest wrong = bench.PushOf(0, 1);
   wrong.set_valid_tokens(1, wrong.valid_tokens(1) + 1);
   const absl::Status status = bench.AnswerTo(bench.Push(wrong)).status();
-  EXPECT_THAT(status, IsRefusal(Code::kInvalidArgument, Reason::COUNTS_INCONSISTENT, "layer \"b\": counts add up to"));
+  EXPECT_THAT(status,
+              job::IsRefusal(Code::kInvalidArgument, Reason::COUNTS_INCONSISTENT, "layer \"b\": counts add up to"));
   EXPECT_EQ(DetailOf(status).open_step(), 1u);
   EXPECT_EQ(DetailOf(status).epoch(), 1u);
   bench.PushAll();
@@ -162,12 +163,12 @@ TEST(JobPushTest, ARefusedPushMayBeCorrected) {
 }
 
 TEST(JobPushTest, OnlySoManyRepetitionsMayWait) {
-  JoinedBench bench(TestSpec(2));
+  JoinedBench bench(job::TestSpec(2));
   std::vector<CallId> calls;
   for (int i = 0; i < 8; ++i) calls.push_back(bench.Push(0, 1));
   EXPECT_THAT(bench.AnswerTo(bench.Push(0, 1)).status(),
-              IsRefusal(Code::kResourceExhausted, Reason::LIMIT_EXCEEDED,
-                        "contributor 0 has 8 repetitions of one push waiting"));
+              job::IsRefusal(Code::kResourceExhausted, Reason::LIMIT_EXCEEDED,
+                             "contributor 0 has 8 repetitions of one push waiting"));
   bench.job().Cancel(calls[3]);
   const CallId ninth = bench.Push(0, 1);
   EXPECT_TRUE(bench.IsWaiting(ninth));
@@ -181,7 +182,7 @@ TEST(JobPushTest, OnlySoManyRepetitionsMayWait) {
 // Steps
 
 TEST(JobPushTest, ALatePushIsAnsweredWithTheCommittedVersionAndNotSummed) {
-  JoinedBench bench(TestSpec(2));
+  JoinedBench bench(job::TestSpec(2));
   bench.PushAllUntil(3);
   for (const uint64_t step : {1, 2, 3}) {
     const CallId late = bench.Push(0, step);
@@ -194,38 +195,38 @@ TEST(JobPushTest, ALatePushIsAnsweredWithTheCommittedVersionAndNotSummed) {
 }
 
 TEST(JobPushTest, ALatePushOfWhoJoinedAfterTheCommitIsRefused) {
-  JoinedBench bench(TestSpec(2));
+  JoinedBench bench(job::TestSpec(2));
   bench.PushAllUntil(3);
   ASSERT_TRUE(bench.Join(0, 7).ok());
   v1::PushRequest push = bench.PushOf(0, 3);
   push.set_incarnation(7);
   const absl::Status status = bench.AnswerTo(bench.Push(push)).status();
-  EXPECT_THAT(status, IsRefusal(Code::kFailedPrecondition, Reason::LATE_STEP,
-                                "step 3 was committed before contributor 0 joined"));
+  EXPECT_THAT(status, job::IsRefusal(Code::kFailedPrecondition, Reason::LATE_STEP,
+                                     "step 3 was committed before contributor 0 joined"));
   EXPECT_EQ(DetailOf(status).open_step(), 4u);
 }
 
 TEST(JobPushTest, StepZeroIsAlwaysLate) {
-  JoinedBench bench(TestSpec(1));
+  JoinedBench bench(job::TestSpec(1));
   EXPECT_THAT(bench.AnswerTo(bench.Push(0, 0)).status(),
-              IsRefusal(Code::kFailedPrecondition, Reason::LATE_STEP, "step 0"));
+              job::IsRefusal(Code::kFailedPrecondition, Reason::LATE_STEP, "step 0"));
 }
 
 TEST(JobPushTest, APushFromTheFutureIsToldTheOpenStep) {
-  JoinedBench bench(TestSpec(2));
+  JoinedBench bench(job::TestSpec(2));
   bench.PushAllUntil(3);
   for (const uint64_t step : {uint64_t{5}, ~uint64_t{0}}) {
     v1::PushRequest push = bench.PushOf(0, 4);
     push.set_step(step);
     const absl::Status status = bench.AnswerTo(bench.Push(push)).status();
-    EXPECT_THAT(status, IsRefusal(Code::kFailedPrecondition, Reason::FUTURE_STEP,
-                                  absl::StrCat("step ", step, " is not open; step 4 is")));
+    EXPECT_THAT(status, job::IsRefusal(Code::kFailedPrecondition, Reason::FUTURE_STEP,
+                                       absl::StrCat("step ", step, " is not open; step 4 is")));
     EXPECT_EQ(DetailOf(status).open_step(), 4u);
   }
 }
 
 TEST(JobPushTest, OneWhoDidNotTakeTheStepSkipsItForAll) {
-  JoinedBench bench(TestSpec(2));
+  JoinedBench bench(job::TestSpec(2));
   bench.PushAllUntil(2);
   const v1::JobState before = bench.job().State();
   v1::PushRequest skip = bench.PushOf(0, 3);
@@ -252,8 +253,8 @@ TEST(JobPushTest, OneWhoDidNotTakeTheStepSkipsItForAll) {
 // Senders
 
 TEST(JobPushTest, RefusesWhoHasNotJoined) {
-  JobBench bench(TestSpec(2));
-  const auto not_joined = IsRefusal(Code::kFailedPrecondition, Reason::NOT_JOINED, "contributor 0 has not joined");
+  JobBench bench(job::TestSpec(2));
+  const auto not_joined = job::IsRefusal(Code::kFailedPrecondition, Reason::NOT_JOINED, "contributor 0 has not joined");
   EXPECT_THAT(bench.AnswerTo(bench.Push(0, 1)).status(), not_joined);
   v1::PushRequest nobody = bench.PushOf(0, 1);
   nobody.set_incarnation(0);
@@ -265,24 +266,25 @@ TEST(JobPushTest, RefusesWhoHasNotJoined) {
 }
 
 TEST(JobPushTest, RefusesPlacesThatTheJobDoesNotHave) {
-  JoinedBench bench(TestSpec(2));
+  JoinedBench bench(job::TestSpec(2));
   for (const int contributor : {-1, 2}) {
     v1::PushRequest push = bench.PushOf(0, 1);
     push.set_contributor(contributor);
-    EXPECT_THAT(bench.AnswerTo(bench.Push(push)).status(),
-                IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, absl::StrCat("contributor is ", contributor)));
+    EXPECT_THAT(
+        bench.AnswerTo(bench.Push(push)).status(),
+        job::IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, absl::StrCat("contributor is ", contributor)));
   }
 }
 
 TEST(JobPushTest, KnowsAStaleCoordinatorWhenItIsOne) {
-  JoinedBench bench(TestSpec(1));
+  JoinedBench bench(job::TestSpec(1));
   v1::PushRequest push = bench.PushOf(0, 1);
   push.set_epoch(2);
   EXPECT_THAT(bench.AnswerTo(bench.Push(push)).status(),
-              IsRefusal(Code::kFailedPrecondition, Reason::EPOCH_AHEAD, "the push is of epoch 2"));
+              job::IsRefusal(Code::kFailedPrecondition, Reason::EPOCH_AHEAD, "the push is of epoch 2"));
   push.set_epoch(0);
   EXPECT_THAT(bench.AnswerTo(bench.Push(push)).status(),
-              IsRefusal(Code::kFailedPrecondition, Reason::STALE_EPOCH, "the push is of epoch 0"));
+              job::IsRefusal(Code::kFailedPrecondition, Reason::STALE_EPOCH, "the push is of epoch 0"));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -297,10 +299,10 @@ absl::Status RoutedWith(JobBench& bench, uint64_t epoch, uint64_t step) {
 }
 
 TEST(JobPushTest, AStepIsRoutedWithTheVersionThatIsDue) {
-  JoinedBench bench(TestSpec(2));
+  JoinedBench bench(job::TestSpec(2));
   bench.PushAllUntil(3);
   const auto unknown = [](const std::string& sentence) {
-    return IsRefusal(Code::kFailedPrecondition, Reason::UNKNOWN_VERSION, sentence);
+    return job::IsRefusal(Code::kFailedPrecondition, Reason::UNKNOWN_VERSION, sentence);
   };
   EXPECT_THAT(RoutedWith(bench, 1, 2), unknown("routed_with is {epoch 1, step 2}; step 4 is to be routed with "
                                                "{epoch 1, step 3}"));
@@ -311,13 +313,13 @@ TEST(JobPushTest, AStepIsRoutedWithTheVersionThatIsDue) {
 }
 
 TEST(JobPushTest, TheFirstStepIsRoutedWithTheInitialBias) {
-  JoinedBench bench(TestSpec(2));
+  JoinedBench bench(job::TestSpec(2));
   EXPECT_EQ(ReasonOf(RoutedWith(bench, 1, 1)), Reason::UNKNOWN_VERSION);
   EXPECT_TRUE(RoutedWith(bench, 1, 0).ok());
 }
 
 TEST(JobPushTest, WithLagTheVersionBeforeIsDue) {
-  v1::JobSpec spec = TestSpec(2);
+  v1::JobSpec spec = job::TestSpec(2);
   spec.set_lag(1);
   JoinedBench bench(spec);
   const uint64_t due[] = {0, 0, 1, 2};
@@ -336,7 +338,7 @@ TEST(JobPushTest, WithLagTheVersionBeforeIsDue) {
 
 TEST(JobPushTest, RemembersAsManyVersionsAsCanBeDue) {
   for (const int lag : {0, 1}) {
-    v1::JobSpec spec = TestSpec(1);
+    v1::JobSpec spec = job::TestSpec(1);
     spec.set_lag(lag);
     JoinedBench bench(spec);
     bench.PushAllUntil(kKeptVersions + 10);
@@ -352,7 +354,7 @@ TEST(JobPushTest, RemembersAsManyVersionsAsCanBeDue) {
 // Room
 
 TEST(JobPushTest, WhatIsKeptMayNotOutgrowAnUpdate) {
-  v1::JobSpec spec = TestSpec(2);
+  v1::JobSpec spec = job::TestSpec(2);
   spec.mutable_balance()->set_min_tokens(~uint64_t{0});
   JoinedBench bench(spec);
   // `tokens` at layer "a", which takes two slots for each, and one token at "b".
@@ -361,7 +363,7 @@ TEST(JobPushTest, WhatIsKeptMayNotOutgrowAnUpdate) {
     push.clear_short_slots();
     push.set_valid_tokens(0, tokens);
     push.set_valid_tokens(1, 1);
-    *push.mutable_routed() = PackCounts({tokens, tokens, 0, 0, /**/ 1, 0, 0});
+    *push.mutable_routed() = job::PackCounts({tokens, tokens, 0, 0, /**/ 1, 0, 0});
     return bench.Push(push);
   };
   const uint64_t room = balance::kMaxCountSum / 2;
@@ -369,9 +371,10 @@ TEST(JobPushTest, WhatIsKeptMayNotOutgrowAnUpdate) {
   push(1, room / 4);
   ASSERT_EQ(bench.job().committed_step(), 1u);
   push(0, room / 8);
-  EXPECT_THAT(bench.AnswerTo(push(1, room / 8 + 1)).status(),
-              IsRefusal(Code::kInvalidArgument, Reason::COUNTS_INCONSISTENT,
-                        absl::StrCat("layer \"a\": ", room / 8 + 1, " more valid_tokens make more than an update")));
+  EXPECT_THAT(
+      bench.AnswerTo(push(1, room / 8 + 1)).status(),
+      job::IsRefusal(Code::kInvalidArgument, Reason::COUNTS_INCONSISTENT,
+                     absl::StrCat("layer \"a\": ", room / 8 + 1, " more valid_tokens make more than an update")));
   push(1, room / 8);
   EXPECT_EQ(bench.job().committed_step(), 2u);
   EXPECT_EQ(bench.job().State().layers(0).pending_tokens(), room);
@@ -381,7 +384,7 @@ TEST(JobPushTest, WhatIsKeptMayNotOutgrowAnUpdate) {
 // Callers that go
 
 TEST(JobPushTest, TheCountsOfACancelledCallStay) {
-  JoinedBench bench(TestSpec(2));
+  JoinedBench bench(job::TestSpec(2));
   const CallId gone = bench.Push(0, 1);
   bench.job().Cancel(gone);
   bench.job().Cancel(12345);
@@ -394,7 +397,7 @@ TEST(JobPushTest, TheCountsOfACancelledCallStay) {
 }
 
 TEST(JobPushTest, AllParkedCallsCanBeAnsweredAtOnce) {
-  JoinedBench bench(TestSpec(3));
+  JoinedBench bench(job::TestSpec(3));
   const CallId calls[] = {bench.Push(0, 1), bench.Push(0, 1), bench.Push(2, 1)};
   Effects effects;
   bench.job().AnswerAll(absl::UnavailableError("stopping"), &effects);

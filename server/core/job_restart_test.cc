@@ -5,9 +5,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/refusal_matcher.h"
+#include "job/test_messages.h"
 #include "server/core/job_bench.h"
-#include "server/core/refusal_matcher.h"
-#include "server/core/test_messages.h"
 
 namespace evenkeel::core {
 namespace {
@@ -20,7 +20,7 @@ using Code = absl::StatusCode;
 using Reason = v1::ErrorDetail;
 
 TEST(JobRestartTest, EveryLifeHasAnEpochOfItsOwn) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   EXPECT_EQ(bench.job().epoch(), 1u);
   for (uint64_t epoch = 2; epoch <= 4; ++epoch) {
     bench.Restart();
@@ -36,7 +36,7 @@ TEST(JobRestartTest, EveryLifeHasAnEpochOfItsOwn) {
 }
 
 TEST(JobRestartTest, TheEpochIsTheOnlyWrite) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   Effects effects;
   ASSERT_TRUE(Job::Restore(bench.disk(), &effects).ok());
   ASSERT_THAT(effects.writes, SizeIs(1));
@@ -49,7 +49,7 @@ TEST(JobRestartTest, TheEpochIsTheOnlyWrite) {
 }
 
 TEST(JobRestartTest, TheStateIsThatOfTheLastCommittedStep) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   bench.PushAllUntil(5);
   bench.Push(0, 6);
@@ -60,21 +60,21 @@ TEST(JobRestartTest, TheStateIsThatOfTheLastCommittedStep) {
 }
 
 TEST(JobRestartTest, ContributorsAreSentToJoinAgain) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   const v1::PushRequest old = bench.PushOf(0, 1);
   bench.Restart();
   const absl::Status status = bench.AnswerTo(bench.Push(old)).status();
-  EXPECT_THAT(status, IsRefusal(Code::kFailedPrecondition, Reason::STALE_EPOCH,
-                                "the push is of epoch 1, the coordinator has restarted into 2"));
+  EXPECT_THAT(status, job::IsRefusal(Code::kFailedPrecondition, Reason::STALE_EPOCH,
+                                     "the push is of epoch 1, the coordinator has restarted into 2"));
   EXPECT_EQ(DetailOf(status).epoch(), 2u);
   EXPECT_THAT(bench.AnswerTo(bench.Push(0, 1)).status(),
-              IsRefusal(Code::kFailedPrecondition, Reason::NOT_JOINED, "contributor 0 has not joined"))
+              job::IsRefusal(Code::kFailedPrecondition, Reason::NOT_JOINED, "contributor 0 has not joined"))
       << "knowing the epoch is not joining";
 }
 
 TEST(JobRestartTest, TheOpenStepIsPushedAgainByAll) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   bench.PushAllUntil(2);
   bench.Push(0, 3);
@@ -94,7 +94,7 @@ TEST(JobRestartTest, TheOpenStepIsPushedAgainByAll) {
 
 TEST(JobRestartTest, ARestartAtEveryStepDoesNotShow) {
   for (const int lag : {0, 1}) {
-    v1::JobSpec spec = TestSpec(2);
+    v1::JobSpec spec = job::TestSpec(2);
     spec.set_lag(lag);
     JobBench bench(spec);
     for (uint64_t step = 1; step <= 10; ++step) {
@@ -108,7 +108,7 @@ TEST(JobRestartTest, ARestartAtEveryStepDoesNotShow) {
 }
 
 TEST(JobRestartTest, ACommitThatWasNotDurableIsMadeAgain) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   bench.JoinAll();
   bench.PushAllUntil(1);
   Effects lost;
@@ -129,7 +129,7 @@ TEST(JobRestartTest, ACommitThatWasNotDurableIsMadeAgain) {
 // Answers that were lost
 
 TEST(JobRestartTest, ALostAnswerIsHeardOnJoining) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   bench.Push(0, 1);
   const CallId lost = bench.Push(1, 1);
@@ -144,7 +144,7 @@ TEST(JobRestartTest, ALostAnswerIsHeardOnJoining) {
 }
 
 TEST(JobRestartTest, ALostAnswerIsHeardOnPushingAgain) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   bench.Push(0, 1);
   const CallId lost = bench.Push(1, 1);
@@ -158,7 +158,7 @@ TEST(JobRestartTest, ALostAnswerIsHeardOnPushingAgain) {
 }
 
 TEST(JobRestartTest, AStrangersLatePushIsStillToldApart) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   bench.JoinAll();
   bench.PushAllUntil(2);
   bench.Restart();
@@ -172,7 +172,7 @@ TEST(JobRestartTest, AStrangersLatePushIsStillToldApart) {
 // Members
 
 TEST(JobRestartTest, TheReplacedStayReplaced) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   bench.JoinAll();
   ASSERT_TRUE(bench.Join(0, 7).ok());
   bench.Restart();
@@ -184,7 +184,7 @@ TEST(JobRestartTest, TheReplacedStayReplaced) {
 }
 
 TEST(JobRestartTest, JoiningAgainIsNotJoiningAnew) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   bench.JoinAll();
   bench.PushAllUntil(3);
   bench.Restart();
@@ -194,7 +194,7 @@ TEST(JobRestartTest, JoiningAgainIsNotJoiningAnew) {
 }
 
 TEST(JobRestartTest, ANewIncarnationMayComeInsteadOfTheOldOne) {
-  JobBench bench(TestSpec(1));
+  JobBench bench(job::TestSpec(1));
   bench.JoinAll();
   bench.PushAllUntil(3);
   bench.Restart();
@@ -203,7 +203,7 @@ TEST(JobRestartTest, ANewIncarnationMayComeInsteadOfTheOldOne) {
 }
 
 TEST(JobRestartTest, WhoLeftHasLeft) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   ASSERT_TRUE(bench.Leave(0, JobBench::Usual(0)).ok());
   bench.Restart();
@@ -213,7 +213,7 @@ TEST(JobRestartTest, WhoLeftHasLeft) {
 }
 
 TEST(JobRestartTest, OneMayLeaveWithoutJoiningAgain) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   bench.Restart();
   EXPECT_TRUE(bench.Leave(0, JobBench::Usual(0)).ok());
@@ -224,7 +224,7 @@ TEST(JobRestartTest, OneMayLeaveWithoutJoiningAgain) {
 // Damage
 
 TEST(JobRestartTest, ADamagedRecordIsNoJob) {
-  JobBench bench(TestSpec(2));
+  JobBench bench(job::TestSpec(2));
   bench.JoinAll();
   bench.PushAllUntil(3);
   struct Damage {

@@ -7,13 +7,13 @@
 #include "absl/types/span.h"
 #include "base/error_detail.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "job/test_messages.h"
 #include "kernels/balance/bias_hash.h"
-#include "server/core/test_messages.h"
 
 namespace evenkeel::core::simulation {
 namespace {
 
-ReferenceModel::Options ModelOptions(const JobScenario& scenario) {
+job::ReferenceModel::Options ModelOptions(const JobScenario& scenario) {
   return {scenario.seed, scenario.owned, scenario.one_skip_in, scenario.scale};
 }
 
@@ -38,7 +38,7 @@ std::string Difference(const google::protobuf::Message& should_be, const google:
 
 JobChecker::JobChecker(const JobScenario& scenario, Journal* journal)
     : scenario_(scenario),
-      plan_(TestPlan(scenario.spec)),
+      plan_(job::TestPlan(scenario.spec)),
       model_(&plan_, ModelOptions(scenario)),
       trajectory_(model_.Trajectory(scenario.steps)),
       journal_(journal) {}
@@ -76,13 +76,13 @@ void JobChecker::OnNewStep(const JobRecord& record) {
   if (version.epoch() != record.epoch) {
     Complain("step ", version.step(), " is committed in epoch ", version.epoch(), " by the life ", record.epoch);
   }
-  JobState expected = trajectory_[version.step()];
+  job::JobState expected = trajectory_[version.step()];
   if (version.step() > 0) journal_->Count(expected.ok ? "step taken" : "step skipped");
   expected.version.set_epoch(version.epoch());
   const v1::JobState message = ToProto(plan_, expected);
-  committed_.push_back({{version.step(), version.epoch(), expected.ok, StateHash(expected)},
+  committed_.push_back({{version.step(), version.epoch(), expected.ok, job::StateHash(expected)},
                         message.SerializeAsString(),
-                        CommittedVersionOf(plan_, expected)->SerializeAsString()});
+                        job::CommittedVersionOf(plan_, expected)->SerializeAsString()});
   if (record.state.SerializeAsString() != committed_.back().state) {
     Complain("the state of step ", version.step(), " is not the reference's: ", Difference(message, record.state));
   }
@@ -185,7 +185,7 @@ void JobChecker::OnHeard(const v1::CommittedVersion& version) {
   }
   if (plan_.effective.mode() == v1::JobSpec::Mode::OBSERVE) return;
   std::vector<uint64_t> hashes;
-  for (const LayerTable::Layer& layer : plan_.layers.layers()) {
+  for (const job::LayerTable::Layer& layer : plan_.layers.layers()) {
     hashes.push_back(balance::HashBias(absl::MakeSpan(version.bias()).subspan(layer.offset, layer.num_experts)));
   }
   const uint64_t hash = balance::CombineHashes(hashes);

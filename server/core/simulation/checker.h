@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "evenkeel/v1/bias_coordinator.pb.h"
-#include "server/core/job_plan.h"
-#include "server/core/job_state.h"
+#include "job/job_plan.h"
+#include "job/job_state.h"
+#include "job/reference_model.h"
 #include "server/core/record.h"
-#include "server/core/reference_model.h"
 #include "server/core/simulation/journal.h"
 #include "server/core/simulation/scenario.h"
 
@@ -26,8 +26,8 @@ class JobChecker {
   JobChecker(const JobScenario& scenario, Journal* journal);
 
   const JobScenario& scenario() const { return scenario_; }
-  const JobPlan& plan() const { return plan_; }
-  const ReferenceModel& model() const { return model_; }
+  const job::JobPlan& plan() const { return plan_; }
+  const job::ReferenceModel& model() const { return model_; }
 
   // The coordinator lives in `epoch` now.
   void OnLife(uint64_t epoch);
@@ -62,10 +62,10 @@ class JobChecker {
   void OnEpochAnswered(uint64_t epoch, const JobRecord* record);
 
   const JobScenario scenario_;
-  const JobPlan plan_;
-  const ReferenceModel model_;
+  const job::JobPlan plan_;
+  const job::ReferenceModel model_;
   // By step.
-  const std::vector<JobState> trajectory_;
+  const std::vector<job::JobState> trajectory_;
   Journal* const journal_;
 
   // By step: what the disk has held.

@@ -9,8 +9,8 @@
 #include <tuple>
 #include <utility>
 
+#include "job/test_messages.h"
 #include "server/core/simulation/server.h"
-#include "server/core/test_messages.h"
 
 namespace evenkeel::core::simulation {
 namespace {
@@ -33,7 +33,7 @@ class SumsRepetitions final : public Parts {
     if (!state.ok() || push.step() != state->version().step() + 1) return;
     push.set_contributor((push.contributor() + 1) % state->spec().contributors());
     push.set_incarnation(push.incarnation() / 2 + 1);
-    const v1::JoinRequest join = TestJoin(state->spec(), push.contributor(), push.incarnation(), push.step());
+    const v1::JoinRequest join = job::TestJoin(state->spec(), push.contributor(), push.incarnation(), push.step());
     if (!coordinator->Join(join, effects).ok()) return;
     coordinator->Push(now, kNobody, &push, effects);
     std::vector<Answer>& answers = effects->answers;

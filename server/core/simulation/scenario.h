@@ -15,7 +15,7 @@ struct JobScenario {
   // The layers of each contributor, ascending.
   std::vector<std::vector<int>> owned;
   uint64_t steps = 0;
-  // As in ReferenceModel::Options.
+  // As in job::ReferenceModel::Options.
   uint64_t seed = 0;
   uint64_t one_skip_in = 0;
   uint64_t scale = 1;

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error_detail.h"
-#include "server/core/test_messages.h"
+#include "job/test_messages.h"
 
 namespace evenkeel::core::simulation {
 
@@ -52,7 +52,7 @@ void Worker::Breach(const char* call, const absl::Status& status) {
 
 void Worker::Join() {
   v1::JoinRequest request =
-      TestJoin(checker_->scenario().spec, options_.contributor, options_.incarnation, /*next_step=*/step_);
+      job::TestJoin(checker_->scenario().spec, options_.contributor, options_.incarnation, /*next_step=*/step_);
   for (const int layer : checker_->scenario().owned[options_.contributor]) {
     request.add_owned_layers(checker_->plan().layers[layer].name);
   }

@@ -7,11 +7,11 @@
 #include "absl/status/statusor.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "evenkeel/v1/snapshot.pb.h"
+#include "job/job_plan.h"
+#include "job/step_sums.h"
 #include "kernels/balance/layer_state.h"
-#include "server/core/contribution.h"
-#include "server/core/job_plan.h"
 
-namespace evenkeel::core {
+namespace evenkeel::job {
 
 // The balancing state of a job after its last commit, as plain arrays; v1::JobState is its stored form.
 struct JobState {
@@ -57,4 +57,4 @@ v1::JobState ToProto(const JobPlan& plan, const JobState& state);
 // DATA_LOSS, naming the layer, when the arrays do not fit the plan.
 absl::StatusOr<JobState> FromProto(const JobPlan& plan, const v1::JobState& message);
 
-}  // namespace evenkeel::core
+}  // namespace evenkeel::job

@@ -1,4 +1,4 @@
-#include "server/core/job_state.h"
+#include "job/job_state.h"
 
 #include <algorithm>
 
@@ -8,7 +8,7 @@
 #include "kernels/balance/load_metrics.h"
 #include "kernels/balance/update.h"
 
-namespace evenkeel::core {
+namespace evenkeel::job {
 namespace {
 
 balance::Mode BalanceMode(const v1::JobSpec& spec) {
@@ -168,4 +168,4 @@ absl::StatusOr<JobState> FromProto(const JobPlan& plan, const v1::JobState& mess
   return state;
 }
 
-}  // namespace evenkeel::core
+}  // namespace evenkeel::job

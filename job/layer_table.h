@@ -7,7 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "evenkeel/v1/job.pb.h"
 
-namespace evenkeel::core {
+namespace evenkeel::job {
 
 // The layers of a job in protocol order (ascending names), and where each lies in the job's flat arrays.
 class LayerTable {
@@ -47,4 +47,4 @@ class LayerTable {
   int total_experts_ = 0;
 };
 
-}  // namespace evenkeel::core
+}  // namespace evenkeel::job

@@ -1,4 +1,4 @@
-#include "server/core/job_plan.h"
+#include "job/job_plan.h"
 
 #include <algorithm>
 
@@ -15,7 +15,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "xxhash.h"
 
-namespace evenkeel::core {
+namespace evenkeel::job {
 namespace {
 
 constexpr int kMaxContributors = 65536;
@@ -257,4 +257,4 @@ std::string FirstDifference(const v1::JobSpec& ours, const v1::JobSpec& theirs) 
   return report.substr(0, report.find('\n'));
 }
 
-}  // namespace evenkeel::core
+}  // namespace evenkeel::job

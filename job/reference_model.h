@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "evenkeel/v1/bias_coordinator.pb.h"
-#include "server/core/job_plan.h"
-#include "server/core/job_state.h"
+#include "job/job_plan.h"
+#include "job/job_state.h"
 
-namespace evenkeel::core {
+namespace evenkeel::job {
 
 // What must come out of a job, whatever happens on the way: contributors whose counts are a pure function of a seed,
 // summed and applied step by step with balance::ReferenceUpdate. Knows of no epochs, incarnations or restarts.
@@ -50,4 +50,4 @@ class ReferenceModel {
   const Options options_;
 };
 
-}  // namespace evenkeel::core
+}  // namespace evenkeel::job

@@ -8,10 +8,10 @@
 #include "evenkeel/v1/balance_config.pb.h"
 #include "evenkeel/v1/coordinator_config.pb.h"
 #include "evenkeel/v1/job.pb.h"
+#include "job/layer_table.h"
 #include "kernels/balance/balance_config.h"
-#include "server/core/layer_table.h"
 
-namespace evenkeel::core {
+namespace evenkeel::job {
 
 // A job spec that has been checked and made explicit.
 struct JobPlan {
@@ -41,4 +41,4 @@ std::string FirstDifference(const v1::JobSpec& ours, const v1::JobSpec& theirs);
 // `limits` with the defaults of coordinator_config.proto for absent fields.
 v1::Limits WithDefaults(const v1::Limits& limits);
 
-}  // namespace evenkeel::core
+}  // namespace evenkeel::job

@@ -5,7 +5,7 @@
 #include "base/error_detail.h"
 #include "gmock/gmock.h"
 
-namespace evenkeel::core {
+namespace evenkeel::job {
 
 // Matches a status of that code, with that reason and a message that holds `sentence`.
 MATCHER_P3(IsRefusal, code, reason, sentence, "") {
@@ -15,4 +15,4 @@ MATCHER_P3(IsRefusal, code, reason, sentence, "") {
          std::string(status.message()).find(sentence) != std::string::npos;
 }
 
-}  // namespace evenkeel::core
+}  // namespace evenkeel::job

@@ -1,4 +1,4 @@
-#include "server/core/layer_table.h"
+#include "job/layer_table.h"
 
 #include <algorithm>
 
@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/error_detail.h"
 
-namespace evenkeel::core {
+namespace evenkeel::job {
 
 LayerTable::LayerTable(const v1::JobSpec& spec) {
   layers_.reserve(spec.layers_size());
@@ -45,4 +45,4 @@ absl::StatusOr<std::vector<int>> LayerTable::IndicesOf(const std::vector<std::st
   return indices;
 }
 
-}  // namespace evenkeel::core
+}  // namespace evenkeel::job

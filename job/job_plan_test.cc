@@ -1,4 +1,4 @@
-#include "server/core/job_plan.h"
+#include "job/job_plan.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,10 +11,10 @@
 #include "config/balance_config.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/core/refusal_matcher.h"
-#include "server/core/test_messages.h"
+#include "job/refusal_matcher.h"
+#include "job/test_messages.h"
 
-namespace evenkeel::core {
+namespace evenkeel::job {
 namespace {
 
 using ::testing::ElementsAre;
@@ -422,4 +422,4 @@ TEST(JobPlanTest, ADefaultWrittenOutIsNoDifference) {
 }
 
 }  // namespace
-}  // namespace evenkeel::core
+}  // namespace evenkeel::job

@@ -6,10 +6,10 @@
 #include "absl/types/span.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "evenkeel/v1/job.pb.h"
-#include "server/core/job_plan.h"
+#include "job/job_plan.h"
 
 // Messages as contributors send them, for tests.
-namespace evenkeel::core {
+namespace evenkeel::job {
 
 v1::LayerSpec TestLayer(const std::string& name, int num_experts, int top_k);
 
@@ -24,4 +24,4 @@ v1::JoinRequest TestJoin(const v1::JobSpec& spec, int contributor, uint64_t inca
 // count = low + 2^32 * high; no high words when all are 0.
 v1::Counts PackCounts(absl::Span<const uint64_t> counts);
 
-}  // namespace evenkeel::core
+}  // namespace evenkeel::job

@@ -1,10 +1,10 @@
-#include "server/core/test_messages.h"
+#include "job/test_messages.h"
 
 #include <algorithm>
 
 #include "absl/status/statusor.h"
 
-namespace evenkeel::core {
+namespace evenkeel::job {
 
 v1::LayerSpec TestLayer(const std::string& name, int num_experts, int top_k) {
   v1::LayerSpec layer;
@@ -45,4 +45,4 @@ v1::Counts PackCounts(absl::Span<const uint64_t> counts) {
   return message;
 }
 
-}  // namespace evenkeel::core
+}  // namespace evenkeel::job

@@ -1,13 +1,13 @@
-#include "server/core/reference_model.h"
+#include "job/reference_model.h"
 
 #include <algorithm>
 #include <utility>
 
+#include "job/test_messages.h"
 #include "kernels/balance/reference_update.h"
-#include "server/core/test_messages.h"
 #include "xxhash.h"
 
-namespace evenkeel::core {
+namespace evenkeel::job {
 
 ReferenceModel::ReferenceModel(const JobPlan* plan, Options options) : plan_(plan), options_(std::move(options)) {}
 
@@ -102,4 +102,4 @@ std::vector<JobState> ReferenceModel::Trajectory(uint64_t last_step) const {
   return states;
 }
 
-}  // namespace evenkeel::core
+}  // namespace evenkeel::job

@@ -1,14 +1,14 @@
-#include "server/core/layer_table.h"
+#include "job/layer_table.h"
 
 #include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/core/refusal_matcher.h"
-#include "server/core/test_messages.h"
+#include "job/refusal_matcher.h"
+#include "job/test_messages.h"
 
-namespace evenkeel::core {
+namespace evenkeel::job {
 namespace {
 
 using ::testing::ElementsAre;
@@ -77,4 +77,4 @@ TEST(LayerTableTest, RefusesNamesGivenTwice) {
 }
 
 }  // namespace
-}  // namespace evenkeel::core
+}  // namespace evenkeel::job

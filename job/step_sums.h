@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "job/layer_table.h"
+
+namespace evenkeel::job {
+
+// The counts of one step, summed over contributors, in the job's flat layout. Integer, so that the order of arrival
+// does not show.
+struct StepSums {
+  StepSums() = default;
+  explicit StepSums(const LayerTable& layers) : counts(layers.total_experts()), tokens(layers.size()) {}
+
+  std::vector<uint64_t> counts;  // [total experts]
+  std::vector<uint64_t> tokens;  // [layers]: valid tokens
+};
+
+}  // namespace evenkeel::job
