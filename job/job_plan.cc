@@ -1,6 +1,7 @@
 #include "job/job_plan.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -214,6 +215,17 @@ v1::Limits WithDefaults(const v1::Limits& limits) {
   filled.set_max_message_bytes(4 << 20);
   filled.MergeFrom(limits);
   return filled;
+}
+
+v1::Limits NoLimits() {
+  constexpr int32_t kMost = std::numeric_limits<int32_t>::max();
+  v1::Limits limits;
+  limits.set_max_jobs(kMost);
+  limits.set_max_contributors(kMost);
+  limits.set_max_layers(kMost);
+  limits.set_max_experts(kMost);
+  limits.set_max_message_bytes(kMost);
+  return limits;
 }
 
 absl::StatusOr<JobPlan> PlanJob(const v1::JobSpec& spec, const v1::BalanceConfig& default_balance,

@@ -41,4 +41,7 @@ std::string FirstDifference(const v1::JobSpec& ours, const v1::JobSpec& theirs);
 // `limits` with the defaults of coordinator_config.proto for absent fields.
 v1::Limits WithDefaults(const v1::Limits& limits);
 
+// Limits that no job exceeds: for a job that no coordinator is asked to hold.
+v1::Limits NoLimits();
+
 }  // namespace evenkeel::job

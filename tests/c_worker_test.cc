@@ -1,13 +1,9 @@
 // The example in C, compiled by a C compiler and linked with the shared library, against a real evenkeeld: a worker
 // like any other.
 
-#include <stdio.h>
-
-#include <array>
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "evenkeel/worker.h"
 #include "gmock/gmock.h"
@@ -19,22 +15,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// What a command wrote, both streams, and its wait status.
-struct Output {
-  std::string text;
-  int status = -1;
-};
-
-Output RunCommand(const std::string& command) {
-  Output output;
-  FILE* pipe = popen(absl::StrCat(command, " 2>&1").c_str(), "r");
-  std::array<char, 4096> buffer;
-  while (fgets(buffer.data(), buffer.size(), pipe) != nullptr) output.text += buffer.data();
-  output.status = pclose(pipe);
-  return output;
+Ending RunCWorker(const std::string& address, const std::string& job) {
+  return ChildProcess({BuiltProgram("client/examples/c_worker"), address, job, "20"}).Wait();
 }
-
-std::string CWorker() { return absl::StrCat(getenv("TEST_SRCDIR"), "/evenkeel/client/examples/c_worker"); }
 
 // What c_worker counts, by the C++ header.
 uint64_t BiasHashOfCppWorker(const std::string& address, uint64_t steps) {
@@ -72,13 +55,13 @@ TEST(CWorkerTest, ComesToTheBiasOfACppWorker) {
   ASSERT_TRUE(coordinator.ok()) << coordinator.status();
   const std::string& address = (*coordinator)->address();
 
-  const Output output = RunCommand(absl::StrCat(CWorker(), " ", address, " c 20"));
-  EXPECT_EQ(output.status, 0) << output.text;
-  EXPECT_EQ(output.text, absl::StrFormat("step 20 bias %016x\n", BiasHashOfCppWorker(address, 20)));
+  const Ending ending = RunCWorker(address, "c");
+  EXPECT_EQ(ending.exit_code, 0) << ending.stderr_text;
+  EXPECT_EQ(ending.stdout_text, absl::StrFormat("step 20 bias %016x\n", BiasHashOfCppWorker(address, 20)));
 
-  const Output late = RunCommand(absl::StrCat(CWorker(), " ", address, " c 20"));
-  EXPECT_NE(late.status, 0);
-  EXPECT_THAT(late.text, HasSubstr("c_worker: join: code 9: "));
+  const Ending late = RunCWorker(address, "c");
+  EXPECT_EQ(late.exit_code, 1);
+  EXPECT_THAT(late.stderr_text, HasSubstr("c_worker: join: code 9: "));
 }
 
 }  // namespace

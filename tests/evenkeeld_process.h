@@ -1,25 +1,14 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "evenkeel/v1/bias_coordinator.grpc.pb.h"
+#include "tests/child_process.h"
 
 namespace evenkeel::tests {
-
-// How a process ended, and what it wrote to stderr.
-struct Ending {
-  // Exit code, or -1 when a signal ended it.
-  int exit_code = -1;
-  int signal = 0;
-  std::string stderr_text;
-};
 
 // A real evenkeeld of its own on loopback, in a state directory of the test's. Its destructor kills it.
 class EvenkeeldProcess {
@@ -39,28 +28,24 @@ class EvenkeeldProcess {
 
   const std::string& address() const { return address_; }
   const std::string& metrics_address() const { return metrics_address_; }
-  pid_t pid() const { return pid_; }
+  pid_t pid() const { return process_.pid(); }
 
   // A stub on a channel of its own.
   std::unique_ptr<v1::BiasCoordinator::Stub> NewStub() const;
 
-  void Signal(int number);
+  void Signal(int number) { process_.Signal(number); }
   // Waits for the end.
-  Ending Wait();
+  Ending Wait() { return process_.Wait(); }
 
  private:
-  EvenkeeldProcess() = default;
+  explicit EvenkeeldProcess(const std::vector<std::string>& command) : process_(command) {}
 
-  pid_t pid_ = -1;
-  std::string stderr_path_;
+  ChildProcess process_;
   std::string address_;
   std::string metrics_address_;
 };
 
 // Runs evenkeeld with these flags until it ends; for command lines that it refuses.
 Ending RunEvenkeeld(const std::vector<std::string>& flags);
-
-// A fresh folder under the test's temporary directory.
-std::string NewFolder(const std::string& name);
 
 }  // namespace evenkeel::tests

@@ -125,12 +125,6 @@ TEST_F(RpcInputTest, WhatIsNotBuiltYetSaysSo) {
   {
     grpc::ClientContext context;
     with_deadline(&context);
-    v1::RendezvousResponse response;
-    expect_not_built(stub_->Rendezvous(&context, v1::RendezvousRequest(), &response));
-  }
-  {
-    grpc::ClientContext context;
-    with_deadline(&context);
     v1::CommittedVersion version;
     auto reader = stub_->Watch(&context, v1::WatchRequest());
     EXPECT_FALSE(reader->Read(&version));

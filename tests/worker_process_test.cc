@@ -43,8 +43,8 @@ class WorkerProcessTest : public ::testing::Test {
     WorkerOptions options;
     options.coordinator = process_->address();
     options.job = "run";
-    options.contributor = contributor;
-    options.contributors = contributors;
+    options.rank = contributor;
+    options.world_size = contributors;
     options.layers = {{"model.layers.1.mlp", kExperts, 1, ""}, {"model.layers.0.mlp", kExperts, 1, ""}};
     options.balance = R"({"preset": "loss_free", "rate": 0.25})";
     return options;

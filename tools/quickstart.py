@@ -98,8 +98,8 @@ class Worker:
             TEXT_WORKER,
             f"--coordinator={coordinator.address}",
             f"--job={JOB}",
-            f"--contributor={contributor}",
-            f"--contributors={arguments.workers}",
+            f"--rank={contributor}",
+            f"--world-size={arguments.workers}",
             f"--steps={arguments.steps}",
             "--json",
         ]

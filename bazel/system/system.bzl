@@ -37,6 +37,7 @@ _LIBRARIES = {
 # Target name -> link options, for packages that bring no pkg-config file.
 _LINK_OPTIONS = {
     "civetweb": ["-lcivetweb"],
+    "gloo": ["-lgloo"],
 }
 
 # For a program that runs where the packages are not: link options that come before those of the libraries and leave

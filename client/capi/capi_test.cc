@@ -57,11 +57,15 @@ TEST_F(CApiTest, DefaultsAreThoseOfTheCppHeader) {
   evenkeel_worker_options_init(&options, sizeof(options));
   const WorkerOptions defaults;
   EXPECT_EQ(options.coordinator, defaults.coordinator);
-  EXPECT_EQ(options.contributor, defaults.contributor);
-  EXPECT_EQ(options.contributors, defaults.contributors);
+  EXPECT_EQ(options.rank, defaults.rank);
+  EXPECT_EQ(options.world_size, defaults.world_size);
   EXPECT_EQ(options.next_step, defaults.next_step);
   EXPECT_EQ(options.join_timeout_ms, defaults.join_timeout.count());
   EXPECT_EQ(options.begin_step_timeout_ms, defaults.begin_step_timeout.count());
+  EXPECT_EQ(options.group_index, defaults.group.index);
+  EXPECT_EQ(options.group_count, defaults.group.count);
+  EXPECT_EQ(options.group_timeout_ms, defaults.group.timeout.count());
+  EXPECT_EQ(options.allow_divergence, 0);
 }
 
 TEST_F(CApiTest, RunsAStep) {

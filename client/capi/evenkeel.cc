@@ -24,6 +24,7 @@ struct evenkeel_worker {
 
 namespace {
 
+using evenkeel::GroupOptions;
 using evenkeel::LayerOptions;
 using evenkeel::StepReport;
 using evenkeel::WorkerOptions;
@@ -41,17 +42,18 @@ constexpr evenkeel_report kReportDefaults = {sizeof(evenkeel_report), 0, 0, 0, 0
 // Those of WorkerOptions.
 evenkeel_worker_options WorkerDefaults() {
   static const WorkerOptions& defaults = *new WorkerOptions();
-  return {sizeof(evenkeel_worker_options),
-          defaults.coordinator.c_str(),
-          nullptr,
-          defaults.contributor,
-          defaults.contributors,
-          nullptr,
-          0,
-          nullptr,
-          defaults.next_step,
-          defaults.join_timeout.count(),
-          defaults.begin_step_timeout.count()};
+  evenkeel_worker_options options = {};
+  options.struct_size = sizeof(options);
+  options.coordinator = defaults.coordinator.c_str();
+  options.rank = defaults.rank;
+  options.world_size = defaults.world_size;
+  options.next_step = defaults.next_step;
+  options.join_timeout_ms = defaults.join_timeout.count();
+  options.begin_step_timeout_ms = defaults.begin_step_timeout.count();
+  options.group_index = defaults.group.index;
+  options.group_count = defaults.group.count;
+  options.group_timeout_ms = defaults.group.timeout.count();
+  return options;
 }
 
 std::string StringOf(const char* text) { return text == nullptr ? std::string() : std::string(text); }
@@ -80,6 +82,23 @@ absl::StatusOr<std::vector<LayerOptions>> LayersOf(const evenkeel_worker_options
   return layers;
 }
 
+absl::StatusOr<GroupOptions> GroupOf(const evenkeel_worker_options& options) {
+  EVENKEEL_RETURN_IF_ERROR(CheckTimeout("group_timeout_ms", options.group_timeout_ms));
+  if (options.num_group_ranks > 0 && options.group_ranks == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("group_ranks is null for ", options.num_group_ranks, " ranks"));
+  }
+  GroupOptions group;
+  group.name = StringOf(options.group);
+  group.expert_parallel_size = options.expert_parallel_size;
+  group.ranks.assign(options.group_ranks, options.group_ranks + options.num_group_ranks);
+  group.index = options.group_index;
+  group.count = options.group_count;
+  group.store = StringOf(options.group_store);
+  group.timeout = std::chrono::milliseconds(options.group_timeout_ms);
+  group.allow_divergence = options.allow_divergence != 0;
+  return group;
+}
+
 absl::StatusOr<WorkerOptions> OptionsOf(const evenkeel_worker_options* given) {
   evenkeel_worker_options options;
   EVENKEEL_RETURN_IF_ERROR(ReadStruct("evenkeel_worker_options", WorkerDefaults(), given, &options));
@@ -88,8 +107,9 @@ absl::StatusOr<WorkerOptions> OptionsOf(const evenkeel_worker_options* given) {
   WorkerOptions result;
   result.coordinator = StringOf(options.coordinator);
   result.job = StringOf(options.job);
-  result.contributor = options.contributor;
-  result.contributors = options.contributors;
+  result.rank = options.rank;
+  result.world_size = options.world_size;
+  EVENKEEL_ASSIGN_OR_RETURN(result.group, GroupOf(options));
   EVENKEEL_ASSIGN_OR_RETURN(result.layers, LayersOf(options));
   result.balance = StringOf(options.balance);
   result.next_step = options.next_step;

@@ -14,10 +14,10 @@ using evenkeel::StatusCode;
 
 const char kHelp[] =
     R"(text_worker: routes the bytes of real text, or work made up, through mixture-of-experts
-routers and lets evenkeeld balance them. Start evenkeeld, then one worker for each contributor:
+routers and lets evenkeeld balance them. Start evenkeeld, then one worker for each rank:
 
-  text_worker --contributor 0 --contributors 2 &
-  text_worker --contributor 1 --contributors 2
+  text_worker --rank 0 --world-size 2 &
+  text_worker --rank 1 --world-size 2
 
 Each step it makes a hidden state of every byte and of those before it, routes it through all
 layers, commits its counts, and waits for the bias of the next step.
@@ -25,14 +25,14 @@ layers, commits its counts, and waits for the bias of the next step.
 The job, which all of its workers must be given alike:
   --coordinator HOST:PORT  where evenkeeld listens             (127.0.0.1:7411)
   --job NAME               name of the training run            (quickstart)
-  --contributors N         workers that every step waits for   (1)
+  --world-size N           workers that every step waits for   (1)
   --layers L               routers                             (8)
   --experts E              experts of each                     (64)
   --top-k K                experts chosen for a token          (6)
   --balance JSON           a BalanceConfig, for example '{"preset": "loss_free", "rate": 0.001}'
                            (the coordinator's default)
 This worker:
-  --contributor I          its place, 0 to N - 1               (0)
+  --rank I                 its place, 0 to N - 1               (0)
   --next-step S            step to begin with: 1, or where an earlier run of the job ended  (1)
   --steps S                step to end with                    (200)
 The work, which decides what the steps count:
@@ -100,8 +100,8 @@ std::map<std::string, Setter> SettersOf(Flags* flags) {
   return {
       {"--coordinator", To(&flags->coordinator)},
       {"--job", To(&flags->job)},
-      {"--contributor", To(&flags->contributor, 0, 65535)},
-      {"--contributors", To(&flags->contributors, 1, 65536)},
+      {"--rank", To(&flags->rank, 0, 65535)},
+      {"--world-size", To(&flags->world_size, 1, 65536)},
       {"--next-step", To<uint64_t>(&flags->next_step, 1, kAny / 2)},
       {"--steps", To<uint64_t>(&flags->steps, 1, kAny / 2)},
       {"--layers", To(&flags->layers, 1, 1024)},
@@ -130,9 +130,9 @@ Status CheckTogether(const Flags& flags, const std::set<std::string>& given) {
     if (flags.synthetic && kOfText.count(name) > 0) return Wrong(name + " has no meaning with --synthetic");
     if (!flags.synthetic && kOfSynthetic.count(name) > 0) return Wrong(name + " has no meaning without --synthetic");
   }
-  if (flags.contributor >= flags.contributors) {
-    return Wrong("--contributor is " + std::to_string(flags.contributor) + "; it must be below --contributors " +
-                 std::to_string(flags.contributors));
+  if (flags.rank >= flags.world_size) {
+    return Wrong("--rank is " + std::to_string(flags.rank) + "; it must be below --world-size " +
+                 std::to_string(flags.world_size));
   }
   if (flags.top_k > flags.experts) {
     return Wrong("--top-k is " + std::to_string(flags.top_k) + "; it must be at most --experts " +

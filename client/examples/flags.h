@@ -12,8 +12,8 @@ namespace text_worker {
 struct Flags {
   std::string coordinator = "127.0.0.1:7411";
   std::string job = "quickstart";
-  int contributor = 0;
-  int contributors = 1;
+  int rank = 0;
+  int world_size = 1;
   uint64_t next_step = 1;
   uint64_t steps = 200;
   int layers = 8;

@@ -21,11 +21,11 @@ TEST(ParseFlagsTest, WithoutArgumentsHasTheDefaults) {
 
 TEST(ParseFlagsTest, ReadsBothForms) {
   evenkeel::Result<Flags> flags =
-      ParseFlags({"--contributor", "2", "--contributors=3", "--text", "a", "b", "--json", "--balance", R"({"rate": 1})",
+      ParseFlags({"--rank", "2", "--world-size=3", "--text", "a", "b", "--json", "--balance", R"({"rate": 1})",
                   "--seed=18446744073709551615", "--text=c"});
   ASSERT_TRUE(flags.ok()) << flags.status().message();
-  EXPECT_EQ(flags->contributor, 2);
-  EXPECT_EQ(flags->contributors, 3);
+  EXPECT_EQ(flags->rank, 2);
+  EXPECT_EQ(flags->world_size, 3);
   EXPECT_THAT(flags->text, ElementsAre("c"));
   EXPECT_TRUE(flags->json);
   EXPECT_EQ(flags->balance, R"({"rate": 1})");
@@ -63,8 +63,8 @@ TEST(ParseFlagsTest, RefusesWhatIsWrongAndNamesIt) {
       {{"--steps", "1x"}, "--steps is \"1x\""},
       {{"--steps="}, "--steps is \"\""},
       {{"--layers", "99999999999"}, "--layers is \"99999999999\""},
-      {{"--contributor", "-1"}, "--contributor is \"-1\""},
-      {{"--contributor", "4", "--contributors", "4"}, "--contributor is 4"},
+      {{"--rank", "-1"}, "--rank is \"-1\""},
+      {{"--rank", "4", "--world-size", "4"}, "--rank is 4"},
       {{"--top-k", "65"}, "--top-k is 65"},
       {{"--next-step", "9", "--steps", "8"}, "--steps is 8"},
       {{"--synthetic", "--padding", "1.5"}, "--padding is \"1.5\"; 0 to 1 are allowed"},
@@ -86,7 +86,7 @@ TEST(ParseFlagsTest, RefusesWhatIsWrongAndNamesIt) {
 TEST(ParseFlagsTest, TheHelpNamesEveryFlag) {
   EXPECT_TRUE(ParseFlags({"--help"})->help);
   for (const char* name :
-       {"--coordinator", "--job",     "--contributor ", "--contributors", "--next-step", "--steps",
+       {"--coordinator", "--job",     "--rank ", "--world-size", "--next-step", "--steps",
         "--layers",      "--experts", "--top-k",        "--tokens",       "--hidden",    "--micro-batches",
         "--seed",        "--text",    "--balance",      "--json",         "--help",      "--synthetic",
         "--skew",        "--drift",   "--dead-experts", "--padding"}) {

@@ -17,7 +17,7 @@ using evenkeel::synthetic::SyntheticOptions;
 
 class Source : public TokenSource {
  public:
-  Source(SyntheticLoad load, int contributor) : load_(std::move(load)) { range_.contributor = contributor; }
+  Source(SyntheticLoad load, int rank) : load_(std::move(load)) { range_.contributor = rank; }
 
   void BeginStep(uint64_t step) override { range_.step = step; }
 
@@ -58,7 +58,7 @@ Result<std::unique_ptr<TokenSource>> SyntheticTokens(const Flags& flags) {
   options.padding = flags.padding;
   absl::StatusOr<SyntheticLoad> load = SyntheticLoad::Create(options);
   if (!load.ok()) return Status(StatusCode::kInvalidArgument, std::string(load.status().message()));
-  return std::unique_ptr<TokenSource>(std::make_unique<Source>(*std::move(load), flags.contributor));
+  return std::unique_ptr<TokenSource>(std::make_unique<Source>(*std::move(load), flags.rank));
 }
 
 }  // namespace text_worker

@@ -10,10 +10,10 @@
 namespace text_worker {
 namespace {
 
-Flags MadeUp(int contributor) {
+Flags MadeUp(int rank) {
   Flags flags;
-  flags.contributor = contributor;
-  flags.contributors = 2;
+  flags.rank = rank;
+  flags.world_size = 2;
   flags.layers = 2;
   flags.experts = 8;
   flags.top_k = 2;
@@ -37,20 +37,20 @@ TEST(SyntheticTokensTest, AreThoseOfTheLibrary) {
   options.padding = 0.5;
   const auto load = evenkeel::synthetic::SyntheticLoad::Create(options);
   ASSERT_TRUE(load.ok());
-  for (const int contributor : {0, 1}) {
-    evenkeel::Result<std::unique_ptr<TokenSource>> source = SyntheticTokens(MadeUp(contributor));
+  for (const int rank : {0, 1}) {
+    evenkeel::Result<std::unique_ptr<TokenSource>> source = SyntheticTokens(MadeUp(rank));
     ASSERT_TRUE(source.ok());
     for (const uint64_t step : {3, 4}) {
       (*source)->BeginStep(step);
       (*source)->Take(100, 30);
       std::vector<uint8_t> valid(30);
-      load->FillValidMask({step, contributor, 100, 30}, valid.data());
+      load->FillValidMask({step, rank, 100, 30}, valid.data());
       for (const int layer : {0, 1}) {
         const evenkeel::Tokens tokens = (*source)->Tokens(layer);
         ASSERT_EQ(tokens.rows, 30);
         ASSERT_TRUE(tokens.logits_stride == 0 || tokens.logits_stride == 8);
         std::vector<float> logits(30 * 8);
-        load->FillLogits({step, contributor, 100, 30}, layer, logits.data(), 8);
+        load->FillLogits({step, rank, 100, 30}, layer, logits.data(), 8);
         EXPECT_TRUE(std::equal(logits.begin(), logits.end(), tokens.logits));
         EXPECT_TRUE(std::equal(valid.begin(), valid.end(), tokens.valid_mask));
       }

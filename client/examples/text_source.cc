@@ -70,10 +70,10 @@ evenkeel::Result<std::string> ReadText(const std::vector<std::string>& paths) {
   return text;
 }
 
-TextShare::TextShare(size_t text_bytes, int contributor, int contributors, int64_t tokens)
-    : contributor_(contributor), contributors_(contributors), tokens_(tokens) {
+TextShare::TextShare(size_t text_bytes, int rank, int ranks, int64_t tokens)
+    : rank_(rank), ranks_(ranks), tokens_(tokens) {
   const uint64_t all_chunks = text_bytes / kChunk;
-  chunks_ = (all_chunks - contributor_ + contributors_ - 1) / contributors_;
+  chunks_ = (all_chunks - rank_ + ranks_ - 1) / ranks_;
   // About the golden section: its multiples are spread evenly, however many there are.
   leap_ = chunks_ * 618 / 1000 + 1;
   while (std::gcd(leap_, chunks_) != 1) ++leap_;
@@ -84,7 +84,7 @@ void TextShare::Positions(uint64_t step, std::vector<size_t>* positions) const {
   for (uint64_t i = 0; i < tokens_; ++i) {
     const uint64_t token = (step - 1) * tokens_ + i;
     const uint64_t turn = token / kChunk % chunks_;
-    const uint64_t chunk = turn * leap_ % chunks_ * contributors_ + contributor_;
+    const uint64_t chunk = turn * leap_ % chunks_ * ranks_ + rank_;
     (*positions)[i] = chunk * kChunk + token % kChunk;
   }
 }

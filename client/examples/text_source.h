@@ -15,24 +15,24 @@ namespace text_worker {
 //   INVALID_ARGUMENT  there is, and it cannot be read, or all of it holds no byte
 evenkeel::Result<std::string> ReadText(const std::vector<std::string>& paths);
 
-// Which bytes of a text are one contributor's tokens in a step. The text is cut into short chunks, dealt to the
-// contributors in turn; a contributor takes its chunks in an order that leaps through the text, over and over. So
-// contributors share no byte, a step sees the text in many places, and what it sees depends on nothing but its number.
+// Which bytes of a text are one rank's tokens in a step. The text is cut into short chunks, dealt to the
+// ranks in turn; a rank takes its chunks in an order that leaps through the text, over and over. So
+// ranks share no byte, a step sees the text in many places, and what it sees depends on nothing but its number.
 class TextShare {
  public:
   static constexpr size_t kChunk = 16;
 
-  // `text_bytes` >= contributors * kChunk, 0 <= contributor < contributors, tokens > 0 per step.
-  TextShare(size_t text_bytes, int contributor, int contributors, int64_t tokens);
+  // `text_bytes` >= ranks * kChunk, 0 <= rank < ranks, tokens > 0 per step.
+  TextShare(size_t text_bytes, int rank, int ranks, int64_t tokens);
 
   // Where the tokens of `step` (from 1) are: fills positions [tokens].
   void Positions(uint64_t step, std::vector<size_t>* positions) const;
 
  private:
-  const size_t contributor_;
-  const size_t contributors_;
+  const size_t rank_;
+  const size_t ranks_;
   const uint64_t tokens_;
-  // Chunks of this contributor, and the leap from one to the next: without a common divisor, so that all are reached.
+  // Chunks of this rank, and the leap from one to the next: without a common divisor, so that all are reached.
   uint64_t chunks_;
   uint64_t leap_;
 };

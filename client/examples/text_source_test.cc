@@ -78,13 +78,13 @@ std::map<size_t, int> Visits(const TextShare& share, uint64_t steps) {
 
 TEST(TextShareTest, ContributorsShareNoByteAndLeaveNoChunkOut) {
   for (const size_t bytes : {64, 1000, 1023, 1024, 4097}) {
-    for (const int contributors : {1, 2, 3, 4}) {
-      SCOPED_TRACE(std::to_string(bytes) + " bytes for " + std::to_string(contributors));
+    for (const int ranks : {1, 2, 3, 4}) {
+      SCOPED_TRACE(std::to_string(bytes) + " bytes for " + std::to_string(ranks));
       std::set<size_t> all;
       size_t sum = 0;
-      for (int contributor = 0; contributor < contributors; ++contributor) {
+      for (int rank = 0; rank < ranks; ++rank) {
         // Enough steps to read the whole share.
-        const auto visits = Visits(TextShare(bytes, contributor, contributors, 100), bytes / 100 + 1);
+        const auto visits = Visits(TextShare(bytes, rank, ranks, 100), bytes / 100 + 1);
         for (const auto& [position, count] : visits) all.insert(position);
         sum += visits.size();
       }

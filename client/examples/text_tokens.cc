@@ -18,7 +18,7 @@ class Source : public TokenSource {
  public:
   Source(const Flags& flags, std::string text)
       : text_(std::move(text)),
-        share_(text_.size(), flags.contributor, flags.contributors, flags.tokens),
+        share_(text_.size(), flags.rank, flags.world_size, flags.tokens),
         model_(flags.seed, flags.hidden, flags.layers, flags.experts) {}
 
   void BeginStep(uint64_t step) override { share_.Positions(step, &positions_); }
@@ -49,10 +49,10 @@ class Source : public TokenSource {
 Result<std::unique_ptr<TokenSource>> TextTokens(const Flags& flags) {
   Result<std::string> text = ReadText(flags.text);
   if (!text.ok()) return text.status();
-  const size_t needed = TextShare::kChunk * flags.contributors;
+  const size_t needed = TextShare::kChunk * flags.world_size;
   if (text->size() < needed) {
     return Status(StatusCode::kInvalidArgument, "--text has " + std::to_string(text->size()) + " bytes; " +
-                                                    std::to_string(flags.contributors) + " contributors need " +
+                                                    std::to_string(flags.world_size) + " workers need " +
                                                     std::to_string(needed));
   }
   return std::unique_ptr<TokenSource>(std::make_unique<Source>(flags, *std::move(text)));

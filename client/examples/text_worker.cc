@@ -28,8 +28,8 @@ evenkeel::WorkerOptions OptionsOf(const Flags& flags) {
   evenkeel::WorkerOptions options;
   options.coordinator = flags.coordinator;
   options.job = flags.job;
-  options.contributor = flags.contributor;
-  options.contributors = flags.contributors;
+  options.rank = flags.rank;
+  options.world_size = flags.world_size;
   for (int layer = 0; layer < flags.layers; ++layer) {
     options.layers.push_back({"layers." + std::to_string(layer) + ".gate", flags.experts, flags.top_k, kRoute});
   }
@@ -98,7 +98,7 @@ int Main(const std::vector<std::string>& arguments) {
   }
   const Status status = Run(*flags);
   if (status.ok()) return 0;
-  std::fprintf(stderr, "text_worker: contributor %d: %s\n", flags->contributor, status.message().c_str());
+  std::fprintf(stderr, "text_worker: rank %d: %s\n", flags->rank, status.message().c_str());
   return 1;
 }
 

@@ -6,7 +6,7 @@
 
 namespace text_worker {
 
-// What one contributor's routers see. For each step: BeginStep, and for each micro-batch of it: Take, then Tokens for
+// What one rank's routers see. For each step: BeginStep, and for each micro-batch of it: Take, then Tokens for
 // every layer.
 class TokenSource {
  public:

@@ -21,9 +21,9 @@ int MaxReplyBytes(const v1::JoinRequest& join) {
   return static_cast<int>(std::min<int64_t>(bytes, std::numeric_limits<int>::max()));
 }
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& coordinator, const v1::JoinRequest& join) {
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& coordinator, int max_reply_bytes) {
   grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(MaxReplyBytes(join));
+  arguments.SetMaxReceiveMessageSize(max_reply_bytes);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);

@@ -11,11 +11,11 @@ namespace evenkeel::client {
 // A plaintext channel to `coordinator` (host:port) with a connection of its own, which
 //  - pings every 20 s, waiting or not, so that a silent network is noticed within 30 s;
 //  - is tried again within a second of the coordinator's return;
-//  - accepts replies as large as the job that `join` describes makes them, and not much larger;
+//  - accepts replies of up to `max_reply_bytes`;
 //  - does not go through a proxy that the environment names: coordinator and workers share a network.
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& coordinator, const v1::JoinRequest& join);
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& coordinator, int max_reply_bytes);
 
-// Bytes that the largest reply to a contributor of that job can have, rounded up generously.
+// Bytes that the largest reply to a contributor of the job that `join` describes can have, rounded up generously.
 int MaxReplyBytes(const v1::JoinRequest& join);
 
 }  // namespace evenkeel::client

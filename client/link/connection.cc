@@ -6,8 +6,8 @@
 
 namespace evenkeel::client {
 
-Connection::Connection(const std::string& coordinator, const v1::JoinRequest& join)
-    : stub_(v1::BiasCoordinator::NewStub(MakeChannel(coordinator, join))) {}
+Connection::Connection(const std::string& coordinator, int max_reply_bytes)
+    : stub_(v1::BiasCoordinator::NewStub(MakeChannel(coordinator, max_reply_bytes))) {}
 
 absl::Status Connection::Join(const v1::JoinRequest& request, const Patience& patience, v1::JoinResponse* response) {
   return Call(&v1::BiasCoordinator::Stub::Join, request, patience, response);
@@ -20,6 +20,11 @@ absl::Status Connection::Push(const v1::PushRequest& request, const Patience& pa
 absl::Status Connection::Leave(const v1::LeaveRequest& request, const Patience& patience) {
   v1::LeaveResponse response;
   return Call(&v1::BiasCoordinator::Stub::Leave, request, patience, &response);
+}
+
+absl::Status Connection::Rendezvous(const v1::RendezvousRequest& request, const Patience& patience,
+                                    v1::RendezvousResponse* response) {
+  return Call(&v1::BiasCoordinator::Stub::Rendezvous, request, patience, response);
 }
 
 void Connection::Stop() {

@@ -27,12 +27,14 @@ struct Patience {
 // with what the coordinator or the transport said. One call at a time; Stop() may come from any thread.
 class Connection {
  public:
-  // To `coordinator` (host:port). `join` tells how large replies can be. Connects with the first call.
-  Connection(const std::string& coordinator, const v1::JoinRequest& join);
+  // To `coordinator` (host:port), for replies of up to `max_reply_bytes`. Connects with the first call.
+  Connection(const std::string& coordinator, int max_reply_bytes);
 
   absl::Status Join(const v1::JoinRequest& request, const Patience& patience, v1::JoinResponse* response);
   absl::Status Push(const v1::PushRequest& request, const Patience& patience, v1::CommittedVersion* version);
   absl::Status Leave(const v1::LeaveRequest& request, const Patience& patience);
+  absl::Status Rendezvous(const v1::RendezvousRequest& request, const Patience& patience,
+                          v1::RendezvousResponse* response);
 
   // Ends the call in progress, and every later one, with CANCELLED.
   void Stop();

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/error_detail.h"
 #include "base/status_macros.h"
+#include "client/link/channel.h"
 #include "client/link/verdict.h"
 #include "client/link/version_check.h"
 
@@ -24,7 +25,7 @@ std::string Describe(const absl::Status& status) {
 Link::Link(std::string coordinator, v1::JoinRequest join, const LinkOptions& options)
     : coordinator_(std::move(coordinator)),
       options_(options),
-      connection_(coordinator_, join),
+      connection_(coordinator_, MaxReplyBytes(join)),
       join_(std::move(join)),
       delivery_(&Link::Deliver, this) {}
 

@@ -1,24 +1,11 @@
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "evenkeel/options.h"
 
 namespace evenkeel::client {
-
-// Which ranks reduce their counts among themselves before one of them, the leader, pushes: as a trainer says it.
-struct GroupOptions {
-  // "" (every rank by itself), "world" (all ranks), "ep" (expert_parallel_size neighbours), or any other name for the
-  // ranks below.
-  std::string name;
-  int expert_parallel_size = 0;
-  // The ranks of this process's group, ascending, of a group that the user declares (its data, tensor or context
-  // parallel ranks, say); and which of how many such groups it is.
-  std::vector<int> ranks;
-  int index = 0;
-  int count = 1;
-};
 
 // The group of one rank.
 struct Group {
@@ -33,9 +20,11 @@ struct Group {
 
 // The group of `rank` among `world_size` ranks. Every rank calls with the same options (but for a declared group, whose
 // ranks and index are its own), and takes part in making its own group only: no rank waits for another group's.
-//   INVALID_ARGUMENT  world_size < 1; rank outside of 0 .. world_size - 1; expert_parallel_size below 1 or not a divisor
-//                     of world_size, or given with another name than "ep"; declared ranks that are not ascending, not in
-//                     the world, or without this one; an index outside of 0 .. count - 1. The message names the value.
+//   INVALID_ARGUMENT  world_size < 1; rank outside of 0 .. world_size - 1; expert_parallel_size below 1 or not a
+//   divisor
+//                     of world_size, or given with another name than "ep"; declared ranks that are not ascending, not
+//                     in the world, or without this one, or ranks of a group that is not declared; an index outside of
+//                     0 .. count - 1. The message names the value.
 absl::StatusOr<Group> GroupOf(const GroupOptions& options, int rank, int world_size);
 
 }  // namespace evenkeel::client

@@ -10,7 +10,7 @@
 namespace evenkeel::client {
 
 // The ranks of a group as one: what each calls, all call, in the same order and with the same sizes. Rank 0 is the
-// leader. For one thread at a time.
+// leader. For one thread at a time, but for Abort.
 //
 // Every call is bounded: where a rank has ended, or does not call, the others get an error within the time that the
 // reducer was made with, and so does every later call.
@@ -28,6 +28,10 @@ class Reducer {
 
   // Gives every rank the leader's bytes.
   virtual absl::Status Broadcast(absl::Span<char> bytes) = 0;
+
+  // Ends the call in progress, and every later one, with CANCELLED; the other ranks see a rank that has ended. From any
+  // thread.
+  virtual void Abort() = 0;
 };
 
 }  // namespace evenkeel::client

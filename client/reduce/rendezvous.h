@@ -28,6 +28,9 @@ class Rendezvous {
 
 inline constexpr size_t kMaxRendezvousValue = 1 << 20;  // bytes
 
+// The INVALID_ARGUMENT of Exchange, or OK.
+absl::Status CheckRendezvousValue(const std::string& value);
+
 // Which rank of which group: what a Rendezvous is made for.
 struct GroupPlace {
   std::string job;

@@ -8,8 +8,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "client/reduce/groups.h"
 #include "client/worker/messages.h"
 #include "client/worker/process.h"
+#include "client/worker/source_factory.h"
 #include "kernels/routing/cpu/cpu_router.h"
 #include "kernels/routing/route.h"
 
@@ -30,13 +32,13 @@ absl::Status AtLayer(const LayerTable::Layer& layer, const absl::Status& status)
 
 }  // namespace
 
-Worker::Worker(const WorkerOptions& options, LayerTable layers, const v1::JoinRequest& join)
+Worker::Worker(const WorkerOptions& options, LayerTable layers, std::unique_ptr<BiasSource> source)
     : patience_(options.begin_step_timeout),
       layers_(std::move(layers)),
       order_(options.next_step),
       bias_(layers_.total_experts()),
-      push_(MakePushRequest(join)),
-      link_(options.coordinator, join) {
+      committed_(layers_.total_experts(), layers_.size()),
+      source_(std::move(source)) {
   counts_.reserve(layers_.size());
   for (int i = 0; i < layers_.size(); ++i) counts_.emplace_back(layers_[i].num_experts, layers_[i].top_k);
   report_.max_violation.resize(layers_.size());
@@ -44,9 +46,11 @@ Worker::Worker(const WorkerOptions& options, LayerTable layers, const v1::JoinRe
 
 absl::StatusOr<std::unique_ptr<Worker>> Worker::Join(const WorkerOptions& options) {
   EVENKEEL_ASSIGN_OR_RETURN(LayerTable layers, LayerTable::Make(options.layers));
-  EVENKEEL_ASSIGN_OR_RETURN(const v1::JoinRequest join, MakeJoinRequest(options, layers, NewIncarnation()));
-  std::unique_ptr<Worker> worker(new Worker(options, std::move(layers), join));
-  EVENKEEL_RETURN_IF_ERROR(worker->link_.Join(options.next_step, After(options.join_timeout), &worker->version_));
+  EVENKEEL_ASSIGN_OR_RETURN(const Group group, GroupOf(options.group, options.rank, options.world_size));
+  EVENKEEL_ASSIGN_OR_RETURN(const v1::JoinRequest join, MakeJoinRequest(options, group, layers, NewIncarnation()));
+  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<BiasSource> source, MakeBiasSource(options, group, join));
+  std::unique_ptr<Worker> worker(new Worker(options, std::move(layers), std::move(source)));
+  EVENKEEL_RETURN_IF_ERROR(worker->source_->Join(options.next_step, After(options.join_timeout), &worker->version_));
   worker->Adopt();
   return worker;
 }
@@ -106,12 +110,12 @@ absl::Status Worker::AddCounts(int layer, const uint64_t* counts, uint64_t valid
 
 absl::Status Worker::Commit(uint64_t step, bool ok) {
   EVENKEEL_RETURN_IF_ERROR(order_.CheckCommit(step));
-  push_.set_step(step);
-  push_.set_ok(ok);
-  push_.mutable_routed_with()->set_epoch(report_.epoch);
-  push_.mutable_routed_with()->set_step(report_.step);
-  FillCounts(layers_, counts_, &push_);
-  link_.Push(&push_);
+  committed_.step = step;
+  committed_.routed_with.set_epoch(report_.epoch);
+  committed_.routed_with.set_step(report_.step);
+  committed_.set_skips(ok ? 0 : 1);
+  CopyCounts(layers_, counts_, &committed_);
+  source_->Push(&committed_);
   awaited_ = true;
   order_.Commit();
   return absl::OkStatus();
@@ -121,14 +125,14 @@ absl::Status Worker::Leave() {
   if (order_.left()) return absl::OkStatus();
   const Deadline deadline = After(patience_);
   EVENKEEL_RETURN_IF_ERROR(Settle(deadline));
-  EVENKEEL_RETURN_IF_ERROR(link_.Leave(deadline));
+  EVENKEEL_RETURN_IF_ERROR(source_->Leave(deadline));
   order_.Leave();
   return absl::OkStatus();
 }
 
 absl::Status Worker::Settle(Deadline deadline) {
   if (!awaited_) return absl::OkStatus();
-  EVENKEEL_RETURN_IF_ERROR(link_.Await(deadline, &version_));
+  EVENKEEL_RETURN_IF_ERROR(source_->Await(deadline, &version_));
   awaited_ = false;
   Adopt();
   return absl::OkStatus();

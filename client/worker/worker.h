@@ -8,7 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "client/link/link.h"
+#include "client/source/bias_source.h"
+#include "client/source/step_counts.h"
 #include "client/worker/counting.h"
 #include "client/worker/layer_table.h"
 #include "client/worker/step_order.h"
@@ -35,7 +36,7 @@ class Worker {
   const StepReport& report() const { return report_; }
 
  private:
-  Worker(const WorkerOptions& options, LayerTable layers, const v1::JoinRequest& join);
+  Worker(const WorkerOptions& options, LayerTable layers, std::unique_ptr<BiasSource> source);
 
   // That `call` may count at `layer` now.
   absl::Status CheckCounting(absl::string_view call, int layer) const;
@@ -52,13 +53,13 @@ class Worker {
   StepReport report_;
 
   // Kept from step to step for their memory.
-  v1::PushRequest push_;
+  StepCounts committed_;
   v1::CommittedVersion version_;
 
-  // True from a commit to the adoption of its version. The link holds push_ then.
+  // True from a commit to the adoption of its version. The source holds committed_ then.
   bool awaited_ = false;
-  // The last member, for its thread reads push_.
-  Link link_;
+  // The last member, for its threads read committed_.
+  const std::unique_ptr<BiasSource> source_;
 };
 
 }  // namespace evenkeel::client

@@ -49,7 +49,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const v1::CoordinatorConfi
 
 Server::~Server() { Shutdown(); }
 
-void Server::Drain() { server_->GetHealthCheckService()->SetServingStatus(false); }
+void Server::Drain() {
+  server_->GetHealthCheckService()->SetServingStatus(false);
+  service_.DrainRendezvous();
+}
 
 void Server::Shutdown() {
   if (server_ == nullptr) return;

@@ -24,7 +24,8 @@ class Server {
   // host:port as bound.
   const std::string& address() const { return address_; }
 
-  // Reports NOT_SERVING; calls that come in from now on are answered by a stopping engine.
+  // Reports NOT_SERVING, and ends every Rendezvous; other calls that come in from now on are answered by a stopping
+  // engine.
   void Drain();
   // Ends: calls that are still open after a second are cut.
   void Shutdown();

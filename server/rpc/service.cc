@@ -4,9 +4,10 @@
 
 #include "base/error_detail.h"
 #include "base/grpc_status.h"
+#include "base/request_check.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
+#include "rendezvous/serve.h"
 #include "server/rpc/push_reactor.h"
-#include "server/rpc/request_check.h"
 #include "server/store/snapshot_blob.h"
 
 namespace evenkeel::rpc {
@@ -125,7 +126,9 @@ grpc::ServerUnaryReactor* Service::UpdateConfig(grpc::CallbackServerContext* con
 
 grpc::ServerUnaryReactor* Service::Rendezvous(grpc::CallbackServerContext* context,
                                               const v1::RendezvousRequest* request, v1::RendezvousResponse* response) {
-  return FinishWith(context, NotBuiltYet("Rendezvous is not built yet; every rank pushes its own counts"));
+  const absl::Status status = CheckRequest(*context, *request);
+  if (!status.ok()) return FinishWith(context, status);
+  return rendezvous::Serve(context, *request, response, rendezvous_);
 }
 
 }  // namespace evenkeel::rpc

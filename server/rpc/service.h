@@ -1,6 +1,9 @@
 #pragma once
 
+#include <memory>
+
 #include "evenkeel/v1/bias_coordinator.grpc.pb.h"
+#include "rendezvous/table.h"
 #include "server/engine/engine.h"
 #include "server/rpc/reply_cache.h"
 
@@ -14,8 +17,8 @@ using ServiceBase = v1::BiasCoordinator::WithRawCallbackMethod_Push<
                 v1::BiasCoordinator::WithCallbackMethod_Rendezvous<v1::BiasCoordinator::WithCallbackMethod_ListJobs<
                     v1::BiasCoordinator::WithCallbackMethod_DescribeJob<v1::BiasCoordinator::Service>>>>>>>>>>;
 
-// The service of bias_coordinator.proto: parses, checks the form of a request, hands it to the engine, and answers when
-// the engine does. Blocks no gRPC thread.
+// The service of bias_coordinator.proto: parses, checks the form of a request, hands it to the engine (or, of ranks
+// that look for each other, to a table), and answers when that does. Blocks no gRPC thread.
 class Service final : public ServiceBase {
  public:
   // `engine` outlives the service's server.
@@ -33,6 +36,8 @@ class Service final : public ServiceBase {
                                      v1::ListJobsResponse* response) override;
   grpc::ServerUnaryReactor* DescribeJob(grpc::CallbackServerContext* context, const v1::DescribeJobRequest* request,
                                         v1::DescribeJobResponse* response) override;
+  grpc::ServerUnaryReactor* Rendezvous(grpc::CallbackServerContext* context, const v1::RendezvousRequest* request,
+                                       v1::RendezvousResponse* response) override;
 
   // Not built yet: UNIMPLEMENTED, with a sentence.
   grpc::ServerWriteReactor<v1::CommittedVersion>* Watch(grpc::CallbackServerContext* context,
@@ -41,13 +46,15 @@ class Service final : public ServiceBase {
                                      v1::PutStateResponse* response) override;
   grpc::ServerUnaryReactor* UpdateConfig(grpc::CallbackServerContext* context, const v1::UpdateConfigRequest* request,
                                          v1::UpdateConfigResponse* response) override;
-  grpc::ServerUnaryReactor* Rendezvous(grpc::CallbackServerContext* context, const v1::RendezvousRequest* request,
-                                       v1::RendezvousResponse* response) override;
+
+  // Answers every Rendezvous, now and from now on, with UNAVAILABLE. The engine's calls are the engine's to drain.
+  void DrainRendezvous() { rendezvous_->Stop(); }
 
  private:
   engine::Engine* const engine_;
   // Of the engine's thread, on which all pushes are answered.
   ReplyCache replies_;
+  const std::shared_ptr<rendezvous::Table> rendezvous_ = std::make_shared<rendezvous::Table>();
 };
 
 }  // namespace evenkeel::rpc

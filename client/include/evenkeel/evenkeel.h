@@ -92,13 +92,14 @@ EVENKEEL_EXPORT void evenkeel_layer_options_init(evenkeel_layer_options* options
 
 typedef struct evenkeel_worker_options {
   size_t struct_size;
-  /* host:port of evenkeeld. Default "127.0.0.1:7411". */
+  /* host:port of evenkeeld. Default "127.0.0.1:7411". Null or "": there is none, and every rank moves its bias by itself,
+   * or with its group, by the same rule; nothing is remembered then when the training ends. */
   const char* coordinator;
   /* Name of the training run, the same on all workers. Needed. */
   const char* job;
-  /* This worker's place among the `contributors` that every step waits for. Defaults 0 and 1. */
-  int32_t contributor;
-  int32_t contributors;
+  /* This worker's place among all `world_size` workers of the run. Defaults 0 and 1. */
+  int32_t rank;
+  int32_t world_size;
   /* [num_layers], all of the same struct_size. Needed. */
   const evenkeel_layer_options* layers;
   size_t num_layers;
@@ -112,6 +113,22 @@ typedef struct evenkeel_worker_options {
    * coordinator that restarts. Default 60,000. */
   int64_t join_timeout_ms;
   int64_t begin_step_timeout_ms;
+  /* Which ranks reduce their counts among themselves, before the sums go to the coordinator or move the bias: null or ""
+   * (every rank by itself, the default), "world" (all ranks), "ep" (expert_parallel_size neighbours), or any other name for
+   * a group that is declared here: its ranks, ascending, [num_group_ranks], and which of how many such groups it is. */
+  const char* group;
+  int32_t expert_parallel_size;
+  int32_t group_index;
+  int32_t group_count;
+  /* 1: without a coordinator, groups that are smaller than the world may go different ways. Default 0: that is refused. */
+  int32_t allow_divergence;
+  const int32_t* group_ranks;
+  size_t num_group_ranks;
+  /* Where the ranks of a group find each other: "file:///shared/folder", or "tcp://host:port" of the group's first rank.
+   * Null or "": at the coordinator. */
+  const char* group_store;
+  /* How long, in milliseconds, a rank waits for the others of its group; then it fails. Default 600,000. */
+  int64_t group_timeout_ms;
 } evenkeel_worker_options;
 EVENKEEL_EXPORT void evenkeel_worker_options_init(evenkeel_worker_options* options, size_t struct_size);
 
@@ -162,7 +179,7 @@ typedef struct evenkeel_worker evenkeel_worker;
  * null after an error.
  *   INVALID_ARGUMENT     an option is wrong, or differs from what the other workers say; the message names it
  *   FAILED_PRECONDITION  the job is at another step than next_step; the message names it
- *   ALREADY_EXISTS       a newer process holds this contributor's place
+ *   ALREADY_EXISTS       a newer process holds this rank's place
  *   DEADLINE_EXCEEDED    no coordinator answered within join_timeout_ms */
 EVENKEEL_EXPORT evenkeel_status evenkeel_worker_join(const evenkeel_worker_options* options, evenkeel_worker** worker);
 

@@ -19,17 +19,39 @@ struct LayerOptions {
   std::string route;
 };
 
+// Which ranks reduce their counts among themselves, before the sums go to the coordinator or move the bias.
+struct GroupOptions {
+  // "" (every rank by itself), "world" (all ranks), "ep" (expert_parallel_size neighbours), or any other name for a group
+  // that is declared below.
+  std::string name;
+  int expert_parallel_size = 0;
+  // A declared group (the data, tensor or context parallel ranks of this one, say): its ranks, ascending, and which of
+  // how many such groups it is.
+  std::vector<int> ranks;
+  int index = 0;
+  int count = 1;
+  // Where its ranks find each other: "file:///shared/folder", or "tcp://host:port" of the group's first rank. Empty: at
+  // the coordinator.
+  std::string store;
+  // How long a rank waits for the others of its group; then it fails.
+  std::chrono::milliseconds timeout{600'000};
+  // Without a coordinator, groups that are smaller than the world go different ways. That is refused, unless this is set.
+  bool allow_divergence = false;
+};
+
 struct WorkerOptions {
-  // host:port of evenkeeld.
+  // host:port of evenkeeld. Empty: there is none, and every rank moves its bias by itself, or with its group, by the
+  // same rule; nothing is remembered then when the training ends.
   std::string coordinator = "127.0.0.1:7411";
   // Name of the training run, the same on all workers.
   std::string job;
-  // This worker's place among the `contributors` that every step waits for.
-  int contributor = 0;
-  int contributors = 1;
+  // This worker's place among all `world_size` workers of the run.
+  int rank = 0;
+  int world_size = 1;
+  GroupOptions group;
   std::vector<LayerOptions> layers;
   // A BalanceConfig as JSON or YAML, for example R"({"preset": "loss_free", "rate": 0.001})", the same on all workers.
-  // Empty: the coordinator's default.
+  // Empty: the coordinator's default; without a coordinator, the preset evenkeel.
   std::string balance;
   // The optimizer step that BeginStep will be called for first.
   uint64_t next_step = 1;

@@ -29,7 +29,7 @@ class Worker {
   //   INVALID_ARGUMENT     an option is wrong, or differs from what the other workers say; the message names it
   //   FAILED_PRECONDITION  the job is at another step than next_step; the message names it. Or the libevenkeel that was
   //                        loaded is older than this header
-  //   ALREADY_EXISTS       a newer process holds this contributor's place
+  //   ALREADY_EXISTS       a newer process holds this rank's place
   //   DEADLINE_EXCEEDED    no coordinator answered within join_timeout
   static Result<std::unique_ptr<Worker>> Join(const WorkerOptions& options);
 
@@ -135,12 +135,26 @@ inline Status CLayers(const std::vector<LayerOptions>& layers, std::vector<evenk
   return Status();
 }
 
+// Points into `group`.
+inline Status CGroup(const GroupOptions& group, evenkeel_worker_options* result) {
+  result->expert_parallel_size = group.expert_parallel_size;
+  result->group_index = group.index;
+  result->group_count = group.count;
+  result->allow_divergence = group.allow_divergence ? 1 : 0;
+  result->group_ranks = group.ranks.data();
+  result->num_group_ranks = group.ranks.size();
+  result->group_timeout_ms = group.timeout.count();
+  Status status = CString("group.name", group.name, &result->group);
+  if (status.ok()) status = CString("group.store", group.store, &result->group_store);
+  return status;
+}
+
 // Points into `options` and `layers`.
 inline Status COptions(const WorkerOptions& options, const std::vector<evenkeel_layer_options>& layers,
                        evenkeel_worker_options* result) {
   evenkeel_worker_options_init(result, sizeof(*result));
-  result->contributor = options.contributor;
-  result->contributors = options.contributors;
+  result->rank = options.rank;
+  result->world_size = options.world_size;
   result->layers = layers.data();
   result->num_layers = layers.size();
   result->next_step = options.next_step;
@@ -149,6 +163,7 @@ inline Status COptions(const WorkerOptions& options, const std::vector<evenkeel_
   Status status = CString("coordinator", options.coordinator, &result->coordinator);
   if (status.ok()) status = CString("job", options.job, &result->job);
   if (status.ok()) status = CString("balance", options.balance, &result->balance);
+  if (status.ok()) status = CGroup(options.group, result);
   return status;
 }
 

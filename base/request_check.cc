@@ -1,4 +1,4 @@
-#include "server/rpc/request_check.h"
+#include "base/request_check.h"
 
 #include <chrono>
 #include <vector>
@@ -8,7 +8,7 @@
 #include "base/status_macros.h"
 #include "google/protobuf/unknown_field_set.h"
 
-namespace evenkeel::rpc {
+namespace evenkeel {
 namespace {
 
 using google::protobuf::FieldDescriptor;
@@ -22,7 +22,7 @@ absl::Status CheckUnknownFields(const Message& message) {
   if (!unknown.empty()) {
     return ServiceError(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::INVALID_FIELD,
                         absl::StrCat("field ", unknown.field(0).number(), " of ", message.GetTypeName(),
-                                     " is not known to this coordinator; is the client newer?"));
+                                     " is not known here; is the client newer?"));
   }
   std::vector<const FieldDescriptor*> fields;
   reflection->ListFields(message, &fields);
@@ -49,4 +49,4 @@ absl::Status CheckRequest(const grpc::ServerContextBase& context, const Message&
   return CheckUnknownFields(request);
 }
 
-}  // namespace evenkeel::rpc
+}  // namespace evenkeel

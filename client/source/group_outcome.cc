@@ -1,0 +1,67 @@
+#include "client/source/group_outcome.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+
+namespace evenkeel::client {
+namespace {
+
+constexpr size_t kLongestMessage = 1024;
+
+using Size = uint32_t;  // little-endian, as every machine that this library is built for
+
+size_t FrameBytes(const v1::JobSpec& spec) {
+  constexpr size_t kFixed = 256 + kLongestMessage;
+  constexpr size_t kBytesPerExpert = 4;
+  constexpr size_t kBytesPerLayer = 8 + 4 + 2;  // hash, violation, reason
+  constexpr size_t kBytesPerContributor = 5;    // its number, a varint
+  size_t experts = 0;
+  for (const v1::LayerSpec& layer : spec.layers()) experts += layer.num_experts();
+  return kFixed + kBytesPerExpert * experts + kBytesPerLayer * spec.layers_size() +
+         kBytesPerContributor * spec.contributors();
+}
+
+v1::GroupOutcome Without(v1::GroupOutcome::Kind::Kind kind, const absl::Status& status) {
+  v1::GroupOutcome outcome;
+  outcome.set_kind(kind);
+  outcome.set_code(static_cast<int>(status.code()));
+  outcome.set_message(std::string(status.message()));
+  return outcome;
+}
+
+}  // namespace
+
+OutcomeFrame::OutcomeFrame(const v1::JobSpec& spec) : bytes_(FrameBytes(spec)) {}
+
+void OutcomeFrame::Write(v1::GroupOutcome outcome) {
+  if (outcome.message().size() > kLongestMessage) outcome.mutable_message()->resize(kLongestMessage);
+  const Size size = static_cast<Size>(outcome.ByteSizeLong());
+  EVENKEEL_CHECK(sizeof(Size) + size <= bytes_.size());
+  std::memcpy(bytes_.data(), &size, sizeof(Size));
+  EVENKEEL_CHECK(outcome.SerializeToArray(bytes_.data() + sizeof(Size), static_cast<int>(size)));
+}
+
+absl::StatusOr<v1::GroupOutcome> OutcomeFrame::Read() const {
+  Size size = 0;
+  std::memcpy(&size, bytes_.data(), sizeof(Size));
+  v1::GroupOutcome outcome;
+  const bool fits = size <= bytes_.size() - sizeof(Size);
+  if (fits && outcome.ParseFromArray(bytes_.data() + sizeof(Size), static_cast<int>(size))) return outcome;
+  return absl::DataLossError(
+      absl::StrCat("the leader's broadcast is no outcome of a step (", size, " bytes of ", bytes_.size(), ")"));
+}
+
+v1::GroupOutcome Failed(const absl::Status& status) { return Without(v1::GroupOutcome::Kind::FAILED, status); }
+
+v1::GroupOutcome Pending(const absl::Status& obstacle) { return Without(v1::GroupOutcome::Kind::PENDING, obstacle); }
+
+absl::Status StatusOf(const v1::GroupOutcome& outcome) {
+  return absl::Status(static_cast<absl::StatusCode>(outcome.code()), outcome.message());
+}
+
+}  // namespace evenkeel::client

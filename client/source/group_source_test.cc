@@ -1,0 +1,254 @@
+// Groups of ranks that are threads, over real reducers; tests/worker_modes_test.cc has processes.
+
+#include "client/source/group_source.h"
+
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/reduce/gloo_reducer.h"
+#include "client/reduce/store.h"
+#include "client/source/local_source.h"
+#include "client/source/payload_counts.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "job/reference_model.h"
+#include "job/test_messages.h"
+
+namespace evenkeel::client {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+constexpr int kRanks = 3;
+
+Deadline In(milliseconds wait) { return std::chrono::steady_clock::now() + wait; }
+Deadline Soon() { return In(seconds(60)); }
+
+v1::JobSpec Spec() {
+  v1::JobSpec spec = job::TestSpec(/*contributors=*/1);
+  spec.mutable_balance()->set_preset("loss_free");
+  return spec;
+}
+
+// What the leader's coordinator would be: LocalSource, but for what a test makes of Await.
+class ScriptedSource : public BiasSource {
+ public:
+  explicit ScriptedSource(const v1::JobSpec& spec) : local_(std::move(LocalSource::Make(spec)).value()) {}
+
+  absl::Status Join(uint64_t next_step, Deadline deadline, v1::CommittedVersion* version) override {
+    if (!join_error.ok()) return join_error;
+    return local_->Join(next_step, deadline, version);
+  }
+  void Push(StepCounts* counts) override {
+    step_ = counts->step;
+    local_->Push(counts);
+  }
+  absl::Status Await(Deadline deadline, v1::CommittedVersion* version) override {
+    if (step_ == fails_at) return absl::AbortedError("the coordinator said no");
+    if (step_ != late_at || late_answers == 0) return local_->Await(deadline, version);
+    if (late_answers > 0) --late_answers;
+    std::this_thread::sleep_until(deadline);
+    return absl::DeadlineExceededError("the coordinator is away");
+  }
+  absl::Status Leave(Deadline deadline) override { return local_->Leave(deadline); }
+
+  absl::Status join_error;
+  uint64_t fails_at = 0;
+  uint64_t late_at = 0;
+  int late_answers = 0;  // that come before the version; below 0, no version ever does
+
+ private:
+  std::unique_ptr<LocalSource> local_;
+  uint64_t step_ = 0;
+};
+
+class GroupSourceTest : public ::testing::Test {
+ protected:
+  // A place to meet, of this test alone.
+  GroupSourceTest() {
+    std::string folder = absl::StrCat(getenv("TEST_TMPDIR"), "/group-XXXXXX");
+    store_ = absl::StrCat("file://", mkdtemp(folder.data()));
+  }
+
+  std::unique_ptr<Rendezvous> Meeting(int rank) const {
+    return std::move(MakeRendezvous(store_, {"job", "group", rank, kRanks}, Incarnation(rank))).value();
+  }
+
+  std::unique_ptr<GroupSource> Source(int rank, Commits commits, std::unique_ptr<BiasSource> inner) {
+    GroupMember member;
+    member.place = rank;
+    member.size = kRanks;
+    member.incarnation = Incarnation(rank);
+    member.fingerprint = rank == odd_rank_ ? 2 : 1;
+    std::unique_ptr<Rendezvous> meeting = Meeting(rank);
+    Rendezvous* const shared = meeting.get();
+    GlooOptions gloo;
+    gloo.rank = rank;
+    gloo.size = kRanks;
+    gloo.timeout = seconds(30);
+    gloo.toward = "127.0.0.1";
+    return std::make_unique<GroupSource>(Spec(), member, commits, std::move(inner), std::move(meeting),
+                                         [gloo, shared] { return MakeGlooReducer(gloo, shared); });
+  }
+
+  std::unique_ptr<GroupSource> Follower(int rank) { return Source(rank, Commits::kLeader, nullptr); }
+  std::unique_ptr<GroupSource> Leader(std::unique_ptr<BiasSource> inner) {
+    return Source(0, Commits::kLeader, std::move(inner));
+  }
+
+  // Runs one function a rank, each in a thread.
+  template <typename Function>
+  static void OnAllRanks(Function function) {
+    std::vector<std::thread> threads;
+    for (int rank = 0; rank < kRanks; ++rank) threads.emplace_back([&function, rank] { function(rank); });
+    for (std::thread& thread : threads) thread.join();
+  }
+
+  uint64_t Incarnation(int rank) const { return 1000 + rank; }
+
+  std::string store_;
+  int odd_rank_ = -1;
+};
+
+// Takes a step in which nothing is counted.
+absl::Status EmptyStep(uint64_t step, GroupSource* source, v1::CommittedVersion* version) {
+  StepCounts counts(7, 2);
+  counts.step = step;
+  source->Push(&counts);
+  return source->Await(Soon(), version);
+}
+
+TEST_F(GroupSourceTest, EveryRankHasTheTrajectoryOfTheSums) {
+  const job::JobPlan plan = job::TestPlan(Spec());
+  const job::ReferenceModel model(&plan, {/*seed=*/3, {{0, 1}, {0, 1}, {0, 1}}, /*one_skip_in=*/9, /*scale=*/1});
+  const std::vector<job::JobState> trajectory = model.Trajectory(30);
+  for (const Commits commits : {Commits::kEveryRank, Commits::kLeader}) {
+    OnAllRanks([&](int rank) {
+      std::unique_ptr<BiasSource> inner;
+      if (commits == Commits::kEveryRank || rank == 0) inner = std::move(LocalSource::Make(Spec())).value();
+      const std::unique_ptr<GroupSource> source = Source(rank, commits, std::move(inner));
+      v1::CommittedVersion version;
+      ASSERT_EQ(source->Join(1, Soon(), &version), absl::OkStatus());
+      EXPECT_EQ(version.state_hash(), job::StateHash(trajectory[0]));
+      for (uint64_t step = 1; step <= 30; ++step) {
+        StepCounts counts = CountsOf(model.Payload(rank, step), plan.layers, step);
+        source->Push(&counts);
+        ASSERT_EQ(source->Await(Soon(), &version), absl::OkStatus());
+        ASSERT_EQ(version.state_hash(), job::StateHash(trajectory[step])) << "rank " << rank << ", step " << step;
+        ASSERT_EQ(version.ok(), trajectory[step].ok);
+      }
+      EXPECT_EQ(source->Leave(Soon()), absl::OkStatus());
+    });
+  }
+}
+
+TEST_F(GroupSourceTest, WhatTheLeaderMeetsAtJoiningAllRanksHear) {
+  OnAllRanks([&](int rank) {
+    auto inner = std::make_unique<ScriptedSource>(Spec());
+    inner->join_error = absl::FailedPreconditionError("the job is at step 7");
+    const std::unique_ptr<GroupSource> source = rank == 0 ? Leader(std::move(inner)) : Follower(rank);
+    v1::CommittedVersion version;
+    const absl::Status status = source->Join(1, Soon(), &version);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("the job is at step 7"));
+  });
+}
+
+TEST_F(GroupSourceTest, ARankThatWasToldSomethingElseIsNamed) {
+  odd_rank_ = 1;
+  OnAllRanks([&](int rank) {
+    const std::unique_ptr<GroupSource> source =
+        rank == 0 ? Leader(std::make_unique<ScriptedSource>(Spec())) : Follower(rank);
+    v1::CommittedVersion version;
+    const absl::Status status = source->Join(1, Soon(), &version);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr(rank == 1 ? "rank 0 of the group" : "rank 1 of the group: its layers"));
+  });
+}
+
+TEST_F(GroupSourceTest, ARankAtAnotherStepIsNamed) {
+  OnAllRanks([&](int rank) {
+    const std::unique_ptr<GroupSource> source =
+        rank == 0 ? Leader(std::make_unique<ScriptedSource>(Spec())) : Follower(rank);
+    v1::CommittedVersion version;
+    const absl::Status status = source->Join(rank == 2 ? 5 : 1, Soon(), &version);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(rank == 2 ? "rank 0 of the group: its next_step is 1"
+                                                                   : "rank 2 of the group: its next_step is 5"));
+  });
+}
+
+TEST_F(GroupSourceTest, WhileTheCoordinatorIsAwayAllRanksWaitAndKnowWhy) {
+  OnAllRanks([&](int rank) {
+    auto inner = std::make_unique<ScriptedSource>(Spec());
+    inner->late_at = 2;
+    inner->late_answers = 2;
+    const std::unique_ptr<GroupSource> source = rank == 0 ? Leader(std::move(inner)) : Follower(rank);
+    v1::CommittedVersion version;
+    ASSERT_EQ(source->Join(1, Soon(), &version), absl::OkStatus());
+    ASSERT_EQ(EmptyStep(1, source.get(), &version), absl::OkStatus());
+    StepCounts counts(7, 2);
+    counts.step = 2;
+    source->Push(&counts);
+    absl::Status waiting;
+    do {
+      waiting = source->Await(In(milliseconds(20)), &version);
+      ASSERT_EQ(waiting.code(), absl::StatusCode::kDeadlineExceeded) << waiting;
+    } while (waiting.message().find("the coordinator is away") == absl::string_view::npos);
+    ASSERT_EQ(source->Await(Soon(), &version), absl::OkStatus());
+    EXPECT_EQ(version.version().step(), 2);
+    EXPECT_EQ(EmptyStep(3, source.get(), &version), absl::OkStatus());
+  });
+}
+
+TEST_F(GroupSourceTest, AnErrorOfTheLeadersIsEverybodysAndStays) {
+  OnAllRanks([&](int rank) {
+    auto inner = std::make_unique<ScriptedSource>(Spec());
+    inner->fails_at = 2;
+    const std::unique_ptr<GroupSource> source = rank == 0 ? Leader(std::move(inner)) : Follower(rank);
+    v1::CommittedVersion version;
+    ASSERT_EQ(source->Join(1, Soon(), &version), absl::OkStatus());
+    ASSERT_EQ(EmptyStep(1, source.get(), &version), absl::OkStatus());
+    for (uint64_t step = 2; step <= 3; ++step) {
+      const absl::Status status = EmptyStep(step, source.get(), &version);
+      EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+      EXPECT_THAT(std::string(status.message()), HasSubstr("the coordinator said no"));
+    }
+  });
+}
+
+TEST_F(GroupSourceTest, ARankThatGoesAwayEndsTheGroupAtOnce) {
+  OnAllRanks([&](int rank) {
+    std::unique_ptr<GroupSource> source = rank == 0 ? Leader(std::make_unique<ScriptedSource>(Spec())) : Follower(rank);
+    v1::CommittedVersion version;
+    ASSERT_EQ(source->Join(1, Soon(), &version), absl::OkStatus());
+    ASSERT_EQ(EmptyStep(1, source.get(), &version), absl::OkStatus());
+    if (rank == 1) return source.reset();
+    EXPECT_EQ(EmptyStep(2, source.get(), &version).code(), absl::StatusCode::kUnavailable);
+  });
+}
+
+TEST_F(GroupSourceTest, EndsWithACommitUnderWay) {
+  OnAllRanks([&](int rank) {
+    auto inner = std::make_unique<ScriptedSource>(Spec());
+    inner->late_at = 1;
+    inner->late_answers = -1;
+    std::unique_ptr<GroupSource> source = rank == 0 ? Leader(std::move(inner)) : Follower(rank);
+    v1::CommittedVersion version;
+    ASSERT_EQ(source->Join(1, Soon(), &version), absl::OkStatus());
+    StepCounts counts(7, 2);
+    counts.step = 1;
+    source->Push(&counts);
+    EXPECT_EQ(source->Await(In(milliseconds(50)), &version).code(), absl::StatusCode::kDeadlineExceeded);
+    source.reset();
+  });
+}
+
+}  // namespace
+}  // namespace evenkeel::client

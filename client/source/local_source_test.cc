@@ -1,0 +1,100 @@
+#include "client/source/local_source.h"
+
+#include <string>
+#include <vector>
+
+#include "client/source/payload_counts.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "job/reference_model.h"
+#include "job/test_messages.h"
+
+namespace evenkeel::client {
+namespace {
+
+using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
+
+v1::JobSpec SpecWith(const std::string& preset) {
+  v1::JobSpec spec = job::TestSpec(/*contributors=*/1);
+  spec.mutable_balance()->set_preset(preset);
+  return spec;
+}
+
+TEST(LocalSourceTest, HasTheTrajectoryOfTheReference) {
+  for (const std::string preset : {"loss_free", "torchtitan", "axolotl_noaux_tc", "evenkeel"}) {
+    SCOPED_TRACE(preset);
+    const v1::JobSpec spec = SpecWith(preset);
+    const job::JobPlan plan = job::TestPlan(spec);
+    const job::ReferenceModel model(&plan, {/*seed=*/5, {{0, 1}}, /*one_skip_in=*/9, /*scale=*/1});
+    const std::vector<job::JobState> trajectory = model.Trajectory(60);
+
+    auto source = LocalSource::Make(spec);
+    ASSERT_TRUE(source.ok()) << source.status();
+    v1::CommittedVersion version;
+    ASSERT_TRUE((*source)->Join(1, Deadline(), &version).ok());
+    EXPECT_EQ(version.state_hash(), job::StateHash(trajectory[0]));
+    for (uint64_t step = 1; step <= 60; ++step) {
+      StepCounts counts = CountsOf(model.Payload(0, step), plan.layers, step);
+      (*source)->Push(&counts);
+      ASSERT_TRUE((*source)->Await(Deadline(), &version).ok());
+      ASSERT_EQ(version.state_hash(), job::StateHash(trajectory[step])) << "step " << step;
+      ASSERT_EQ(version.version().step(), step);
+      ASSERT_EQ(version.ok(), trajectory[step].ok);
+    }
+    EXPECT_TRUE((*source)->Leave(Deadline()).ok());
+  }
+}
+
+TEST(LocalSourceTest, WithoutABalanceConfigIsThePresetEvenkeel) {
+  v1::JobSpec open = SpecWith("evenkeel");
+  open.clear_balance();
+  v1::CommittedVersion versions[2];
+  for (int i = 0; i < 2; ++i) {
+    auto source = LocalSource::Make(i == 0 ? open : SpecWith("evenkeel"));
+    ASSERT_TRUE(source.ok()) << source.status();
+    StepCounts counts(7, 2);
+    counts.step = 1;
+    counts.mutable_counts()[1] = 10;
+    counts.mutable_tokens()[0] = 5;
+    (*source)->Push(&counts);
+    ASSERT_TRUE((*source)->Await(Deadline(), &versions[i]).ok());
+  }
+  EXPECT_THAT(versions[0].bias(), ElementsAreArray(versions[1].bias()));
+  EXPECT_NE(versions[0].bias(0), 0.0f);
+}
+
+TEST(LocalSourceTest, RefusesToGoOnFromWhatNobodyHasKept) {
+  auto source = LocalSource::Make(SpecWith("evenkeel"));
+  v1::CommittedVersion version;
+  const absl::Status refused = (*source)->Join(101, Deadline(), &version);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("next_step is 101"));
+}
+
+TEST(LocalSourceTest, RefusesWhatIsNoJob) {
+  v1::JobSpec spec = SpecWith("evenkeel");
+  spec.mutable_balance()->set_momentum(1.5);
+  const auto source = LocalSource::Make(spec);
+  EXPECT_EQ(source.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(source.status().message()), HasSubstr("momentum"));
+}
+
+TEST(LocalSourceTest, MoreThanAnUpdateCanHoldEndsTheJob) {
+  auto source = LocalSource::Make(SpecWith("evenkeel"));
+  StepCounts counts(7, 2);
+  counts.step = 1;
+  counts.mutable_counts()[0] = uint64_t{1} << 48;
+  counts.mutable_counts()[1] = uint64_t{1} << 48;
+  counts.mutable_tokens()[0] = uint64_t{1} << 48;
+  v1::CommittedVersion version;
+  (*source)->Push(&counts);
+  EXPECT_EQ((*source)->Await(Deadline(), &version).code(), absl::StatusCode::kOutOfRange);
+  StepCounts small(7, 2);
+  small.step = 2;
+  (*source)->Push(&small);
+  EXPECT_THAT(std::string((*source)->Await(Deadline(), &version).message()), HasSubstr("layer \"a\"")) << "for good";
+}
+
+}  // namespace
+}  // namespace evenkeel::client

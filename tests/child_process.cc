@@ -1,0 +1,80 @@
+#include "tests/child_process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+
+namespace evenkeel::tests {
+namespace {
+
+constexpr char kStdout[] = "/stdout";
+constexpr char kStderr[] = "/stderr";
+
+std::string ReadAll(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace
+
+std::string NewFolder(const std::string& name) {
+  static int count = 0;
+  const std::string folder = absl::StrCat(getenv("TEST_TMPDIR"), "/", name, "-", getpid(), "-", count++);
+  mkdir(folder.c_str(), 0755);
+  return folder;
+}
+
+std::string BuiltProgram(const std::string& path) { return absl::StrCat(getenv("TEST_SRCDIR"), "/evenkeel/", path); }
+
+ChildProcess::ChildProcess(const std::vector<std::string>& command) : folder_(NewFolder("child")) {
+  std::vector<char*> words;
+  for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, (folder_ + kStdout).c_str(), kFlags, 0644);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, (folder_ + kStderr).c_str(), kFlags, 0644);
+  const int error = posix_spawnp(&pid_, words[0], &actions, /*attrp=*/nullptr, words.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  EVENKEEL_CHECK(error == 0);
+}
+
+ChildProcess::~ChildProcess() {
+  if (pid_ < 0) return;
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+}
+
+void ChildProcess::Signal(int number) { kill(pid_, number); }
+
+std::string ChildProcess::Output() const { return ReadAll(folder_ + kStdout); }
+
+std::optional<Ending> ChildProcess::Poll() { return Reap(WNOHANG); }
+
+Ending ChildProcess::Wait() { return Reap(0).value_or(Ending()); }
+
+std::optional<Ending> ChildProcess::Reap(int options) {
+  int status = 0;
+  if (pid_ < 0 || waitpid(pid_, &status, options) != pid_) return std::nullopt;
+  pid_ = -1;
+  Ending ending;
+  if (WIFEXITED(status)) ending.exit_code = WEXITSTATUS(status);
+  if (WIFSIGNALED(status)) ending.signal = WTERMSIG(status);
+  ending.stdout_text = ReadAll(folder_ + kStdout);
+  ending.stderr_text = ReadAll(folder_ + kStderr);
+  return ending;
+}
+
+}  // namespace evenkeel::tests

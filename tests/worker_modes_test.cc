@@ -1,0 +1,169 @@
+// One rule, whatever the way that counts take: a worker by itself, a group without a coordinator, every rank with a
+// coordinator, and groups with one, come to the same bias after every step.
+
+#include <signal.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/child_process.h"
+#include "tests/evenkeeld_process.h"
+
+namespace evenkeel::tests {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int kRanks = 4;
+constexpr int kSteps = 300;
+
+// How the ranks of a run are put together.
+struct Mode {
+  std::string name;
+  bool coordinator = false;
+  std::string group = "-";
+  int expert_parallel_size = 0;
+  bool file_store = false;  // where the ranks of a group meet; else at the coordinator
+};
+
+const Mode kGroup = {"group", /*coordinator=*/false, "world", 0, /*file_store=*/true};
+
+class WorkerModesTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    EvenkeeldProcess::Options options;
+    options.state_dir = NewFolder("state");
+    absl::StatusOr<std::unique_ptr<EvenkeeldProcess>> process = EvenkeeldProcess::Start(options);
+    ASSERT_TRUE(process.ok()) << process.status();
+    coordinator_ = *std::move(process);
+  }
+
+  std::vector<std::string> CommandOf(const Mode& mode, const std::string& job, const std::string& store, int rank,
+                                     const std::string& balance, int steps = kSteps) const {
+    return {BuiltProgram("tests/counting_worker"),
+            mode.coordinator ? coordinator_->address() : "-",
+            job,
+            absl::StrCat(rank),
+            absl::StrCat(kRanks),
+            mode.group,
+            absl::StrCat(mode.expert_parallel_size),
+            mode.file_store ? absl::StrCat("file://", store) : "-",
+            balance,
+            absl::StrCat(steps),
+            "7",
+            "1"};
+  }
+
+  using Ranks = std::vector<std::unique_ptr<ChildProcess>>;
+
+  Ranks Start(const Mode& mode, const std::string& balance, int steps = kSteps) {
+    const std::string job = absl::StrCat("run", ++runs_);
+    const std::string store = NewFolder("store");
+    Ranks ranks;
+    for (int rank = 0; rank < kRanks; ++rank) {
+      ranks.push_back(std::make_unique<ChildProcess>(CommandOf(mode, job, store, rank, balance, steps)));
+    }
+    return ranks;
+  }
+
+  // What every rank printed.
+  std::string Trajectory(const Mode& mode, const std::string& balance) {
+    Ranks ranks = Start(mode, balance);
+    std::string trajectory;
+    for (int rank = 0; rank < kRanks; ++rank) {
+      const Ending ending = ranks[rank]->Wait();
+      EXPECT_EQ(ending.exit_code, 0) << mode.name << ", rank " << rank << ": " << ending.stderr_text;
+      if (rank == 0) trajectory = ending.stdout_text;
+      EXPECT_EQ(ending.stdout_text, trajectory) << mode.name << ", rank " << rank;
+    }
+    return trajectory;
+  }
+
+  // Of one process that stands for all ranks.
+  static std::string LocalTrajectory(const std::string& balance) {
+    const Ending ending = ChildProcess({BuiltProgram("tests/counting_worker"), "-", "local", "0", "1", "-", "0", "-",
+                                        balance, absl::StrCat(kSteps), "7", absl::StrCat(kRanks)})
+                              .Wait();
+    EXPECT_EQ(ending.exit_code, 0) << ending.stderr_text;
+    return ending.stdout_text;
+  }
+
+  std::unique_ptr<EvenkeeldProcess> coordinator_;
+  int runs_ = 0;
+};
+
+const char* const kRules[] = {
+    R"({"preset": "loss_free"})",
+    R"({"preset": "torchtitan"})",
+    R"({"preset": "axolotl_noaux_tc", "warmup_steps": 5})",
+    R"({"preset": "evenkeel"})",
+    R"({"preset": "evenkeel", "min_tokens": 300, "cap": 0.05, "cap_mode": "ABSOLUTE"})",
+};
+
+TEST_F(WorkerModesTest, AllComeToTheSameBias) {
+  const Mode modes[] = {
+      kGroup,
+      {"coordinator", /*coordinator=*/true},
+      {"world + coordinator", /*coordinator=*/true, "world"},
+      {"ep 2 + coordinator", /*coordinator=*/true, "ep", 2},
+      {"ep 2 + coordinator, met in a folder", /*coordinator=*/true, "ep", 2, /*file_store=*/true},
+  };
+  for (const std::string balance : kRules) {
+    SCOPED_TRACE(balance);
+    const std::string expected = LocalTrajectory(balance);
+    ASSERT_EQ(std::vector<std::string>(absl::StrSplit(expected, '\n', absl::SkipEmpty())).size(), kSteps);
+    for (const Mode& mode : modes) EXPECT_EQ(Trajectory(mode, balance), expected) << mode.name;
+  }
+}
+
+// The others hear of it, and do not wait for ever.
+TEST_F(WorkerModesTest, ARankThatDiesIsAnErrorOnTheOthers) {
+  for (const Mode& mode : {kGroup, Mode{"world + coordinator", /*coordinator=*/true, "world"}}) {
+    for (const int victim : {0, 2}) {
+      SCOPED_TRACE(absl::StrCat(mode.name, ", rank ", victim));
+      Ranks ranks = Start(mode, kRules[0], /*steps=*/1'000'000);
+      // Until it is at work. There is no event for that but what it writes.
+      while (ranks[victim]->Output().size() < 1000 && !ranks[victim]->Poll().has_value()) {
+        absl::SleepFor(absl::Milliseconds(1));
+      }
+      ranks[victim]->Signal(SIGKILL);
+      for (int rank = 0; rank < kRanks; ++rank) {
+        if (rank == victim) continue;
+        const Ending ending = ranks[rank]->Wait();
+        EXPECT_EQ(ending.exit_code, 1);
+        EXPECT_THAT(ending.stderr_text, HasSubstr("(code 14)")) << "unavailable";
+      }
+    }
+  }
+}
+
+TEST_F(WorkerModesTest, RefusesReplicasThatWouldDiverge) {
+  for (const Mode& mode : {Mode{"alone"}, Mode{"ep 2", /*coordinator=*/false, "ep", 2, /*file_store=*/true}}) {
+    const Ending ending = ChildProcess(CommandOf(mode, "run", NewFolder("store"), 0, kRules[0])).Wait();
+    EXPECT_EQ(ending.exit_code, 1);
+    EXPECT_THAT(ending.stderr_text, HasSubstr("the replicas diverge"));
+  }
+}
+
+TEST_F(WorkerModesTest, ARankThatWasToldAnotherJobIsNamed) {
+  const std::string store = NewFolder("store");
+  Ranks ranks;
+  for (int rank = 0; rank < kRanks; ++rank) {
+    ranks.push_back(std::make_unique<ChildProcess>(CommandOf(kGroup, "run", store, rank, kRules[rank == 3 ? 1 : 0])));
+  }
+  for (int rank = 0; rank < 3; ++rank) {
+    const Ending ending = ranks[rank]->Wait();
+    EXPECT_EQ(ending.exit_code, 1);
+    EXPECT_THAT(ending.stderr_text, HasSubstr("rank 3 of the group: its layers or its balance config"));
+  }
+}
+
+}  // namespace
+}  // namespace evenkeel::tests
