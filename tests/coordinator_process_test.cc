@@ -2,13 +2,16 @@
 
 #include <signal.h>
 
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/error_detail.h"
+#include "base/grpc_status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/evenkeeld_process.h"
@@ -18,6 +21,7 @@ namespace evenkeel::tests {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
 
 constexpr uint64_t kFirstIncarnation = 1001;
 
@@ -138,6 +142,34 @@ TEST_F(CoordinatorProcessTest, SigtermAnswersParkedPushesAndEndsWithZero) {
   const absl::Status status = parked.get().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(ReasonOf(status), v1::ErrorDetail::SHUTTING_DOWN);
+  EXPECT_EQ(process_->Wait().exit_code, 0);
+}
+
+TEST_F(CoordinatorProcessTest, SigtermAnswersRanksThatLookForEachOther) {
+  v1::RendezvousRequest request;
+  request.set_job("run");
+  request.set_group("world");
+  request.set_size(2);
+  request.set_key("join");
+  const auto call = [&] {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(30)));
+    v1::RendezvousResponse response;
+    return ReasonOf(FromGrpcStatus(stub_->Rendezvous(&context, request, &response)));
+  };
+  // Of two calls of one rank the second to come replaces the first: then it is known to wait.
+  std::promise<void> replaced;
+  const auto either = [&] {
+    const v1::ErrorDetail::Reason reason = call();
+    if (reason == v1::ErrorDetail::REPLACED) replaced.set_value();
+    return reason;
+  };
+  auto one = std::async(std::launch::async, either);
+  auto other = std::async(std::launch::async, either);
+  replaced.get_future().wait();
+  process_->Signal(SIGTERM);
+  EXPECT_THAT((std::vector<v1::ErrorDetail::Reason>{one.get(), other.get()}),
+              UnorderedElementsAre(v1::ErrorDetail::REPLACED, v1::ErrorDetail::SHUTTING_DOWN));
   EXPECT_EQ(process_->Wait().exit_code, 0);
 }
 

@@ -70,6 +70,23 @@ TEST_F(RpcInputTest, ACallWithoutADeadlineIsRefused) {
   v1::CommittedVersion version;
   EXPECT_EQ(ReasonOf(FromGrpcStatus(stub_->Push(&push_context, v1::PushRequest(), &version))),
             v1::ErrorDetail::DEADLINE_REQUIRED);
+  grpc::ClientContext rendezvous_context;
+  v1::RendezvousResponse values;
+  EXPECT_EQ(ReasonOf(FromGrpcStatus(stub_->Rendezvous(&rendezvous_context, v1::RendezvousRequest(), &values))),
+            v1::ErrorDetail::DEADLINE_REQUIRED);
+}
+
+TEST_F(RpcInputTest, AWrongFieldOfARendezvousIsNamed) {
+  v1::RendezvousRequest request;
+  request.set_job("run");
+  request.set_group("world");
+  request.set_key("join");
+  request.set_size(1);
+  request.set_rank(1);
+  v1::RendezvousResponse values;
+  const absl::Status status = FromGrpcStatus(stub_->Rendezvous(&context_, request, &values));
+  EXPECT_EQ(ReasonOf(status), v1::ErrorDetail::INVALID_FIELD);
+  EXPECT_EQ(status.message(), "rank 1 must lie in 0 .. 0");
 }
 
 TEST_F(RpcInputTest, TruncatedPushIsRefused) {

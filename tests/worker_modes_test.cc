@@ -19,6 +19,7 @@
 namespace evenkeel::tests {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 constexpr int kRanks = 4;
@@ -138,7 +139,8 @@ TEST_F(WorkerModesTest, ARankThatDiesIsAnErrorOnTheOthers) {
         if (rank == victim) continue;
         const Ending ending = ranks[rank]->Wait();
         EXPECT_EQ(ending.exit_code, 1);
-        EXPECT_THAT(ending.stderr_text, HasSubstr("(code 14)")) << "unavailable";
+        // Gloo takes a connection that ends in the middle of a message for silence.
+        EXPECT_THAT(ending.stderr_text, AnyOf(HasSubstr("(code 14)"), HasSubstr("(code 4)")));
       }
     }
   }

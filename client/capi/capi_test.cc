@@ -128,6 +128,7 @@ TEST_F(CApiTest, ANullPointerIsAnError) {
   ExpectRefused(evenkeel_read_report(nullptr, nullptr), "worker is null");
   ExpectRefused(evenkeel_leave(nullptr), "worker is null");
   EXPECT_EQ(evenkeel_bias(nullptr, 0), nullptr);
+  EXPECT_STREQ(evenkeel_summary(nullptr), "");
   evenkeel_worker_destroy(nullptr);
 
   Join();

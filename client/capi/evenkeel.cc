@@ -216,6 +216,10 @@ const float* evenkeel_bias(const evenkeel_worker* worker, int32_t layer) {
   return worker != nullptr ? worker->worker->bias(layer) : nullptr;
 }
 
+const char* evenkeel_summary(const evenkeel_worker* worker) {
+  return worker != nullptr ? worker->worker->summary().c_str() : "";
+}
+
 evenkeel_status evenkeel_read_report(const evenkeel_worker* worker, evenkeel_report* report) {
   return WithWorker(worker, [&](const auto& known) { return ReadReport(known, report); });
 }

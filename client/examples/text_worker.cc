@@ -59,6 +59,7 @@ Status Run(const Flags& flags) {
 
   Result<std::unique_ptr<Worker>> worker = Worker::Join(OptionsOf(flags));
   if (!worker.ok()) return worker.status();
+  std::fprintf(stderr, "%s\n", (*worker)->summary());
 
   std::chrono::steady_clock::time_point committed_at;
   const auto seconds_since_commit = [&] {

@@ -39,12 +39,8 @@ Link::~Link() {
   delivery_.join();
 }
 
-absl::Status Link::Join(uint64_t next_step, Deadline deadline, v1::CommittedVersion* version) {
-  v1::JoinResponse response;
-  EVENKEEL_RETURN_IF_ERROR(
-      Persist(deadline, [&](const Patience& patience) { return JoinOnce(next_step, patience, &response); }));
-  version->Swap(response.mutable_version());
-  return absl::OkStatus();
+absl::Status Link::Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* response) {
+  return Persist(deadline, [&](const Patience& patience) { return JoinOnce(next_step, patience, response); });
 }
 
 void Link::Push(v1::PushRequest* push) {

@@ -40,9 +40,9 @@ class Link {
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
-  // Registers for `next_step` and gives the newest version. DEADLINE_EXCEEDED, with what the last attempt met, when
+  // Registers for `next_step` and gives the answer. DEADLINE_EXCEEDED, with what the last attempt met, when
   // `deadline` comes first; DATA_LOSS from version_check.h; else what the coordinator said.
-  absl::Status Join(uint64_t next_step, Deadline deadline, v1::CommittedVersion* version);
+  absl::Status Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* response);
 
   // Begins to deliver `push`, which is complete but for the epoch and belongs to the link until Await gives its
   // version.

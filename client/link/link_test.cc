@@ -64,9 +64,16 @@ class LinkTest : public ::testing::Test {
     return options;
   }
 
+  absl::Status JoinAt(uint64_t next_step, Deadline deadline) {
+    v1::JoinResponse response;
+    const absl::Status status = link_->Join(next_step, deadline, &response);
+    if (status.ok()) version_ = response.version();
+    return status;
+  }
+
   void Join() {
     link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), Options());
-    ASSERT_TRUE(link_->Join(1, Patiently(), &version_).ok());
+    ASSERT_TRUE(JoinAt(1, Patiently()).ok());
   }
 
   absl::Status PushAndAwait(uint64_t step) {
@@ -115,9 +122,9 @@ TEST_F(LinkTest, JoinsPushesAndLeaves) {
 TEST_F(LinkTest, JoinsOnceTheCoordinatorIsThere) {
   coordinator_.Stop();
   link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), Options());
-  EXPECT_EQ(link_->Join(1, In(milliseconds(50)), &version_).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(JoinAt(1, In(milliseconds(50))).code(), absl::StatusCode::kDeadlineExceeded);
   coordinator_.Start(/*epoch=*/1);
-  ASSERT_TRUE(link_->Join(1, Patiently(), &version_).ok());
+  ASSERT_TRUE(JoinAt(1, Patiently()).ok());
   ExpectVersion(1, 0);
 }
 
@@ -148,7 +155,7 @@ TEST_F(LinkTest, AnAnswerThatDoesNotComeIsAskedForAgain) {
   LinkOptions options = Options();
   options.attempt_timeout = milliseconds(50);
   link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), options);
-  ASSERT_TRUE(link_->Join(1, Patiently(), &version_).ok());
+  ASSERT_TRUE(JoinAt(1, Patiently()).ok());
   coordinator_.ScriptPush([this](const v1::PushRequest&, v1::CommittedVersion*) { return coordinator_.Park(); });
   ASSERT_TRUE(PushAndAwait(1).ok());
   ExpectVersion(1, 1);
@@ -283,7 +290,7 @@ TEST_F(LinkTest, ARefusedJoinIsFinal) {
     return ServiceError(absl::StatusCode::kFailedPrecondition, v1::ErrorDetail::STEP_BEHIND, "step 8 is open");
   });
   link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), Options());
-  const absl::Status status = link_->Join(7, Patiently(), &version_);
+  const absl::Status status = JoinAt(7, Patiently());
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(ReasonOf(status), v1::ErrorDetail::STEP_BEHIND);
   EXPECT_EQ(coordinator_.Joins().size(), 1);
@@ -308,7 +315,7 @@ TEST_F(LinkTest, ADamagedJoinIsRefused) {
     return absl::OkStatus();
   });
   link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), Options());
-  const absl::Status status = link_->Join(1, Patiently(), &version_);
+  const absl::Status status = JoinAt(1, Patiently());
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()), HasSubstr("blocks.9.gate"));
 }
@@ -343,7 +350,7 @@ TEST_F(LinkTest, AwaitIsBoundAndMayBeRepeated) {
 TEST_F(LinkTest, AJoinWithoutACoordinatorSaysWhatItMet) {
   coordinator_.Stop();
   link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), Options());
-  const absl::Status status = link_->Join(1, In(milliseconds(200)), &version_);
+  const absl::Status status = JoinAt(1, In(milliseconds(200)));
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr(coordinator_.address()), HasSubstr("UNAVAILABLE")));
 }
@@ -357,7 +364,7 @@ TEST_F(LinkTest, TheChannelHoldsTheReplyOfALargeJob) {
     layer->set_top_k(8);
   }
   link_ = std::make_unique<Link>(coordinator_.address(), join, Options());
-  ASSERT_TRUE(link_->Join(1, Patiently(), &version_).ok());
+  ASSERT_TRUE(JoinAt(1, Patiently()).ok());
   EXPECT_GT(version_.ByteSizeLong(), 4 << 20) << "gRPC's default limit";
 }
 
@@ -376,7 +383,7 @@ TEST_F(LinkTest, TheDestructorBreaksOffAPause) {
   LinkOptions options = Options();
   options.backoff = {std::chrono::minutes(10), std::chrono::minutes(10)};
   link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), options);
-  ASSERT_TRUE(link_->Join(1, Patiently(), &version_).ok());
+  ASSERT_TRUE(JoinAt(1, Patiently()).ok());
   coordinator_.ScriptPush(
       [](const v1::PushRequest&, v1::CommittedVersion*) { return absl::UnavailableError("not now"); });
   push_ = PushOf(1);

@@ -50,8 +50,8 @@ void PackStep(const StepCounts& counts, v1::PushRequest* push) {
 CoordinatorSource::CoordinatorSource(std::string coordinator, const v1::JoinRequest& join)
     : push_(PushOf(join)), link_(std::move(coordinator), join) {}
 
-absl::Status CoordinatorSource::Join(uint64_t next_step, Deadline deadline, v1::CommittedVersion* version) {
-  return link_.Join(next_step, deadline, version);
+absl::Status CoordinatorSource::Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) {
+  return link_.Join(next_step, deadline, joined);
 }
 
 void CoordinatorSource::Push(StepCounts* counts) {

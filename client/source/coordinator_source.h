@@ -14,7 +14,7 @@ class CoordinatorSource : public BiasSource {
   // To `coordinator` (host:port). `join` is complete but for next_step, its layers sorted by name.
   CoordinatorSource(std::string coordinator, const v1::JoinRequest& join);
 
-  absl::Status Join(uint64_t next_step, Deadline deadline, v1::CommittedVersion* version) override;
+  absl::Status Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) override;
   void Push(StepCounts* counts) override;
   absl::Status Await(Deadline deadline, v1::CommittedVersion* version) override;
   absl::Status Leave(Deadline deadline) override;

@@ -82,8 +82,9 @@ TEST(CoordinatorSourceTest, PushesOverTheLink) {
   layer->set_top_k(1);
   join.set_incarnation(11);
   CoordinatorSource source(coordinator.address(), join);
-  v1::CommittedVersion version;
-  ASSERT_TRUE(source.Join(1, Soon(), &version).ok());
+  v1::JoinResponse joined;
+  ASSERT_TRUE(source.Join(1, Soon(), &joined).ok());
+  v1::CommittedVersion version = joined.version();
   StepCounts counts(3, 1);
   for (uint64_t step = 1; step <= 2; ++step) {
     counts.step = step;

@@ -50,16 +50,16 @@ GroupSource::~GroupSource() {
 // ---------------------------------------------------------------------------------------------------------------------
 // Joining
 
-v1::GroupHello GroupSource::Hello(uint64_t next_step, const absl::Status& joined,
-                                  const v1::CommittedVersion& version) const {
+v1::GroupHello GroupSource::Hello(uint64_t next_step, const absl::Status& status,
+                                  const v1::JoinResponse& joined) const {
   v1::GroupHello hello;
   hello.set_protocol_version(kProtocolVersion);
   hello.set_incarnation(member_.incarnation);
   hello.set_fingerprint(member_.fingerprint);
   hello.set_next_step(next_step);
-  hello.set_join_code(static_cast<int>(joined.code()));
-  hello.set_join_message(std::string(joined.message()));
-  if (joined.ok() && commits_ == Commits::kLeader && leads()) *hello.mutable_version() = version;
+  hello.set_join_code(static_cast<int>(status.code()));
+  hello.set_join_message(std::string(status.message()));
+  if (status.ok() && commits_ == Commits::kLeader && leads()) *hello.mutable_joined() = joined;
   return hello;
 }
 
@@ -86,20 +86,21 @@ absl::Status GroupSource::CheckHello(int place, const std::string& bytes, uint64
   return absl::OkStatus();
 }
 
-absl::Status GroupSource::Join(uint64_t next_step, Deadline deadline, v1::CommittedVersion* version) {
+absl::Status GroupSource::Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) {
   // Whatever comes of it, the others wait to be told.
-  const absl::Status joined = has_inner() ? inner_->Join(next_step, deadline, version) : absl::OkStatus();
-  const std::string own = Hello(next_step, joined, *version).SerializeAsString();
+  const absl::Status status = has_inner() ? inner_->Join(next_step, deadline, joined) : absl::OkStatus();
+  const std::string own = Hello(next_step, status, *joined).SerializeAsString();
   const absl::StatusOr<std::vector<std::string>> all = rendezvous_->Exchange("join", own, deadline);
-  EVENKEEL_RETURN_IF_ERROR(joined);
+  EVENKEEL_RETURN_IF_ERROR(status);
   EVENKEEL_RETURN_IF_ERROR(all.status());
   std::vector<v1::GroupHello> hellos(all->size());
   for (size_t place = 0; place < all->size(); ++place) {
     EVENKEEL_RETURN_IF_ERROR(CheckHello(static_cast<int>(place), (*all)[place], next_step, &hellos[place]));
   }
   if (has_inner()) return absl::OkStatus();
-  version->Swap(hellos[0].mutable_version());
-  return VerifyVersion(spec_, *version);
+  joined->Swap(hellos[0].mutable_joined());
+  EVENKEEL_RETURN_IF_ERROR(VerifyLayers(spec_, joined->effective()));
+  return VerifyVersion(spec_, joined->version());
 }
 
 absl::Status GroupSource::Leave(Deadline deadline) { return has_inner() ? inner_->Leave(deadline) : absl::OkStatus(); }

@@ -51,7 +51,7 @@ class GroupSource : public BiasSource {
 
   // The leader joins first where it commits; then all ranks of the group meet. INVALID_ARGUMENT, naming the rank, where
   // one was told another job, or begins at another step.
-  absl::Status Join(uint64_t next_step, Deadline deadline, v1::CommittedVersion* version) override;
+  absl::Status Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) override;
   void Push(StepCounts* counts) override;
   absl::Status Await(Deadline deadline, v1::CommittedVersion* version) override;
   absl::Status Leave(Deadline deadline) override;
@@ -60,7 +60,7 @@ class GroupSource : public BiasSource {
   bool leads() const { return member_.place == 0; }
   bool has_inner() const { return commits_ == Commits::kEveryRank || leads(); }
 
-  v1::GroupHello Hello(uint64_t next_step, const absl::Status& joined, const v1::CommittedVersion& version) const;
+  v1::GroupHello Hello(uint64_t next_step, const absl::Status& status, const v1::JoinResponse& joined) const;
   absl::Status CheckHello(int place, const std::string& bytes, uint64_t next_step, v1::GroupHello* hello) const;
 
   // The committing thread.

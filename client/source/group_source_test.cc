@@ -41,9 +41,9 @@ class ScriptedSource : public BiasSource {
  public:
   explicit ScriptedSource(const v1::JobSpec& spec) : local_(std::move(LocalSource::Make(spec)).value()) {}
 
-  absl::Status Join(uint64_t next_step, Deadline deadline, v1::CommittedVersion* version) override {
+  absl::Status Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) override {
     if (!join_error.ok()) return join_error;
-    return local_->Join(next_step, deadline, version);
+    return local_->Join(next_step, deadline, joined);
   }
   void Push(StepCounts* counts) override {
     step_ = counts->step;
@@ -116,6 +116,11 @@ class GroupSourceTest : public ::testing::Test {
   int odd_rank_ = -1;
 };
 
+absl::Status JoinAt(uint64_t step, GroupSource* source) {
+  v1::JoinResponse joined;
+  return source->Join(step, Soon(), &joined);
+}
+
 // Takes a step in which nothing is counted.
 absl::Status EmptyStep(uint64_t step, GroupSource* source, v1::CommittedVersion* version) {
   StepCounts counts(7, 2);
@@ -133,9 +138,11 @@ TEST_F(GroupSourceTest, EveryRankHasTheTrajectoryOfTheSums) {
       std::unique_ptr<BiasSource> inner;
       if (commits == Commits::kEveryRank || rank == 0) inner = std::move(LocalSource::Make(Spec())).value();
       const std::unique_ptr<GroupSource> source = Source(rank, commits, std::move(inner));
+      v1::JoinResponse joined;
+      ASSERT_EQ(source->Join(1, Soon(), &joined), absl::OkStatus());
+      EXPECT_EQ(joined.version().state_hash(), job::StateHash(trajectory[0]));
+      EXPECT_EQ(joined.effective().SerializeAsString(), plan.effective.SerializeAsString());
       v1::CommittedVersion version;
-      ASSERT_EQ(source->Join(1, Soon(), &version), absl::OkStatus());
-      EXPECT_EQ(version.state_hash(), job::StateHash(trajectory[0]));
       for (uint64_t step = 1; step <= 30; ++step) {
         StepCounts counts = CountsOf(model.Payload(rank, step), plan.layers, step);
         source->Push(&counts);
@@ -153,8 +160,7 @@ TEST_F(GroupSourceTest, WhatTheLeaderMeetsAtJoiningAllRanksHear) {
     auto inner = std::make_unique<ScriptedSource>(Spec());
     inner->join_error = absl::FailedPreconditionError("the job is at step 7");
     const std::unique_ptr<GroupSource> source = rank == 0 ? Leader(std::move(inner)) : Follower(rank);
-    v1::CommittedVersion version;
-    const absl::Status status = source->Join(1, Soon(), &version);
+    const absl::Status status = JoinAt(1, source.get());
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_THAT(std::string(status.message()), HasSubstr("the job is at step 7"));
   });
@@ -165,8 +171,7 @@ TEST_F(GroupSourceTest, ARankThatWasToldSomethingElseIsNamed) {
   OnAllRanks([&](int rank) {
     const std::unique_ptr<GroupSource> source =
         rank == 0 ? Leader(std::make_unique<ScriptedSource>(Spec())) : Follower(rank);
-    v1::CommittedVersion version;
-    const absl::Status status = source->Join(1, Soon(), &version);
+    const absl::Status status = JoinAt(1, source.get());
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(status.message()),
                 HasSubstr(rank == 1 ? "rank 0 of the group" : "rank 1 of the group: its layers"));
@@ -177,8 +182,7 @@ TEST_F(GroupSourceTest, ARankAtAnotherStepIsNamed) {
   OnAllRanks([&](int rank) {
     const std::unique_ptr<GroupSource> source =
         rank == 0 ? Leader(std::make_unique<ScriptedSource>(Spec())) : Follower(rank);
-    v1::CommittedVersion version;
-    const absl::Status status = source->Join(rank == 2 ? 5 : 1, Soon(), &version);
+    const absl::Status status = JoinAt(rank == 2 ? 5 : 1, source.get());
     EXPECT_THAT(std::string(status.message()), HasSubstr(rank == 2 ? "rank 0 of the group: its next_step is 1"
                                                                    : "rank 2 of the group: its next_step is 5"));
   });
@@ -191,7 +195,7 @@ TEST_F(GroupSourceTest, WhileTheCoordinatorIsAwayAllRanksWaitAndKnowWhy) {
     inner->late_answers = 2;
     const std::unique_ptr<GroupSource> source = rank == 0 ? Leader(std::move(inner)) : Follower(rank);
     v1::CommittedVersion version;
-    ASSERT_EQ(source->Join(1, Soon(), &version), absl::OkStatus());
+    ASSERT_EQ(JoinAt(1, source.get()), absl::OkStatus());
     ASSERT_EQ(EmptyStep(1, source.get(), &version), absl::OkStatus());
     StepCounts counts(7, 2);
     counts.step = 2;
@@ -213,7 +217,7 @@ TEST_F(GroupSourceTest, AnErrorOfTheLeadersIsEverybodysAndStays) {
     inner->fails_at = 2;
     const std::unique_ptr<GroupSource> source = rank == 0 ? Leader(std::move(inner)) : Follower(rank);
     v1::CommittedVersion version;
-    ASSERT_EQ(source->Join(1, Soon(), &version), absl::OkStatus());
+    ASSERT_EQ(JoinAt(1, source.get()), absl::OkStatus());
     ASSERT_EQ(EmptyStep(1, source.get(), &version), absl::OkStatus());
     for (uint64_t step = 2; step <= 3; ++step) {
       const absl::Status status = EmptyStep(step, source.get(), &version);
@@ -227,7 +231,7 @@ TEST_F(GroupSourceTest, ARankThatGoesAwayEndsTheGroupAtOnce) {
   OnAllRanks([&](int rank) {
     std::unique_ptr<GroupSource> source = rank == 0 ? Leader(std::make_unique<ScriptedSource>(Spec())) : Follower(rank);
     v1::CommittedVersion version;
-    ASSERT_EQ(source->Join(1, Soon(), &version), absl::OkStatus());
+    ASSERT_EQ(JoinAt(1, source.get()), absl::OkStatus());
     ASSERT_EQ(EmptyStep(1, source.get(), &version), absl::OkStatus());
     if (rank == 1) return source.reset();
     EXPECT_EQ(EmptyStep(2, source.get(), &version).code(), absl::StatusCode::kUnavailable);
@@ -241,7 +245,7 @@ TEST_F(GroupSourceTest, EndsWithACommitUnderWay) {
     inner->late_answers = -1;
     std::unique_ptr<GroupSource> source = rank == 0 ? Leader(std::move(inner)) : Follower(rank);
     v1::CommittedVersion version;
-    ASSERT_EQ(source->Join(1, Soon(), &version), absl::OkStatus());
+    ASSERT_EQ(JoinAt(1, source.get()), absl::OkStatus());
     StepCounts counts(7, 2);
     counts.step = 1;
     source->Push(&counts);

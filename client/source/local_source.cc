@@ -18,13 +18,16 @@ absl::StatusOr<std::unique_ptr<LocalSource>> LocalSource::Make(const v1::JobSpec
 LocalSource::LocalSource(job::JobPlan plan)
     : plan_(std::move(plan)), state_(job::InitialJobState(plan_)), sums_(plan_.layers) {}
 
-absl::Status LocalSource::Join(uint64_t next_step, Deadline, v1::CommittedVersion* version) {
+absl::Status LocalSource::Join(uint64_t next_step, Deadline, v1::JoinResponse* joined) {
   if (next_step != 1) {
     return absl::FailedPreconditionError(absl::StrCat("next_step is ", next_step,
                                                       ", and without a coordinator nobody has kept the bias of step ",
                                                       next_step - 1, "; begin at step 1, or use a coordinator"));
   }
-  *version = *job::CommittedVersionOf(plan_, state_);
+  joined->set_epoch(state_.version.epoch());
+  joined->set_open_step(next_step);
+  *joined->mutable_effective() = plan_.effective;
+  *joined->mutable_version() = *job::CommittedVersionOf(plan_, state_);
   return absl::OkStatus();
 }
 

@@ -18,7 +18,7 @@ class LocalSource : public BiasSource {
   static absl::StatusOr<std::unique_ptr<LocalSource>> Make(const v1::JobSpec& spec);
 
   // FAILED_PRECONDITION for another step than 1.
-  absl::Status Join(uint64_t next_step, Deadline deadline, v1::CommittedVersion* version) override;
+  absl::Status Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) override;
   void Push(StepCounts* counts) override;
   // OUT_OF_RANGE, for good, when the step had more assignments at a layer than one update can take.
   absl::Status Await(Deadline deadline, v1::CommittedVersion* version) override;

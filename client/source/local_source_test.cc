@@ -31,9 +31,11 @@ TEST(LocalSourceTest, HasTheTrajectoryOfTheReference) {
 
     auto source = LocalSource::Make(spec);
     ASSERT_TRUE(source.ok()) << source.status();
+    v1::JoinResponse joined;
+    ASSERT_TRUE((*source)->Join(1, Deadline(), &joined).ok());
+    EXPECT_EQ(joined.version().state_hash(), job::StateHash(trajectory[0]));
+    EXPECT_EQ(joined.effective().SerializeAsString(), plan.effective.SerializeAsString());
     v1::CommittedVersion version;
-    ASSERT_TRUE((*source)->Join(1, Deadline(), &version).ok());
-    EXPECT_EQ(version.state_hash(), job::StateHash(trajectory[0]));
     for (uint64_t step = 1; step <= 60; ++step) {
       StepCounts counts = CountsOf(model.Payload(0, step), plan.layers, step);
       (*source)->Push(&counts);
@@ -66,8 +68,8 @@ TEST(LocalSourceTest, WithoutABalanceConfigIsThePresetEvenkeel) {
 
 TEST(LocalSourceTest, RefusesToGoOnFromWhatNobodyHasKept) {
   auto source = LocalSource::Make(SpecWith("evenkeel"));
-  v1::CommittedVersion version;
-  const absl::Status refused = (*source)->Join(101, Deadline(), &version);
+  v1::JoinResponse joined;
+  const absl::Status refused = (*source)->Join(101, Deadline(), &joined);
   EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(refused.message()), HasSubstr("next_step is 101"));
 }

@@ -12,6 +12,7 @@
 #include "client/worker/messages.h"
 #include "client/worker/process.h"
 #include "client/worker/source_factory.h"
+#include "client/worker/summary.h"
 #include "kernels/routing/cpu/cpu_router.h"
 #include "kernels/routing/route.h"
 
@@ -50,7 +51,10 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Join(const WorkerOptions& option
   EVENKEEL_ASSIGN_OR_RETURN(const v1::JoinRequest join, MakeJoinRequest(options, group, layers, NewIncarnation()));
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<BiasSource> source, MakeBiasSource(options, group, join));
   std::unique_ptr<Worker> worker(new Worker(options, std::move(layers), std::move(source)));
-  EVENKEEL_RETURN_IF_ERROR(worker->source_->Join(options.next_step, After(options.join_timeout), &worker->version_));
+  v1::JoinResponse joined;
+  EVENKEEL_RETURN_IF_ERROR(worker->source_->Join(options.next_step, After(options.join_timeout), &joined));
+  worker->summary_ = Summary(options, group, joined.effective());
+  worker->version_.Swap(joined.mutable_version());
   worker->Adopt();
   return worker;
 }

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -34,6 +35,7 @@ class Worker {
     return layer >= 0 && layer < layers_.size() ? &bias_[layers_[layer].offset] : nullptr;
   }
   const StepReport& report() const { return report_; }
+  const std::string& summary() const { return summary_; }
 
  private:
   Worker(const WorkerOptions& options, LayerTable layers, std::unique_ptr<BiasSource> source);
@@ -51,6 +53,7 @@ class Worker {
   std::vector<LayerCounts> counts_;  // by the caller's index
   std::vector<float> bias_;          // [total experts], in protocol order
   StepReport report_;
+  std::string summary_;
 
   // Kept from step to step for their memory.
   StepCounts committed_;

@@ -64,6 +64,7 @@ TEST_F(WorkerTest, JoinsWithTheBiasOfTheNewestVersion) {
   // The flat array is 0, 1/8, 2/8 for a.counted, then b.routed.
   EXPECT_THAT(Bias(kCounted), ElementsAre(0.0f, 0.125f, 0.25f));
   EXPECT_THAT(Bias(kRouted), ElementsAre(0.375f, 0.5f, 0.625f, 0.75f));
+  EXPECT_THAT(worker_->summary(), HasSubstr("evenkeel: job run, rank 0 of 1; committed by the coordinator at"));
   EXPECT_EQ(worker_->report().epoch, 1);
   EXPECT_EQ(worker_->report().step, 0);
   EXPECT_EQ(worker_->bias(-1), nullptr);

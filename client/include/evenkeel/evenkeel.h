@@ -92,8 +92,8 @@ EVENKEEL_EXPORT void evenkeel_layer_options_init(evenkeel_layer_options* options
 
 typedef struct evenkeel_worker_options {
   size_t struct_size;
-  /* host:port of evenkeeld. Default "127.0.0.1:7411". Null or "": there is none, and every rank moves its bias by itself,
-   * or with its group, by the same rule; nothing is remembered then when the training ends. */
+  /* host:port of evenkeeld. Default "127.0.0.1:7411". Null or "": there is none, and every rank moves its bias by
+   * itself, or with its group, by the same rule; nothing is remembered then when the training ends. */
   const char* coordinator;
   /* Name of the training run, the same on all workers. Needed. */
   const char* job;
@@ -113,19 +113,21 @@ typedef struct evenkeel_worker_options {
    * coordinator that restarts. Default 60,000. */
   int64_t join_timeout_ms;
   int64_t begin_step_timeout_ms;
-  /* Which ranks reduce their counts among themselves, before the sums go to the coordinator or move the bias: null or ""
-   * (every rank by itself, the default), "world" (all ranks), "ep" (expert_parallel_size neighbours), or any other name for
-   * a group that is declared here: its ranks, ascending, [num_group_ranks], and which of how many such groups it is. */
+  /* Which ranks reduce their counts among themselves, before the sums go to the coordinator or move the bias: null or
+   * "" (every rank by itself, the default), "world" (all ranks), "ep" (expert_parallel_size neighbours), or any other
+   * name for a group that is declared here: its ranks, ascending, [num_group_ranks], and which of how many such groups
+   * it is. */
   const char* group;
   int32_t expert_parallel_size;
   int32_t group_index;
   int32_t group_count;
-  /* 1: without a coordinator, groups that are smaller than the world may go different ways. Default 0: that is refused. */
+  /* 1: without a coordinator, groups that are smaller than the world may go different ways. Default 0: that is refused.
+   */
   int32_t allow_divergence;
   const int32_t* group_ranks;
   size_t num_group_ranks;
-  /* Where the ranks of a group find each other: "file:///shared/folder", or "tcp://host:port" of the group's first rank.
-   * Null or "": at the coordinator. */
+  /* Where the ranks of a group find each other: "file:///shared/folder", or "tcp://host:port" of the group's first
+   * rank. Null or "": at the coordinator. */
   const char* group_store;
   /* How long, in milliseconds, a rank waits for the others of its group; then it fails. Default 600,000. */
   int64_t group_timeout_ms;
@@ -222,6 +224,10 @@ EVENKEEL_EXPORT evenkeel_status evenkeel_commit(evenkeel_worker* worker, uint64_
 /* The current bias of `layer`: float32 [num_experts], at an address that stays the same as long as the worker. Null for
  * an index that is no layer's, and for a null worker. */
 EVENKEEL_EXPORT const float* evenkeel_bias(const evenkeel_worker* worker, int32_t layer);
+
+/* What the worker is part of, and by what rule its bias moves, in one line without its end: for the log of a training
+ * run. The worker's; "" for a null worker. */
+EVENKEEL_EXPORT const char* evenkeel_summary(const evenkeel_worker* worker);
 
 /* Writes what is known of the current bias. Fails for null pointers and an unset struct_size only. */
 EVENKEEL_EXPORT evenkeel_status evenkeel_read_report(const evenkeel_worker* worker, evenkeel_report* report);

@@ -21,8 +21,8 @@ struct LayerOptions {
 
 // Which ranks reduce their counts among themselves, before the sums go to the coordinator or move the bias.
 struct GroupOptions {
-  // "" (every rank by itself), "world" (all ranks), "ep" (expert_parallel_size neighbours), or any other name for a group
-  // that is declared below.
+  // "" (every rank by itself), "world" (all ranks), "ep" (expert_parallel_size neighbours), or any other name for a
+  // group that is declared below.
   std::string name;
   int expert_parallel_size = 0;
   // A declared group (the data, tensor or context parallel ranks of this one, say): its ranks, ascending, and which of
@@ -35,7 +35,8 @@ struct GroupOptions {
   std::string store;
   // How long a rank waits for the others of its group; then it fails.
   std::chrono::milliseconds timeout{600'000};
-  // Without a coordinator, groups that are smaller than the world go different ways. That is refused, unless this is set.
+  // Without a coordinator, groups that are smaller than the world go different ways. That is refused, unless this is
+  // set.
   bool allow_divergence = false;
 };
 

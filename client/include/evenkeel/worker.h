@@ -77,6 +77,9 @@ class Worker {
   // for an index that is no layer's.
   const float* bias(int layer) const { return evenkeel_bias(worker_, layer); }
 
+  // What the worker is part of, and by what rule its bias moves, in one line: for the log of a training run.
+  const char* summary() const { return evenkeel_summary(worker_); }
+
   // Of the current bias; belongs to the Worker and changes with bias().
   const StepReport& report() const { return report_; }
 

@@ -1,0 +1,69 @@
+#include "client/worker/summary.h"
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace evenkeel::client {
+namespace {
+
+// "61 layers x 256 experts x top 8", of each shape that there is.
+std::string Layers(const v1::JobSpec& job) {
+  std::map<std::pair<int, int>, int> shapes;
+  for (const v1::LayerSpec& layer : job.layers()) ++shapes[{layer.num_experts(), layer.top_k()}];
+  std::vector<std::string> parts;
+  for (const auto& [shape, layers] : shapes) {
+    parts.push_back(
+        absl::StrCat(layers, layers == 1 ? " layer" : " layers", " x ", shape.first, " experts x top ", shape.second));
+  }
+  return absl::StrJoin(parts, ", ");
+}
+
+std::string Cap(const v1::BalanceConfig& balance) {
+  if (balance.cap() <= 0) return "no cap";
+  return absl::StrCat("cap ", balance.cap(), " ", v1::BalanceConfig::CapMode_Name(balance.cap_mode()));
+}
+
+// " (COSINE)", of a rate that changes.
+std::string ScheduleOf(const v1::BalanceConfig& balance) {
+  const v1::Schedule::Kind kind = balance.schedule().kind();
+  if (!balance.has_schedule() || kind == v1::Schedule::CONSTANT) return "";
+  return absl::StrCat(" (", v1::Schedule::Kind_Name(kind), ")");
+}
+
+std::string Rule(const v1::JobSpec& job) {
+  const v1::BalanceConfig& balance = job.balance();
+  std::string rule = absl::StrCat("rule ", v1::BalanceConfig::Rule_Name(balance.rule()), ", rate ", balance.rate(),
+                                  ScheduleOf(balance), ", momentum ", balance.momentum(), ", center ",
+                                  v1::BalanceConfig::Center_Name(balance.center()), ", ", Cap(balance), ", warm-up ",
+                                  balance.warmup_steps(), " steps, lag ", job.lag());
+  if (balance.frozen()) absl::StrAppend(&rule, ", frozen");
+  if (job.overrides_size() > 0) absl::StrAppend(&rule, ", other settings for ", job.overrides_size(), " of the layers");
+  return rule;
+}
+
+std::string Place(const WorkerOptions& options, const Group& group) {
+  std::string place = absl::StrCat("rank ", options.rank, " of ", options.world_size);
+  if (group.size() > 1) {
+    absl::StrAppend(&place, ", ", group.is_leader() ? "leader" : "member", " of group ", options.group.name, " ",
+                    group.index, " of ", group.count, " (ranks ", absl::StrJoin(group.ranks, " "), ")");
+  }
+  return place;
+}
+
+std::string Committer(const WorkerOptions& options, const Group& group) {
+  if (!options.coordinator.empty()) return absl::StrCat("the coordinator at ", options.coordinator);
+  return group.size() > 1 ? "every rank, without a coordinator" : "this process, without a coordinator";
+}
+
+}  // namespace
+
+std::string Summary(const WorkerOptions& options, const Group& group, const v1::JobSpec& effective) {
+  return absl::StrCat("evenkeel: job ", effective.name(), ", ", Place(options, group), "; committed by ",
+                      Committer(options, group), "; ", Rule(effective), "; ", Layers(effective));
+}
+
+}  // namespace evenkeel::client
