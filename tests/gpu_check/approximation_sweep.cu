@@ -8,10 +8,9 @@ namespace {
 
 using routing::device::warp::ApproximateReciprocal;
 using routing::device::warp::ApproximateSigmoid;
+using routing::device::warp::ApproximateSqrtSoftplus;
 
-__device__ float SigmoidError(float x) {
-  const float approximate = ApproximateSigmoid(x);
-  const float exact = routing::Sigmoid(x);
+__device__ float ErrorOf(float approximate, float exact) {
   if (isnan(approximate) != isnan(exact)) return INFINITY;
   return isnan(exact) ? 0 : fabsf(approximate - exact);
 }
@@ -27,12 +26,16 @@ __global__ void Sweep(uint32_t step, ApproximationErrors* errors) {
   const uint64_t stride = uint64_t{step} * gridDim.x * blockDim.x;
   const uint64_t first = uint64_t{step} * (uint64_t{blockIdx.x} * blockDim.x + threadIdx.x);
   float sigmoid = 0;
+  float sqrt_softplus = 0;
   float reciprocal = 0;
   uint32_t numbers = 0;
   uint32_t reciprocals = 0;
   for (uint64_t bits = first; bits < kEnd; bits += stride) {
     const float x = ieee::FromBits(static_cast<uint32_t>(bits));
-    sigmoid = fmaxf(sigmoid, SigmoidError(x));
+    sigmoid = fmaxf(sigmoid, ErrorOf(ApproximateSigmoid(x), routing::Sigmoid(x)));
+    if (!(x > routing::kApproximatedLogits)) {
+      sqrt_softplus = fmaxf(sqrt_softplus, ErrorOf(ApproximateSqrtSoftplus(x), routing::SqrtSoftplus(x)));
+    }
     ++numbers;
     if (x >= 1 && x <= 0x1p100f) {
       reciprocal = fmaxf(reciprocal, fabsf(fmaf(x, ApproximateReciprocal(x), -1.0f)));
@@ -41,6 +44,7 @@ __global__ void Sweep(uint32_t step, ApproximationErrors* errors) {
   }
   __syncwarp();  // its lanes have not all done as many
   RaiseTo(&errors->sigmoid, sigmoid);
+  RaiseTo(&errors->sqrt_softplus, sqrt_softplus);
   RaiseTo(&errors->reciprocal, reciprocal);
   atomicAdd(&errors->numbers, numbers);
   atomicAdd(&errors->reciprocals, reciprocals);

@@ -9,6 +9,7 @@ namespace evenkeel::gpu_check {
 
 struct ApproximationErrors {
   float sigmoid;         // the greatest |ApproximateSigmoid - Sigmoid|; infinite where one is NaN and the other is not
+  float sqrt_softplus;   // the same of what is at most kApproximatedLogits, and NaN
   float reciprocal;      // the greatest |x ApproximateReciprocal(x) - 1| of x from 1 up to 2^100
   uint32_t numbers;      // how many were tried, modulo 2^32
   uint32_t reciprocals;  // of them, how many from 1 up to 2^100

@@ -23,6 +23,8 @@ TEST_F(ApproximationTest, IsAsGoodAsSelectionTakesItFor) {
   EXPECT_GT(found.reciprocals, found.numbers == 0 ? 800000000u : 10000u);
   EXPECT_GT(found.sigmoid, 0);
   EXPECT_LE(found.sigmoid, routing::kApproximateSigmoidError);
+  EXPECT_GT(found.sqrt_softplus, 0);
+  EXPECT_LE(found.sqrt_softplus, routing::kApproximateSqrtSoftplusError);
   EXPECT_GT(found.reciprocal, 0);
   EXPECT_LE(found.reciprocal, routing::kApproximateReciprocalError);
 }

@@ -274,6 +274,14 @@ TEST_P(RouterBitsTest, TiesAroundThirtyTwo) {
   }
 }
 
+// The logit of a score.
+double LogitOf(Score score, double value) {
+  return std::log(score == Score::kSigmoid ? value / (1 - value) : std::expm1(value * value));
+}
+
+// What a router that approximates scores may take for equal.
+double Nearness(Score score) { return score == Score::kSigmoid ? 0x1p-21 : 0x1p-10; }
+
 // Experts whose keys lie around the K-th best, nearer to it than approximate scores tell apart, made of scores and
 // biases of any size.
 TEST_P(RouterBitsTest, NearTies) {
@@ -285,7 +293,9 @@ TEST_P(RouterBitsTest, NearTies) {
     const int num_experts = problem.spec.num_experts;
     const double goal = Pick(random, {0.0, 0.0, 0.95, 7.5, 100.25, -30.0, -0.5});
     const int near = 1 + static_cast<int>(random() % 30);
-    const double spread = Pick(random, {0x1p-24, 0x1p-22, 0x1p-21, 0x1p-20, 0x1p-19}) * std::max(1.0, std::fabs(goal));
+    problem.spec.score = Pick(random, {Score::kSigmoid, Score::kSigmoid, Score::kSqrtSoftplus});
+    const Score kind = problem.spec.score;
+    const double spread = Pick(random, {0.125, 0.5, 1.0, 2.0, 4.0}) * Nearness(kind) * std::max(1.0, std::fabs(goal));
     std::uniform_real_distribution<double> score(0.1, 0.9);
     std::uniform_real_distribution<double> side(-spread, spread);
     for (int e = 0; e < num_experts; ++e) problem.bias.push_back(static_cast<float>(goal - score(random)));
@@ -293,7 +303,7 @@ TEST_P(RouterBitsTest, NearTies) {
       for (int e = 0; e < num_experts; ++e) {
         const double rest = goal - problem.bias[e] + side(random);
         const bool is_near = random() % num_experts < near;
-        problem.logits.push_back(is_near ? static_cast<float>(std::log(rest / (1 - rest))) : -9.0f);
+        problem.logits.push_back(is_near ? static_cast<float>(LogitOf(kind, rest)) : -9.0f);
       }
     }
     SCOPED_TRACE(absl::StrCat("seed ", seed, ", ", Describe(problem.spec)));
@@ -301,8 +311,6 @@ TEST_P(RouterBitsTest, NearTies) {
     if (HasFailure()) return;
   }
 }
-
-double Logit(double sigmoid) { return std::log(sigmoid / (1 - sigmoid)); }
 
 // Groups whose scores lie around that of the last which is kept: as near as approximate scores cannot tell apart, an
 // ulp apart, and equal. Either all of them, or the last that is kept and the first that is not.
@@ -318,7 +326,8 @@ TEST_P(RouterBitsTest, GroupsNearTies) {
     spec.top_groups = 1 + static_cast<int>(random() % spec.num_groups);
     spec.top_k = 1 + static_cast<int>(random() % std::min(16, spec.top_groups * ExpertsPerGroup(spec)));
     const double goal = Pick(random, {0.0, 0.95, 7.5, 1000.25, -30.0, -0.5});
-    const double spread = Pick(random, {0.0, 0x1p-24, 0x1p-22, 0x1p-20, 0x1p-19, 0x1p-17}) * std::max(1.0, goal);
+    spec.score = Pick(random, {Score::kSigmoid, Score::kSigmoid, Score::kSqrtSoftplus});
+    const double spread = Pick(random, {0.0, 0.125, 0.5, 2.0, 4.0, 16.0}) * Nearness(spec.score) * std::max(1.0, goal);
     const double apart = Pick(random, {0.0, 0.05, 0.05});
     std::uniform_real_distribution<double> score(0.1, 0.9);
     std::uniform_real_distribution<double> side(-spread, spread);
@@ -332,7 +341,7 @@ TEST_P(RouterBitsTest, GroupsNearTies) {
         const double shift = ranks[g] < spec.top_groups - 1 ? apart : ranks[g] > spec.top_groups ? -apart : 0.0;
         for (int near = 0; near < 3; ++near) {
           const int e = g * ExpertsPerGroup(spec) + static_cast<int>(random() % ExpertsPerGroup(spec));
-          row[e] = static_cast<float>(Logit(goal + shift - problem.bias[e] + side(random)));
+          row[e] = static_cast<float>(LogitOf(spec.score, goal + shift - problem.bias[e] + side(random)));
         }
       }
       problem.logits.insert(problem.logits.end(), row.begin(), row.end());

@@ -308,7 +308,14 @@ std::vector<RouteSpec> GroupedSpecs() {
                                             {512, 16},
                                             {512, 8},
                                             {1024, 32},
-                                            {1024, 16}}) {
+                                            {1024, 16},
+                                            {60, 3},
+                                            {72, 6},
+                                            {160, 8},
+                                            {384, 8},
+                                            {384, 12},
+                                            {576, 12},
+                                            {560, 28}}) {
     RouteSpec spec;
     spec.num_experts = num_experts;
     spec.num_groups = groups;

@@ -42,7 +42,7 @@ std::vector<float> RowsOfEveryKind(std::mt19937& random, int num_experts, int64_
 // finite, and so great that sums overflow.
 std::vector<float> RandomBias(std::mt19937& random, int num_experts);
 
-// Specs whose groups are as many experts as a warp has lanes, twice as many, and parts of that.
+// Specs whose groups are as many experts as a warp has lanes, twice as many, parts of that, and of other sizes.
 std::vector<RouteSpec> GroupedSpecs();
 
 }  // namespace evenkeel::routing

@@ -182,6 +182,17 @@ EVENKEEL_WARP Float ApproximateReciprocal(Float x) {
   return result;
 }
 
+EVENKEEL_WARP Float ApproximateSqrtSoftplus(Float x) {
+  float power;
+  float logarithm;
+  float root;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(ieee::Mul(ieee::Abs(x), -0x1.715476p0f)));
+  asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(logarithm) : "f"(ieee::Add(power, 1.0f)));
+  const float softplus = ieee::Fma(logarithm, 0x1.62e43p-1f, MaxNumber(x, 0.0f));
+  asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(root) : "f"(ieee::Abs(softplus)));
+  return root;
+}
+
 EVENKEEL_WARP Float RandomScore(uint64_t row_key, Word expert) {
   return routing::RandomScore(row_key, static_cast<int>(expert));
 }

@@ -455,6 +455,17 @@ inline Float ApproximateReciprocal(Float x) {
   return Float::Map([](float value) { return static_cast<float>((1 + AnySide() * kError) / value); }, x);
 }
 
+// NaN for what is not approximated.
+inline Float ApproximateSqrtSoftplus(Float x) {
+  constexpr double kError = kApproximateSqrtSoftplusError - 0x1p-16;
+  const Float scores = SqrtSoftplus(x);
+  return Float::Map(
+      [](float x, float score) {
+        return x > kApproximatedLogits ? __builtin_nanf("") : static_cast<float>(score + AnySide() * kError);
+      },
+      x, scores);
+}
+
 inline Float RandomScore(uint64_t row_key, Word expert) {
   return Float::Map([row_key](uint32_t e) { return routing::RandomScore(row_key, static_cast<int>(e)); }, expert);
 }

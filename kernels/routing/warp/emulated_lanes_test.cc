@@ -209,6 +209,14 @@ std::vector<float> SigmoidArguments() {
   return arguments;
 }
 
+std::vector<float> SqrtSoftplusArguments() {
+  std::vector<float> arguments = {kApproximatedLogits, 1000.5f, 33.0f};
+  for (const float x : SigmoidArguments()) {
+    if (x <= kApproximatedLogits) arguments.push_back(x);
+  }
+  return arguments;
+}
+
 // Nowhere beyond what it promises, and on both sides nearly so far.
 TEST(EmulatedLanesTest, ApproximateSigmoidErrsByAllThatItMay) {
   double least = 0;
@@ -226,6 +234,24 @@ TEST(EmulatedLanesTest, ApproximateSigmoidErrsByAllThatItMay) {
   EXPECT_GT(most, 0.9 * kApproximateSigmoidError);
   EXPECT_LT(least, -0.9 * kApproximateSigmoidError);
   EXPECT_TRUE(std::isnan(warp::ApproximateSigmoid(kNan).lane[0]));
+}
+
+TEST(EmulatedLanesTest, ApproximateSqrtSoftplusErrsByAllThatItMay) {
+  double least = 0;
+  double most = 0;
+  for (const float x : SqrtSoftplusArguments()) {
+    const Float approximate = warp::ApproximateSqrtSoftplus(x);
+    for (const float value : approximate.lane) {
+      const double error = static_cast<double>(value) - routing::SqrtSoftplus(x);
+      least = std::min(least, error);
+      most = std::max(most, error);
+    }
+  }
+  EXPECT_LE(most, kApproximateSqrtSoftplusError);
+  EXPECT_GE(least, -kApproximateSqrtSoftplusError);
+  EXPECT_GT(most, 0.9 * kApproximateSqrtSoftplusError);
+  EXPECT_LT(least, -0.9 * kApproximateSqrtSoftplusError);
+  EXPECT_TRUE(std::isnan(warp::ApproximateSqrtSoftplus(kNan).lane[0]));
 }
 
 TEST(EmulatedLanesTest, ApproximateReciprocalErrsByAllThatItMay) {
@@ -258,6 +284,29 @@ TEST(EmulatedLanesTest, TheBoundOfApproximateSigmoidHolds) {
   }
   EXPECT_LT(greatest, kApproximateSigmoidError);
   EXPECT_GT(greatest, kApproximateSigmoidError / 4);
+}
+
+// So it is with its three.
+TEST(EmulatedLanesTest, TheBoundOfApproximateSqrtSoftplusHolds) {
+  double greatest = 0;
+  for (const float x : SqrtSoftplusArguments()) {
+    const float exponent = std::fabs(x) * -0x1.715476p0f;
+    for (const double power_error : {-0x1p-22, 0.0, 0x1p-22}) {
+      double power = std::exp2(static_cast<double>(exponent)) * (1 + power_error);
+      if (power < 0x1p-126) power = 0;  // flushed
+      const float sum = static_cast<float>(power) + 1.0f;
+      for (const double logarithm_error : {-0x1p-22, 0.0, 0x1p-22}) {
+        const float logarithm = static_cast<float>(std::log2(static_cast<double>(sum)) + logarithm_error);
+        const float softplus = std::fabs(std::fma(logarithm, 0x1.62e43p-1f, std::max(x, 0.0f)));
+        for (const double root_error : {-0x1p-23, 0.0, 0x1p-23}) {
+          const double root = softplus < 0x1p-126f ? 0 : std::sqrt(static_cast<double>(softplus)) * (1 + root_error);
+          greatest = std::max(greatest, std::fabs(root - routing::SqrtSoftplus(x)));
+        }
+      }
+    }
+  }
+  EXPECT_LT(greatest, kApproximateSqrtSoftplusError);
+  EXPECT_GT(greatest, kApproximateSqrtSoftplusError / 4);
 }
 
 }  // namespace

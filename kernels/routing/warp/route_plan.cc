@@ -7,19 +7,34 @@
 namespace evenkeel::routing {
 namespace {
 
-// Whether approximate keys make the groups' scores; see row_near_groups-inl.h.
-bool PrunesGroups(const RouteSpec& spec, const RouteInput& input) {
+bool GroupsInRegisters(const RouteSpec& spec) {
   const int size = ExpertsPerGroup(spec);
   const int registers = WarpRegisters(spec.num_experts);
   const bool in_lanes = size == 64 || (size >= registers && size <= 32 && (size & (size - 1)) == 0);
-  return in_lanes && GroupsFitRegisters(registers) && GroupScoreTerms(spec) <= 2 &&
-         (spec.group_score_biased || input.bias == nullptr);
+  return in_lanes && GroupsFitRegisters(registers);
+}
+
+// Whether approximate keys make the groups' scores; see row_near_groups-inl.h.
+bool PrunesGroups(const RouteSpec& spec, const RouteInput& input) {
+  return spec.num_groups <= 32 && GroupScoreTerms(spec) <= 2 && (spec.group_score_biased || input.bias == nullptr);
+}
+
+// The greatest b with 2^b lanes of 32 for each of so many groups.
+int GroupLaneBits(int num_groups) {
+  int bits = 0;
+  while ((num_groups << (bits + 1)) <= 32) ++bits;
+  return bits;
 }
 
 bool Prunes(const RouteSpec& spec, const RouteInput& input) {
   // Beside a greater scale a bias might make a score infinite that would not be by another rounding.
   const bool bounded = !spec.scale_before_bias || spec.scale <= 0x1p60f;
-  return bounded && spec.score != Score::kSqrtSoftplus && (!GroupsActive(spec) || PrunesGroups(spec, input));
+  return bounded && (!GroupsActive(spec) || PrunesGroups(spec, input));
+}
+
+float ScoreError(const RouteSpec& spec) {
+  const float error = spec.score == Score::kSqrtSoftplus ? kApproximateSqrtSoftplusError : kApproximateScoreError;
+  return error * (spec.scale_before_bias ? spec.scale : 1.0f);
 }
 
 int64_t SizeOf(DType dtype) { return dtype == DType::kF32 ? 4 : 2; }
@@ -63,6 +78,8 @@ RoutePlan MakeRoutePlan(const RouteSpec& spec, const RouteInput& input, const Ro
   plan.groups = plan.scores_select && GroupsActive(spec);
   plan.experts_per_group = ExpertsPerGroup(spec);
   plan.group_score_terms = GroupsActive(spec) ? GroupScoreTerms(spec) : 0;
+  plan.groups_in_registers = GroupsInRegisters(spec);
+  plan.group_lane_bits = GroupsActive(spec) ? GroupLaneBits(spec.num_groups) : 0;
   // Rounded up, it is too great by less than 1 in 2^20, and an expert's quotient by less than 1 / 1024: too little to
   // reach the next group.
   plan.group_reciprocal = ((1u << kGroupShift) + plan.experts_per_group - 1) / plan.experts_per_group;
@@ -74,7 +91,7 @@ RoutePlan MakeRoutePlan(const RouteSpec& spec, const RouteInput& input, const Ro
   plan.scales_weights = WeightsAreScaled(spec);
   plan.bounded_scores = (spec.score == Score::kSigmoid || spec.score == Score::kSoftmax) && !spec.scale_before_bias;
   plan.prunes = plan.scores_select && Prunes(spec, input);
-  plan.score_error = kApproximateScoreError * (spec.scale_before_bias ? spec.scale : 1.0f);
+  plan.score_error = ScoreError(spec);
   plan.seed = input.forced.seed.value_or(0);
   plan.row_bytes = BytesOfRow(input, output);
   return plan;

@@ -42,6 +42,8 @@ struct RoutePlan {
   bool groups;                // groups are on and scores select
   int experts_per_group;      // with groups
   int group_score_terms;      // with groups
+  bool groups_in_registers;   // as row_near_groups-inl.h shares them out; else 2^group_lane_bits lanes walk over each
+  int group_lane_bits;        // with at most 32 groups
   uint32_t group_reciprocal;  // expert e is of group (e * group_reciprocal) >> kGroupShift
   bool scores_select;         // no replay, no forced balance
   bool wants_weights;         // in any form
@@ -96,6 +98,7 @@ EVENKEEL_HD_INLINE void VisitSettled(RoutePath path, RoutePlan& plan, Visit& vis
   if (grouped) {
     visit(plan.experts_per_group, 32);
     visit(plan.group_score_terms, 2);
+    visit(plan.groups_in_registers, true);
     visit(plan.spec.group_score_biased, true);
     visit(plan.spec.dropped_group_fill, DroppedGroupFill::kNegInf);
   }

@@ -45,11 +45,13 @@ class RoutePlanTest : public testing::Test {
     output_.counts = &memory_;
   }
 
-  RoutePath Path(const RouteSpec& spec) {
+  RoutePlan Plan(const RouteSpec& spec) {
     input_.logits_stride = output_.dense_map_stride = spec.num_experts;
     output_.ids_stride = output_.weights_stride = spec.top_k;
-    return PathOf(MakeRoutePlan(spec, input_, output_));
+    return MakeRoutePlan(spec, input_, output_);
   }
+
+  RoutePath Path(const RouteSpec& spec) { return PathOf(Plan(spec)); }
 
   uint64_t memory_ = 0;
   RouteInput input_;
@@ -88,6 +90,34 @@ TEST_F(RoutePlanTest, OtherOutputsAreNotCompiledFor) {
   output_.id_type = IdType::kInt32;
   output_.counts = nullptr;
   EXPECT_EQ(Path(Sigmoid(256)), RoutePath::kAny);
+}
+
+TEST_F(RoutePlanTest, GroupsOfEverySizeArePruned) {
+  EXPECT_TRUE(Plan(GroupedSigmoid(256, 8)).groups_in_registers);
+  struct Case {
+    int num_experts;
+    int num_groups;
+    int lane_bits;
+  };
+  for (const Case& c : {Case{384, 12, 1}, {384, 8, 2}, {160, 8, 2}, {72, 6, 2}, {60, 3, 3}, {560, 28, 0}, {96, 2, 4}}) {
+    const RoutePlan plan = Plan(GroupedSigmoid(c.num_experts, c.num_groups));
+    EXPECT_TRUE(plan.prunes) << c.num_experts;
+    EXPECT_FALSE(plan.groups_in_registers) << c.num_experts;
+    EXPECT_EQ(plan.group_lane_bits, c.lane_bits) << c.num_experts;
+  }
+}
+
+TEST_F(RoutePlanTest, WhatOnlyExactKeysRankIsNotPruned) {
+  EXPECT_FALSE(Plan(GroupedSigmoid(512, 64)).prunes);
+  RouteSpec spec = GroupedSigmoid(384, 4);
+  spec.group_score = GroupScore::kTopkSum;
+  EXPECT_FALSE(Plan(spec).prunes);  // by four experts
+  spec.group_score = GroupScore::kMax;
+  EXPECT_TRUE(Plan(spec).prunes);
+  spec.group_score_biased = false;
+  EXPECT_FALSE(Plan(spec).prunes);
+  input_.bias = nullptr;
+  EXPECT_TRUE(Plan(spec).prunes);
 }
 
 TEST_F(RoutePlanTest, RowsThatAreNotWantedDoNotMoveOn) {

@@ -1,9 +1,19 @@
-// The group filter. Text for the lanes of a warp; row-inl.h says where it may be included.
+// The group filter by exact keys. Text for the lanes of a warp; row-inl.h says where it may be included.
 //
 // A lane takes a group, and walks over its experts in the warp's scratch memory.
 
 // Where value i lies, its bits: lanes that walk in steps of 32 shall not meet in one bank.
 EVENKEEL_WARP Word Skewed(Word i) { return i + (i >> 5u); }
+
+// Those of a row.
+template <int R>
+EVENKEEL_WARP void StoreValues(const Float* values, const WarpScratch<R>& scratch) {
+  EVENKEEL_UNROLL
+  for (int r = 0; r < R; ++r) {
+    warp::Store(scratch.values() + 33 * r, warp::LaneIndex(), ieee::Bits(values[r]), true);
+  }
+  warp::Sync(scratch.memory);
+}
 
 EVENKEEL_WARP Float LoadValue(warp::Shared values, Word i, Mask inside) {
   return ieee::FromBits(warp::Load(values, Skewed(i), inside, 0xff800000u));
@@ -42,17 +52,33 @@ EVENKEEL_WARP GroupTerms SumOfMany(const RoutePlan& plan, Word first, Mask insid
   return terms;
 }
 
-EVENKEEL_WARP GroupTerms SumOfTwo(const RoutePlan& plan, Word first, Mask inside, warp::Shared values) {
-  Float best = kNegativeInfinity;
-  Float second = kNegativeInfinity;
-  for (int i = 0; i < plan.experts_per_group; ++i) {
-    const Word place = first + static_cast<uint32_t>(i);
-    const Float value = LoadValue(values, place, inside);
-    second = warp::MaxNumber(second, ieee::Min(best, value));
-    best = warp::MaxNumber(best, value);
+// The two best of a group, as far as a lane knows; minus infinity or NaN where there is none.
+struct GroupBest {
+  Float best;
+  Float second;
+};
+
+// Of places `from`, from + step, ... of a group of `size` values, the first of which is value `first`.
+EVENKEEL_WARP GroupBest WalkOver(int size, Word first, Word from, int step, Mask inside, warp::Shared values) {
+  GroupBest group = {kNegativeInfinity, kNegativeInfinity};
+  for (int i = 0; i < size; i += step) {
+    const Word place = from + static_cast<uint32_t>(i);
+    const Float value = LoadValue(values, first + place, inside & (place < static_cast<uint32_t>(size)));
+    group.second = warp::MaxNumber(group.second, warp::MinOrNan(group.best, value));
+    group.best = warp::MaxNumber(group.best, value);
   }
-  const Mask has_second = (second > kNegativeInfinity) & (plan.group_score_terms == 2);
-  return {best, ieee::Select(has_second, ieee::Add(best, second), best)};
+  return group;
+}
+
+// The score of a group by its two best, or its best.
+EVENKEEL_WARP Float ScoreOfTwo(const RoutePlan& plan, const GroupBest& group) {
+  const Mask is_sum = (group.second > kNegativeInfinity) & (plan.group_score_terms == 2);
+  return ieee::Select(is_sum, ieee::Add(group.best, group.second), group.best);
+}
+
+EVENKEEL_WARP GroupTerms SumOfTwo(const RoutePlan& plan, Word first, Mask inside, warp::Shared values) {
+  const GroupBest group = WalkOver(plan.experts_per_group, first, 0u, 1, inside, values);
+  return {group.best, ScoreOfTwo(plan, group)};
 }
 
 // Integers in the order of the groups' scores; 0 for a group without candidates.
@@ -97,19 +123,18 @@ EVENKEEL_WARP void KeepGroups(const RoutePlan& plan, const WarpScratch<R>& scrat
 template <int R>
 EVENKEEL_WARP void FilterGroups(const RoutePlan& plan, const Float* scores, Float* keys,
                                 const WarpScratch<R>& scratch) {
-  const Word lane = warp::LaneIndex();
+  Float offered[R];
   EVENKEEL_UNROLL
   for (int r = 0; r < R; ++r) {
     const Float value = plan.spec.group_score_biased ? keys[r] : scores[r];
-    const Float offered = ieee::Select(keys[r] > kNegativeInfinity, value, kNegativeInfinity);
-    warp::Store(scratch.values(), Skewed(Expert(lane, r)), ieee::Bits(offered), true);
+    offered[r] = ieee::Select(keys[r] > kNegativeInfinity, value, kNegativeInfinity);
   }
-  warp::Sync(scratch.memory);
+  StoreValues<R>(offered, scratch);
   KeepGroups<R>(plan, scratch);
   const float fill = plan.spec.dropped_group_fill == DroppedGroupFill::kZero ? 0.0f : kNegativeInfinity;
   EVENKEEL_UNROLL
   for (int r = 0; r < R; ++r) {
-    const Word expert = Expert(lane, r);
+    const Word expert = Expert(warp::LaneIndex(), r);
     const Word group = (expert * plan.group_reciprocal) >> static_cast<uint32_t>(kGroupShift);
     const Word kept = warp::Load(scratch.kept_groups(), group >> 5u, IsExpert(plan, expert), 0u) >> (group & 31u);
     const Mask drop = ((kept & 1u) == 0u) & (keys[r] > kNegativeInfinity);

@@ -11,8 +11,8 @@
 // + D(c) it is thus behind K others, not level with one. As |c| <= |t| + (t - c), that holds when
 // t - c >= 2.1 e + 4.3 u |t|; the cutoff leaves 4 e + 16 u |t|, far more than its own roundings.
 //
-// A key is finite where the approximate one is: scores that are approximated are at most the scale, and a bias is
-// finite or minus infinity. Logits as scores are not approximated.
+// A key is finite where the approximate one is: scores that are approximated are at most the scale, or 64 times the
+// scale, and a bias is finite or minus infinity. Logits as scores are not approximated.
 
 // Every lane's part of the bias.
 template <int R>
@@ -45,13 +45,17 @@ EVENKEEL_WARP void ApproximateScores(const RoutePlan& plan, const RowSoftmax& so
     const Float reciprocal = warp::ApproximateReciprocal(softmax.sum);
     EVENKEEL_UNROLL
     for (int r = 0; r < R; ++r) values[r] = ieee::Mul(values[r], reciprocal);
+  } else if (plan.spec.score == Score::kSqrtSoftplus) {
+    EVENKEEL_UNROLL
+    for (int r = 0; r < R; ++r) values[r] = warp::ApproximateSqrtSoftplus(values[r]);
   }
   if (!plan.spec.scale_before_bias) return;
   EVENKEEL_UNROLL
   for (int r = 0; r < R; ++r) values[r] = ieee::Mul(values[r], plan.spec.scale);
 }
 
-// The approximate keys of a row, and its softmax where it is needed; false where the row is poisoned.
+// The approximate keys of a row, and its softmax where it is needed; false where the row is poisoned, or a logit too
+// great for an approximate score.
 template <int R>
 EVENKEEL_WARP bool ApproximateKeys(const RoutePlan& plan, const WarpBias<R>& bias, const Row& row, Float* keys,
                                    RowSoftmax* softmax) {
@@ -60,6 +64,8 @@ EVENKEEL_WARP bool ApproximateKeys(const RoutePlan& plan, const WarpBias<R>& bia
     *softmax = plan.spec.score == Score::kSoftmax ? SoftmaxOfRow<R>(keys, keys) : SoftmaxOfRow<R>(keys);
     if (warp::Ballot(ieee::IsFinite(softmax->sum)) == 0) return false;
   }
+  const bool bounded_logits = plan.spec.score == Score::kSqrtSoftplus;
+  if (bounded_logits && warp::Ballot(LaneMaxima<R>(keys) > kApproximatedLogits) != 0) return false;
   ApproximateScores<R>(plan, *softmax, keys);
   KeysOf<R>(plan, keys, bias.of, keys);
   return true;
@@ -89,9 +95,7 @@ EVENKEEL_WARP Chosen ChooseOfListed(const RoutePlan& plan, const Row& row, const
   Float score = logit;
   ScoreLogits<1>(plan, softmax, &score);
   Float key = ieee::Add(score, ListedBias(plan, id));
-  if constexpr (kGroupsFit<R>) {
-    if (plan.groups) key = KeyInGroup<R>(plan, kept, id, key);
-  }
+  if (plan.groups) key = KeyInGroup<R>(plan, kept, id, key);
   SortCandidates<R>(count, id, key, plan.spec.weight == Weight::kScore ? score : logit, scratch);
 
   const Mask taken = lane < static_cast<uint32_t>(plan.spec.top_k);
@@ -107,9 +111,7 @@ EVENKEEL_WARP bool ChoosePruned(const RoutePlan& plan, const WarpBias<R>& bias, 
   Float keys[R];
   KeptGroups kept = {0};
   if (!ApproximateKeys<R>(plan, bias, row, keys, softmax)) return false;
-  if constexpr (kGroupsFit<R>) {
-    if (plan.groups && !FilterGroupsNearly<R>(plan, bias.group_margin, keys, &kept)) return false;
-  }
+  if (plan.groups && !FilterGroupsNearly<R>(plan, bias.group_margin, keys, &kept, scratch)) return false;
   const Float maxima = LaneMaxima<R>(keys);
   const Float threshold = ieee::Max(-__FLT_MAX__, Threshold(plan.spec.top_k, maxima));
   if (warp::PopCount(warp::Ballot(maxima >= threshold)) < plan.spec.top_k) return false;
