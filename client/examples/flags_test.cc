@@ -86,9 +86,9 @@ TEST(ParseFlagsTest, RefusesWhatIsWrongAndNamesIt) {
 TEST(ParseFlagsTest, TheHelpNamesEveryFlag) {
   EXPECT_TRUE(ParseFlags({"--help"})->help);
   for (const char* name :
-       {"--coordinator", "--job",     "--rank ", "--world-size", "--next-step", "--steps",
-        "--layers",      "--experts", "--top-k",        "--tokens",       "--hidden",    "--micro-batches",
-        "--seed",        "--text",    "--balance",      "--json",         "--help",      "--synthetic",
+       {"--coordinator", "--job",     "--rank ",        "--world-size", "--next-step", "--steps",
+        "--layers",      "--experts", "--top-k",        "--tokens",     "--hidden",    "--micro-batches",
+        "--seed",        "--text",    "--balance",      "--json",       "--help",      "--synthetic",
         "--skew",        "--drift",   "--dead-experts", "--padding"}) {
     EXPECT_THAT(kHelp, HasSubstr(name));
   }
