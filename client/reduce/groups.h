@@ -20,8 +20,7 @@ struct Group {
 
 // The group of `rank` among `world_size` ranks. Every rank calls with the same options (but for a declared group, whose
 // ranks and index are its own), and takes part in making its own group only: no rank waits for another group's.
-//   INVALID_ARGUMENT  world_size < 1; rank outside of 0 .. world_size - 1; expert_parallel_size below 1 or not a
-//   divisor
+//   INVALID_ARGUMENT  world_size < 1; rank outside of 0 .. world_size - 1; expert_parallel_size below 1, or no divisor
 //                     of world_size, or given with another name than "ep"; declared ranks that are not ascending, not
 //                     in the world, or without this one, or ranks of a group that is not declared; an index outside of
 //                     0 .. count - 1. The message names the value.

@@ -21,8 +21,8 @@ class BiasSource {
   // Breaks off what is under way.
   virtual ~BiasSource() = default;
 
-  // Takes its place for `next_step`, and tells the job as it is in force and its newest version. DEADLINE_EXCEEDED, with
-  // what was met last, when `deadline` comes first; every other error is final.
+  // Takes its place for `next_step`, and tells the job as it is in force and its newest version. DEADLINE_EXCEEDED,
+  // with what was met last, when `deadline` comes first; every other error is final.
   virtual absl::Status Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) = 0;
 
   // Begins to commit `counts`, which belong to the source until Await gives their version. Does not wait.
