@@ -45,8 +45,8 @@ class Table {
   explicit Table(const Limits& limits = {}) : limits_(limits), complete_(limits.complete) {}
 
   // A rank gives its value. It is answered with the values of all ranks, when the last has given its own, or with
-  //   INVALID_ARGUMENT    INVALID_FIELD: job, group or key is empty or over 256 bytes; size is not in 1 .. 65,536, or not
-  //                       that of the calls which wait; rank is not in 0 .. size - 1; value is over 1 MiB
+  //   INVALID_ARGUMENT    INVALID_FIELD: job, group or key is empty or over 256 bytes; size is not in 1 .. 65,536, or
+  //                       not that of the calls which wait; rank is not in 0 .. size - 1; value is over 1 MiB
   //   ALREADY_EXISTS      REPLACED: a newer call of the same rank took its place
   //   RESOURCE_EXHAUSTED  LIMIT_EXCEEDED: one of the limits
   //   UNAVAILABLE         SHUTTING_DOWN: after Stop
