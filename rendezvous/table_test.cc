@@ -199,6 +199,7 @@ TEST(TableTest, OneExchangeIsBounded) {
   Limits limits;
   limits.exchange = 10'000;
   Table table(limits);
+  Ask(&table, RequestOf(2, 3, "small"));
   const auto zero = Ask(&table, RequestOf(0, 3, std::string(8'000, 'x')));
   const auto one = Ask(&table, RequestOf(1, 3, std::string(8'000, 'x')));
   EXPECT_FALSE(zero->answer.has_value());

@@ -89,9 +89,12 @@ class FirstRankStore final : public Store {
  public:
   // On a loopback address that no other process of this machine has heard of, instead of a port that might be taken.
   std::string AddressOf(const std::string& group) override {
-    const uint64_t hash = XXH3_64bits(group.data(), group.size());
-    return absl::StrCat("tcp://127.", 1 + getpid() % 250, ".", getpid() / 250 % 250, ".", 1 + hash % 250, ":27413");
+    const uint64_t hash = XXH3_64bits_withSeed(group.data(), group.size(), seed_);
+    return absl::StrCat("tcp://127.", 1 + hash % 250, ".", hash / 250 % 250, ".", 1 + hash / 62'500 % 250, ":27413");
   }
+
+ private:
+  const uint64_t seed_ = std::random_device()();
 };
 
 class CoordinatorStore final : public Store {
@@ -224,7 +227,14 @@ TEST_P(RendezvousTest, WhatAnEarlierLifeLeftIsNoAnswer) {
 
 TEST_P(RendezvousTest, AProcessThatStartsAgainWhileOthersWaitIsAwaited) {
   auto ranks = StartAll(3);
-  for (const int rank : {1, 2}) Exchange(ranks[rank].get(), "join", 1, kBytes, kLong);
+  Exchange(ranks[1].get(), "join", 1, kBytes, kLong);
+  // Until the two have found each other.
+  std::string missing;
+  do {
+    Exchange(ranks[2].get(), "join", 1, kBytes, kShort);
+    missing = ranks[2]->Hear();
+    ASSERT_THAT(missing, AllOf(StartsWith("DEADLINE_EXCEEDED: "), HasSubstr(" of 3 did not come")));
+  } while (missing.find("rank 0 of 3 did not come") == std::string::npos);
   ranks[2]->Signal(SIGKILL);
   ranks[2] = Start(2, 3);
   Exchange(ranks[0].get(), "join", 1, kBytes, kShort);

@@ -90,16 +90,15 @@ class Meeting {
       : folder_(std::move(folder)), rank_(rank), own_(std::move(own)), peers_(size) {
     own_.seen.resize(size);
     own_.seen[rank] = own_.token;
-    peers_[rank] = own_;
   }
 
   absl::Status Leave() const { return Write(folder_, rank_, own_); }
 
-  // Looks at the records of the others, of all or of those that had not seen this rank's, and notes what it sees.
+  // Looks at the records of the others, of all or of those that did not agree, and notes what it sees.
   absl::Status Look(bool at_all) {
     bool news = false;
     for (int peer = 0; peer < size(); ++peer) {
-      if (peer == rank_ || (!at_all && HasSeenThis(peer))) continue;
+      if (peer == rank_ || (!at_all && Agrees(peer))) continue;
       EVENKEEL_ASSIGN_OR_RETURN(peers_[peer], Read(folder_, peer));
       news |= own_.seen[peer] != peers_[peer].token;
       own_.seen[peer] = peers_[peer].token;
@@ -107,10 +106,11 @@ class Meeting {
     return news ? Leave() : absl::OkStatus();
   }
 
+  // Those who do not agree. Where all agree, all have come: each has seen each.
   std::vector<int> Missing() const {
     std::vector<int> missing;
     for (int peer = 0; peer < size(); ++peer) {
-      if (!HasSeenThis(peer)) missing.push_back(peer);
+      if (peer != rank_ && !Agrees(peer)) missing.push_back(peer);
     }
     return missing;
   }
@@ -123,10 +123,8 @@ class Meeting {
 
  private:
   int size() const { return static_cast<int>(peers_.size()); }
-  // A record of a group of another size is one of another run.
-  bool HasSeenThis(int peer) const {
-    return peers_[peer].seen.size() == peers_.size() && peers_[peer].seen[rank_] == own_.token;
-  }
+  // Whether that rank has seen what this one has. One that has not come, has seen nothing.
+  bool Agrees(int peer) const { return peers_[peer].seen == own_.seen; }
 
   const std::string folder_;
   const int rank_;
@@ -151,7 +149,7 @@ absl::StatusOr<std::vector<std::string>> FileRendezvous::Exchange(const std::str
   while (true) {
     EVENKEEL_RETURN_IF_ERROR(meeting.Look(/*at_all=*/false));
     if (meeting.Missing().empty()) {
-      // Those who came early may have ended, and begun anew, since.
+      // Those who agreed early may have ended, and begun anew, since.
       EVENKEEL_RETURN_IF_ERROR(meeting.Look(/*at_all=*/true));
       if (meeting.Missing().empty()) return meeting.Values();
     }

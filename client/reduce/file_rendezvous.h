@@ -14,8 +14,8 @@ namespace evenkeel::client {
 // Meets in a folder of a file system that all ranks share. For one thread at a time.
 //
 // A rank leaves a record with its value and with what it has seen of the others, and is done when the records of all
-// others say that they have seen its own, and its own says that it has seen theirs. So what an earlier life of a rank
-// left behind is never taken for an answer: it has not seen this one's.
+// say the same: that each has seen each. So all ranks get the same answer, and what an earlier life of a rank left
+// behind is no part of it: it has not seen the others'.
 //
 // Records are whole or not there (written beside, then renamed), and stay: a file of the value and 8 bytes a rank, for
 // each rank, key and group. A rank looks for others every quarter of a second at the latest; a network file system may

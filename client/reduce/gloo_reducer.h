@@ -13,7 +13,7 @@ namespace evenkeel::client {
 struct GlooOptions {
   int rank = 0;
   int size = 1;
-  // How long a rank waits for another: while the group connects, and for each message of a call.
+  // How long a rank waits for another: for all to meet, then for all to connect, and for each message of a call.
   std::chrono::milliseconds timeout{600'000};
   // Where this rank is reached: local_address.h has the words. `toward` is the host of the store that the group meets
   // at.

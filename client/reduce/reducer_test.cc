@@ -111,6 +111,7 @@ class Rank {
  private:
   absl::StatusOr<std::string> Do(const std::vector<std::string>& words, Talk& talk) {
     if (words[0] == "make") return Make();
+    if (reducer_ == nullptr) return made_;
     std::vector<uint64_t> numbers;
     for (size_t i = 1; i < words.size(); ++i) numbers.push_back(std::stoull(words[i]));
     if (words[0] == "sum") return Sum(numbers.at(0), numbers.at(1));
@@ -126,7 +127,8 @@ class Rank {
     if (!rendezvous.ok()) return rendezvous.status();
     rendezvous_ = *std::move(rendezvous);
     auto reducer = kind_.make(member_, rendezvous_.get());
-    if (!reducer.ok()) return reducer.status();
+    made_ = reducer.status();
+    if (!made_.ok()) return made_;
     reducer_ = *std::move(reducer);
     return absl::StrCat("rank ", reducer_->rank(), " of ", reducer_->size());
   }
@@ -183,6 +185,7 @@ class Rank {
   const Kind& kind_;
   const Membership member_;
   std::unique_ptr<Rendezvous> rendezvous_;
+  absl::Status made_;
   std::unique_ptr<Reducer> reducer_;
 };
 
@@ -385,6 +388,24 @@ TEST_P(ReducerTest, ARankMayEndWhenItsLastCallReturns) {
     for (int rank = 0; rank < 4; ++rank) {
       EXPECT_EQ(group.rank(rank).Hear(), "OK " + LeadersBytes(seed, 61 * 256)) << "rank " << rank;
       group.rank(rank).Say("end");
+    }
+  }
+}
+
+// Whatever the others are doing at that moment, they end with an error, and not with the process.
+TEST_P(ReducerTest, ARankThatIsKilledWhileTheGroupIsMadeIsAnErrorOnAllOthers) {
+  std::mt19937 random(Seed());
+  for (int life = 0; life < 12; ++life) {
+    Group group(GetParam(), 4, std::chrono::milliseconds(500));
+    group.Say("make");
+    for (int spins = random() % 4'000; spins > 0; --spins) std::this_thread::yield();
+    group.rank(life % 4).Signal(SIGKILL);
+    for (int rank = 0; rank < 4; ++rank) {
+      if (rank == life % 4) continue;
+      const std::string made = group.rank(rank).Hear();
+      group.rank(rank).Say("sum 1 10");
+      EXPECT_THAT(group.rank(rank).Hear(), AnyOf(StartsWith("UNAVAILABLE: "), StartsWith("DEADLINE_EXCEEDED: ")))
+          << "rank " << rank << " of group " << life << ", which it made with " << made;
     }
   }
 }
