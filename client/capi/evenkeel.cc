@@ -94,6 +94,7 @@ absl::StatusOr<GroupOptions> GroupOf(const evenkeel_worker_options& options) {
   group.index = options.group_index;
   group.count = options.group_count;
   group.store = StringOf(options.group_store);
+  group.interface = StringOf(options.group_interface);
   group.timeout = std::chrono::milliseconds(options.group_timeout_ms);
   group.allow_divergence = options.allow_divergence != 0;
   return group;

@@ -76,6 +76,7 @@ absl::StatusOr<std::unique_ptr<BiasSource>> MakeBiasSource(const WorkerOptions& 
   gloo.rank = group.place;
   gloo.size = group.size();
   gloo.timeout = options.group.timeout;
+  gloo.interface = options.group.interface;
   gloo.toward = HostOf(store);
   Rendezvous* const meeting = rendezvous.get();
   return std::make_unique<GroupSource>(join.job(), member, commits, std::move(inner), std::move(rendezvous),

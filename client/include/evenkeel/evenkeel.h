@@ -129,6 +129,10 @@ typedef struct evenkeel_worker_options {
   /* Where the ranks of a group find each other: "file:///shared/folder", or "tcp://host:port" of the group's first
    * rank. Null or "": at the coordinator. */
   const char* group_store;
+  /* Where the others reach this rank: the name of a network interface ("eth0"), or a host name or address of this
+   * machine. Null or "": the address that this machine uses toward the host of the store, or, where that is a folder,
+   * the address of its host name (which some systems map to loopback). */
+  const char* group_interface;
   /* How long, in milliseconds, a rank waits for the others of its group; then it fails. Default 600,000. */
   int64_t group_timeout_ms;
 } evenkeel_worker_options;

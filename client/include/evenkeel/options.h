@@ -33,6 +33,10 @@ struct GroupOptions {
   // Where its ranks find each other: "file:///shared/folder", or "tcp://host:port" of the group's first rank. Empty: at
   // the coordinator.
   std::string store;
+  // Where the others reach this rank: the name of a network interface ("eth0"), or a host name or address of this
+  // machine. Empty: the address that this machine uses toward the host of the store, or, where that is a folder, the
+  // address of its host name (which some systems map to loopback).
+  std::string interface;
   // How long a rank waits for the others of its group; then it fails.
   std::chrono::milliseconds timeout{600'000};
   // Without a coordinator, groups that are smaller than the world go different ways. That is refused, unless this is

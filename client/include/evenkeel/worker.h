@@ -149,6 +149,7 @@ inline Status CGroup(const GroupOptions& group, evenkeel_worker_options* result)
   result->group_timeout_ms = group.timeout.count();
   Status status = CString("group.name", group.name, &result->group);
   if (status.ok()) status = CString("group.store", group.store, &result->group_store);
+  if (status.ok()) status = CString("group.interface", group.interface, &result->group_interface);
   return status;
 }
 
