@@ -1,19 +1,17 @@
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "base/mutex.h"
+#include "client/deadline.h"
 #include "evenkeel/v1/bias_coordinator.grpc.pb.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "grpcpp/client_context.h"
 
 namespace evenkeel::client {
-
-using Deadline = std::chrono::steady_clock::time_point;
 
 // How long one attempt may take, and what it does while there is no connection: fail at once with what connecting met,
 // or wait for one. gRPC drives a connection forward only while somebody waits for it: a caller that failed at once, and

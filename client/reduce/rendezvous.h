@@ -1,14 +1,12 @@
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "client/deadline.h"
 
 namespace evenkeel::client {
-
-using Deadline = std::chrono::steady_clock::time_point;
 
 // How the ranks of a group find each other before they can talk: each brings a value, and gets those of all.
 class Rendezvous {

@@ -1,15 +1,13 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "client/deadline.h"
 #include "client/source/step_counts.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 
 namespace evenkeel::client {
-
-using Deadline = std::chrono::steady_clock::time_point;
 
 // Where a worker's bias comes from: what becomes of the counts of a step, and of what every version is made.
 //

@@ -21,7 +21,6 @@ namespace evenkeel::client {
 // What a rank brings to its group.
 struct GroupMember {
   int place = 0;  // 0 is the leader
-  int size = 1;
   uint64_t incarnation = 0;
   uint64_t fingerprint = 0;  // of the job spec; equal on all ranks
 };

@@ -83,7 +83,6 @@ class GroupSourceTest : public ::testing::Test {
   std::unique_ptr<GroupSource> Source(int rank, Commits commits, std::unique_ptr<BiasSource> inner) {
     GroupMember member;
     member.place = rank;
-    member.size = kRanks;
     member.incarnation = Incarnation(rank);
     member.fingerprint = rank == odd_rank_ ? 2 : 1;
     std::unique_ptr<Rendezvous> meeting = Meeting(rank);

@@ -66,7 +66,6 @@ absl::StatusOr<std::unique_ptr<BiasSource>> MakeBiasSource(const WorkerOptions& 
   }
   GroupMember member;
   member.place = group.place;
-  member.size = group.size();
   member.incarnation = join.incarnation();
   EVENKEEL_ASSIGN_OR_RETURN(member.fingerprint, Fingerprint(join.job()));
   EVENKEEL_ASSIGN_OR_RETURN(const std::string store, StoreOf(options));

@@ -183,20 +183,24 @@ typedef struct evenkeel_worker evenkeel_worker;
 
 /* Registers with the coordinator, fetches the bias and writes a new worker, to be ended by evenkeel_worker_destroy;
  * null after an error.
- *   INVALID_ARGUMENT     an option is wrong, or differs from what the other workers say; the message names it
- *   FAILED_PRECONDITION  the job is at another step than next_step; the message names it
+ *   INVALID_ARGUMENT     an option is wrong, or differs from what the other workers say; the message names it. Or
+ *                        replicas would diverge, and that was not asked for
+ *   FAILED_PRECONDITION  the job is at another step than next_step; the message names it. Or there is no coordinator,
+ *                        and next_step is not 1
  *   ALREADY_EXISTS       a newer process holds this rank's place
- *   DEADLINE_EXCEEDED    no coordinator answered within join_timeout_ms */
+ *   DEADLINE_EXCEEDED    no coordinator answered within join_timeout_ms, or a rank of the group did not come */
 EVENKEEL_EXPORT evenkeel_status evenkeel_worker_join(const evenkeel_worker_options* options, evenkeel_worker** worker);
 
-/* Breaks off what is on its way, at once, and frees the worker. Without evenkeel_leave before it, the slot stays this
- * process's until a new one replaces it. Null is no error. */
+/* Breaks off what is on its way, at once, and frees the worker; only while the ranks of a group still connect, after
+ * the first commit, does it wait for them, or for group_timeout_ms. Without evenkeel_leave before it, the slot stays
+ * this process's until a new one replaces it. Null is no error. */
 EVENKEEL_EXPORT void evenkeel_worker_destroy(evenkeel_worker* worker);
 
 /* Makes the bias valid from `step` the current one, waiting for the commit of the step before.
  *   DEADLINE_EXCEEDED    it did not come within begin_step_timeout_ms; the call may be repeated
  *   FAILED_PRECONDITION  `step` is not the one after the last commit
- *   anything else        the coordinator refused the last commit; the message says why, and it is final */
+ *   anything else        the coordinator refused the last commit, or a rank of the group is lost; the message says why,
+ *                        and it is final */
 EVENKEEL_EXPORT evenkeel_status evenkeel_begin_step(evenkeel_worker* worker, uint64_t step);
 
 /* Routes tokens of `layer` (an index of evenkeel_worker_options.layers) with the current bias and counts the

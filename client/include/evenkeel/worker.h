@@ -26,14 +26,16 @@ namespace evenkeel {
 class Worker {
  public:
   // Registers with the coordinator and fetches the bias.
-  //   INVALID_ARGUMENT     an option is wrong, or differs from what the other workers say; the message names it
-  //   FAILED_PRECONDITION  the job is at another step than next_step; the message names it. Or the libevenkeel that was
-  //                        loaded is older than this header
+  //   INVALID_ARGUMENT     an option is wrong, or differs from what the other workers say; the message names it. Or
+  //                        replicas would diverge, and that was not asked for
+  //   FAILED_PRECONDITION  the job is at another step than next_step; the message names it. Or there is no coordinator,
+  //                        and next_step is not 1. Or the libevenkeel that was loaded is older than this header
   //   ALREADY_EXISTS       a newer process holds this rank's place
-  //   DEADLINE_EXCEEDED    no coordinator answered within join_timeout
+  //   DEADLINE_EXCEEDED    no coordinator answered within join_timeout, or a rank of the group did not come
   static Result<std::unique_ptr<Worker>> Join(const WorkerOptions& options);
 
-  // Breaks off what is on its way, at once. Without a Leave before it, the slot stays this process's until a new one
+  // Breaks off what is on its way, at once; only while the ranks of a group still connect, after the first commit, does
+  // it wait for them, or for group.timeout. Without a Leave before it, the slot stays this process's until a new one
   // replaces it.
   ~Worker() { evenkeel_worker_destroy(worker_); }
   Worker(const Worker&) = delete;
@@ -42,7 +44,8 @@ class Worker {
   // Makes the bias valid from `step` the current one, waiting for the commit of the step before.
   //   DEADLINE_EXCEEDED    it did not come within begin_step_timeout; the call may be repeated
   //   FAILED_PRECONDITION  `step` is not the one after the last commit
-  //   anything else        the coordinator refused the last commit; the message says why, and it is final
+  //   anything else        the coordinator refused the last commit, or a rank of the group is lost; the message says
+  //                        why, and it is final
   Status BeginStep(uint64_t step) { return Refreshed(evenkeel_begin_step(worker_, step)); }
 
   // Routes tokens of `layer` (an index of WorkerOptions::layers) with the current bias and counts the assignments.
