@@ -168,7 +168,7 @@ TEST_F(CApiTest, LayersAreAsFarApartAsTheProgramSays) {
 
   evenkeel_worker* second = nullptr;
   layers[1].known.struct_size = sizeof(evenkeel_layer_options);
-  ExpectRefused(evenkeel_worker_join(&options_, &second), "layers[1].struct_size is 32, that of layers[0] 40");
+  ExpectRefused(evenkeel_worker_join(&options_, &second), "layers[1].struct_size is 40, that of layers[0] 48");
   layers[1].known.struct_size = sizeof(Longer);
   layers[1].later = 1;
   ExpectRefused(evenkeel_worker_join(&options_, &second), "does not know");
@@ -181,6 +181,18 @@ TEST_F(CApiTest, NamesABadOption) {
   options_.begin_step_timeout_ms = -5;
   ExpectRefused(evenkeel_worker_join(&options_, &worker_), "begin_step_timeout_ms is -5");
   options_.begin_step_timeout_ms = 1000;
+  options_.on_loss = 4;
+  ExpectRefused(evenkeel_worker_join(&options_, &worker_), "on_loss is 4");
+  options_.on_loss = EVENKEEL_ON_LOSS_WAIT;
+  options_.loss_patience_ms = -2;
+  ExpectRefused(evenkeel_worker_join(&options_, &worker_), "loss_patience_ms is -2");
+  options_.loss_patience_ms = 0;
+  options_.loss_log_steps = 3;
+  ExpectRefused(evenkeel_worker_join(&options_, &worker_), "loss.log_steps is 3; it must be at least 4");
+  options_.loss_log_steps = 4;
+  options_.lag = 2;
+  ExpectRefused(evenkeel_worker_join(&options_, &worker_), "lag is 2");
+  options_.lag = 0;
   options_.job = nullptr;
   ExpectRefused(evenkeel_worker_join(&options_, &worker_), "job is empty");
   options_.job = "run";

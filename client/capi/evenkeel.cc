@@ -26,6 +26,8 @@ namespace {
 
 using evenkeel::GroupOptions;
 using evenkeel::LayerOptions;
+using evenkeel::LossOptions;
+using evenkeel::OnLoss;
 using evenkeel::StepReport;
 using evenkeel::WorkerOptions;
 using evenkeel::client::CheckStruct;
@@ -34,10 +36,10 @@ using evenkeel::client::InitStruct;
 using evenkeel::client::ReadStruct;
 using evenkeel::client::WriteStruct;
 
-constexpr evenkeel_layer_options kLayerDefaults = {sizeof(evenkeel_layer_options), nullptr, 0, 0, nullptr};
+constexpr evenkeel_layer_options kLayerDefaults = {sizeof(evenkeel_layer_options), nullptr, 0, 0, nullptr, 1};
 constexpr evenkeel_tokens kTokensDefaults = {sizeof(evenkeel_tokens), 0, nullptr, 0, nullptr};
 constexpr evenkeel_assignments kAssignmentsDefaults = {sizeof(evenkeel_assignments), nullptr, nullptr};
-constexpr evenkeel_report kReportDefaults = {sizeof(evenkeel_report), 0, 0, 0, 0, 0, nullptr, 0};
+constexpr evenkeel_report kReportDefaults = {sizeof(evenkeel_report), 0, 0, 0, 0, 0, nullptr, 0, 0, 0, 0};
 
 // Those of WorkerOptions.
 evenkeel_worker_options WorkerDefaults() {
@@ -53,6 +55,11 @@ evenkeel_worker_options WorkerDefaults() {
   options.group_index = defaults.group.index;
   options.group_count = defaults.group.count;
   options.group_timeout_ms = defaults.group.timeout.count();
+  options.lag = defaults.lag;
+  options.on_loss = static_cast<int32_t>(defaults.loss.on_loss);
+  options.loss_patience_ms = defaults.loss.patience.count();
+  options.loss_log_steps = defaults.loss.log_steps;
+  options.loss_fail_when_full = defaults.loss.fail_when_full ? 1 : 0;
   return options;
 }
 
@@ -77,7 +84,7 @@ absl::StatusOr<std::vector<LayerOptions>> LayersOf(const evenkeel_worker_options
     }
     evenkeel_layer_options layer;
     EVENKEEL_RETURN_IF_ERROR(ReadStruct("evenkeel_layer_options", kLayerDefaults, given, &layer));
-    layers.push_back({StringOf(layer.name), layer.num_experts, layer.top_k, StringOf(layer.route)});
+    layers.push_back({StringOf(layer.name), layer.num_experts, layer.top_k, StringOf(layer.route), layer.owned != 0});
   }
   return layers;
 }
@@ -100,6 +107,19 @@ absl::StatusOr<GroupOptions> GroupOf(const evenkeel_worker_options& options) {
   return group;
 }
 
+absl::StatusOr<LossOptions> LossOf(const evenkeel_worker_options& options) {
+  EVENKEEL_RETURN_IF_ERROR(CheckTimeout("loss_patience_ms", options.loss_patience_ms));
+  if (options.on_loss < EVENKEEL_ON_LOSS_HOLD || options.on_loss > EVENKEEL_ON_LOSS_FAIL) {
+    return absl::InvalidArgumentError(absl::StrCat("on_loss is ", options.on_loss, "; it is an EVENKEEL_ON_LOSS_..."));
+  }
+  LossOptions loss;
+  loss.on_loss = static_cast<OnLoss>(options.on_loss);
+  loss.patience = std::chrono::milliseconds(options.loss_patience_ms);
+  loss.log_steps = options.loss_log_steps;
+  loss.fail_when_full = options.loss_fail_when_full != 0;
+  return loss;
+}
+
 absl::StatusOr<WorkerOptions> OptionsOf(const evenkeel_worker_options* given) {
   evenkeel_worker_options options;
   EVENKEEL_RETURN_IF_ERROR(ReadStruct("evenkeel_worker_options", WorkerDefaults(), given, &options));
@@ -113,6 +133,8 @@ absl::StatusOr<WorkerOptions> OptionsOf(const evenkeel_worker_options* given) {
   EVENKEEL_ASSIGN_OR_RETURN(result.group, GroupOf(options));
   EVENKEEL_ASSIGN_OR_RETURN(result.layers, LayersOf(options));
   result.balance = StringOf(options.balance);
+  result.lag = options.lag;
+  EVENKEEL_ASSIGN_OR_RETURN(result.loss, LossOf(options));
   result.next_step = options.next_step;
   result.join_timeout = std::chrono::milliseconds(options.join_timeout_ms);
   result.begin_step_timeout = std::chrono::milliseconds(options.begin_step_timeout_ms);
@@ -149,7 +171,8 @@ absl::Status ReadReport(const evenkeel::client::Worker& worker, evenkeel_report*
   EVENKEEL_RETURN_IF_ERROR(CheckStruct("evenkeel_report", report));
   const StepReport& known = worker.report();
   WriteStruct(evenkeel_report{sizeof(evenkeel_report), known.epoch, known.step, known.ok ? 1 : 0, known.bias_hash,
-                              known.tokens, known.max_violation.data(), known.max_violation.size()},
+                              known.tokens, known.max_violation.data(), known.max_violation.size(), known.staleness,
+                              known.undelivered_steps, known.lost_steps},
               report);
   return absl::OkStatus();
 }

@@ -26,43 +26,14 @@ Link::Link(std::string coordinator, v1::JoinRequest join, const LinkOptions& opt
     : coordinator_(std::move(coordinator)),
       options_(options),
       connection_(coordinator_, MaxReplyBytes(join)),
-      join_(std::move(join)),
-      delivery_(&Link::Deliver, this) {}
-
-Link::~Link() {
-  {
-    MutexLock lock(&mutex_);
-    stopping_ = true;
-    changed_.NotifyAll();
-  }
-  connection_.Stop();
-  delivery_.join();
-}
+      join_(std::move(join)) {}
 
 absl::Status Link::Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* response) {
   return Persist(deadline, [&](const Patience& patience) { return JoinOnce(next_step, patience, response); });
 }
 
-void Link::Push(v1::PushRequest* push) {
-  MutexLock lock(&mutex_);
-  EVENKEEL_CHECK(push_ == nullptr && outcome_.ok());
-  push_ = push;
-  obstacle_ = absl::OkStatus();
-  changed_.NotifyAll();
-}
-
-absl::Status Link::Await(Deadline deadline, v1::CommittedVersion* version) {
-  MutexLock lock(&mutex_);
-  while (push_ != nullptr) {
-    if (changed_.WaitUntil(&mutex_, deadline) || push_ == nullptr) continue;
-    return absl::DeadlineExceededError(absl::StrCat(
-        "step ", push_->step(), " is not committed yet; ",
-        obstacle_.ok() ? "it waits for the other contributors"
-                       : absl::StrCat("the last failed attempt to deliver its counts met ", Describe(obstacle_))));
-  }
-  EVENKEEL_RETURN_IF_ERROR(outcome_);
-  version->Swap(&arrived_);
-  return absl::OkStatus();
+absl::Status Link::Deliver(Deadline deadline, v1::PushRequest* push, v1::CommittedVersion* version) {
+  return Persist(deadline, [&](const Patience& patience) { return PushOrJoin(patience, push, version); });
 }
 
 absl::Status Link::Leave(Deadline deadline) {
@@ -73,22 +44,39 @@ absl::Status Link::Leave(Deadline deadline) {
   return Persist(deadline, [&](const Patience& patience) { return connection_.Leave(request, patience); });
 }
 
+void Link::Stop() {
+  {
+    MutexLock lock(&mutex_);
+    stopping_ = true;
+    changed_.NotifyAll();
+  }
+  connection_.Stop();
+}
+
+absl::Status Link::obstacle() {
+  MutexLock lock(&mutex_);
+  return obstacle_;
+}
+
+void Link::Note(const absl::Status& obstacle) {
+  MutexLock lock(&mutex_);
+  obstacle_ = obstacle;
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Attempts
 
 absl::Status Link::Persist(Deadline deadline, Attempt attempt) {
   Backoff backoff(options_.backoff, join_.incarnation());
   absl::Status obstacle;
+  Note(obstacle);
   while (true) {
     const absl::Status status =
         attempt({std::min(deadline, Now() + options_.attempt_timeout), /*wait_for_connection=*/!obstacle.ok()});
     if (status.ok() || Judge(status) != Verdict::kRetry) return status;
     // Silence says less than whatever was met before it.
     if (obstacle.ok() || status.code() != absl::StatusCode::kDeadlineExceeded) obstacle = status;
-    {
-      MutexLock lock(&mutex_);
-      obstacle_ = obstacle;
-    }
+    Note(obstacle);
     if (!Pause(std::min(deadline, Now() + backoff.Next()))) return absl::CancelledError("the worker is gone");
     if (Now() >= deadline) {
       return absl::DeadlineExceededError(absl::StrCat("no answer from the coordinator at ", coordinator_,
@@ -119,6 +107,7 @@ absl::Status Link::JoinOnce(uint64_t next_step, const Patience& patience, v1::Jo
   EVENKEEL_RETURN_IF_ERROR(CheckEpoch(response->epoch()));
   EVENKEEL_RETURN_IF_ERROR(VerifyLayers(join_.job(), response->effective()));
   EVENKEEL_RETURN_IF_ERROR(VerifyVersion(join_.job(), response->version()));
+  if (response->has_previous()) EVENKEEL_RETURN_IF_ERROR(VerifyVersion(join_.job(), response->previous()));
   joined_epoch_ = response->epoch();
   return absl::OkStatus();
 }
@@ -151,32 +140,6 @@ absl::Status Link::PushOrJoin(const Patience& patience, v1::PushRequest* push, v
   const absl::Status again = PushOnce(*push, patience, version);
   if (again.ok() || Judge(again) != Verdict::kJoinAgain) return again;
   return absl::UnavailableError(absl::StrCat("after joining again: ", again.message()));
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// The delivering thread
-
-void Link::Deliver() {
-  v1::CommittedVersion version;
-  while (v1::PushRequest* push = NextPush()) {
-    const absl::Status status =
-        Persist(Deadline::max(), [&](const Patience& patience) { return PushOrJoin(patience, push, &version); });
-    Finish(status, &version);
-  }
-}
-
-v1::PushRequest* Link::NextPush() {
-  MutexLock lock(&mutex_);
-  while (!stopping_ && push_ == nullptr) changed_.Wait(&mutex_);
-  return stopping_ ? nullptr : push_;
-}
-
-void Link::Finish(const absl::Status& status, v1::CommittedVersion* version) {
-  MutexLock lock(&mutex_);
-  outcome_ = status;
-  arrived_.Swap(version);
-  push_ = nullptr;
-  changed_.NotifyAll();
 }
 
 }  // namespace evenkeel::client

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
-#include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
@@ -23,37 +22,37 @@ struct LinkOptions {
 
 // A contributor's line to its coordinator, over which it lives through lost replies, silence and restarts:
 //
-//   Join -> Push -> Await -> Push -> Await -> ... -> Leave
+//   Join -> Deliver -> Deliver -> ... -> Leave
 //
 // What the transport loses is sent again, unchanged but for the epoch; verdict.h says what is tried again, what joins
 // again, and what is final. The coordinator counts a repeated push once. Of coordinators the newest epoch is heeded:
 // one that answers with an epoch below the highest seen is stale, and is asked again until it is gone.
 // A version is given out only when version_check.h finds it unharmed.
 //
-// For one thread, which blocks in Join, Await and Leave, never longer than told. A thread of the link's own delivers.
+// Every call blocks, never longer than told, and is for one thread at a time; Stop and obstacle are for any.
 class Link {
  public:
   // To `coordinator` (host:port). `join` is complete but for next_step, its layers sorted by name. Connects with Join.
   Link(std::string coordinator, v1::JoinRequest join, const LinkOptions& options = {});
-  // Breaks off what is under way, at once. The slot stays this incarnation's.
-  ~Link();
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
   // Registers for `next_step` and gives the answer. DEADLINE_EXCEEDED, with what the last attempt met, when
-  // `deadline` comes first; DATA_LOSS from version_check.h; else what the coordinator said.
+  // `deadline` comes first; DATA_LOSS from version_check.h; CANCELLED after Stop; else what the coordinator said.
   absl::Status Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* response);
 
-  // Begins to deliver `push`, which is complete but for the epoch and belongs to the link until Await gives its
-  // version.
-  void Push(v1::PushRequest* push);
+  // Delivers `push`, which is complete but for the epoch, and gives the version of its step, or a newer one. Errors as
+  // of Join; after DEADLINE_EXCEEDED the push may have been counted or not, and the same one is to be delivered again.
+  absl::Status Deliver(Deadline deadline, v1::PushRequest* push, v1::CommittedVersion* version);
 
-  // Waits for the version of the pushed step. DEADLINE_EXCEEDED, with what the last attempt met, when `deadline` comes
-  // first: delivery goes on, and Await may be called again. Every other error is final, and stays.
-  absl::Status Await(Deadline deadline, v1::CommittedVersion* version);
-
-  // Gives the slot back. Not between Push and the Await that gives its version. Errors as of Join.
+  // Gives the slot back. Errors as of Join.
   absl::Status Leave(Deadline deadline);
+
+  // Ends the call in progress, at once, and every later one. The slot stays this incarnation's.
+  void Stop();
+
+  // What the call in progress has met last, OK while it has met nothing.
+  absl::Status obstacle();
 
  private:
   using Attempt = absl::FunctionRef<absl::Status(const Patience&)>;
@@ -63,6 +62,7 @@ class Link {
   absl::Status Persist(Deadline deadline, Attempt attempt);
   // Waits until then. False when the link ends.
   bool Pause(Deadline until);
+  void Note(const absl::Status& obstacle);
 
   absl::Status JoinOnce(uint64_t next_step, const Patience& patience, v1::JoinResponse* response);
   absl::Status PushOnce(const v1::PushRequest& push, const Patience& patience, v1::CommittedVersion* version);
@@ -71,17 +71,9 @@ class Link {
   // UNAVAILABLE when a higher epoch has been seen.
   absl::Status CheckEpoch(uint64_t epoch);
 
-  // The delivering thread.
-  void Deliver();
-  v1::PushRequest* NextPush();
-  void Finish(const absl::Status& status, v1::CommittedVersion* version);
-
   const std::string coordinator_;
   const LinkOptions options_;
   Connection connection_;
-
-  // Used by the caller's thread in Join and Leave, and by the delivering thread between Push and Await: the mutex hands
-  // them over.
   v1::JoinRequest join_;
   uint64_t joined_epoch_ = 0;
   uint64_t highest_epoch_ = 0;
@@ -89,15 +81,7 @@ class Link {
   Mutex mutex_;
   CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  // The push that is being delivered, or null.
-  v1::PushRequest* push_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  // Why it has not been delivered yet.
   absl::Status obstacle_ ABSL_GUARDED_BY(mutex_);
-  // How the last delivery ended, and with what.
-  absl::Status outcome_ ABSL_GUARDED_BY(mutex_);
-  v1::CommittedVersion arrived_ ABSL_GUARDED_BY(mutex_);
-
-  std::thread delivery_;
 };
 
 }  // namespace evenkeel::client

@@ -1,6 +1,7 @@
 #include "client/link/link.h"
 
 #include <chrono>
+#include <future>
 #include <memory>
 #include <string>
 
@@ -76,10 +77,14 @@ class LinkTest : public ::testing::Test {
     ASSERT_TRUE(JoinAt(1, Patiently()).ok());
   }
 
-  absl::Status PushAndAwait(uint64_t step) {
+  absl::Status Deliver(uint64_t step, Deadline deadline = Patiently()) {
     push_ = PushOf(step);
-    link_->Push(&push_);
-    return link_->Await(Patiently(), &version_);
+    return link_->Deliver(deadline, &push_, &version_);
+  }
+
+  // While the test goes on.
+  std::future<absl::Status> BeginToDeliver(uint64_t step) {
+    return std::async(std::launch::async, [this, step] { return Deliver(step); });
   }
 
   // That the version which arrived is the honest one.
@@ -108,7 +113,7 @@ TEST_F(LinkTest, JoinsPushesAndLeaves) {
   Join();
   ExpectVersion(1, 0);
   for (uint64_t step = 1; step <= 5; ++step) {
-    ASSERT_TRUE(PushAndAwait(step).ok());
+    ASSERT_TRUE(Deliver(step).ok());
     ExpectVersion(1, step);
   }
   EXPECT_EQ(coordinator_.Pushes().size(), 5);
@@ -135,7 +140,7 @@ TEST_F(LinkTest, WhatTheTransportLosesIsPushedAgain) {
     coordinator_.ScriptPush(
         [code](const v1::PushRequest&, v1::CommittedVersion*) { return absl::Status(code, "the wire broke"); });
   }
-  ASSERT_TRUE(PushAndAwait(1).ok());
+  ASSERT_TRUE(Deliver(1).ok());
   ExpectVersion(1, 1);
   ExpectIdenticalPushes(1, 4);
 }
@@ -146,7 +151,7 @@ TEST_F(LinkTest, ALostReplyIsAskedForAgain) {
     EXPECT_TRUE(coordinator_.AnswerPush(push, version).ok());
     return absl::UnavailableError("committed, and then the connection broke");
   });
-  ASSERT_TRUE(PushAndAwait(1).ok());
+  ASSERT_TRUE(Deliver(1).ok());
   ExpectVersion(1, 1);
   ExpectIdenticalPushes(1, 2);
 }
@@ -157,19 +162,18 @@ TEST_F(LinkTest, AnAnswerThatDoesNotComeIsAskedForAgain) {
   link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), options);
   ASSERT_TRUE(JoinAt(1, Patiently()).ok());
   coordinator_.ScriptPush([this](const v1::PushRequest&, v1::CommittedVersion*) { return coordinator_.Park(); });
-  ASSERT_TRUE(PushAndAwait(1).ok());
+  ASSERT_TRUE(Deliver(1).ok());
   ExpectVersion(1, 1);
 }
 
 TEST_F(LinkTest, ARestartedCoordinatorIsJoinedAndPushedToAgain) {
   Join();
   coordinator_.ScriptPush([this](const v1::PushRequest&, v1::CommittedVersion*) { return coordinator_.Park(); });
-  push_ = PushOf(1);
-  link_->Push(&push_);
+  std::future<absl::Status> delivery = BeginToDeliver(1);
   coordinator_.AwaitPushes(1);
   coordinator_.Stop();
   coordinator_.Start(/*epoch=*/2);
-  ASSERT_TRUE(link_->Await(Patiently(), &version_).ok());
+  ASSERT_TRUE(delivery.get().ok());
   ExpectVersion(2, 1);
 
   ASSERT_EQ(coordinator_.Joins().size(), 2);
@@ -178,7 +182,7 @@ TEST_F(LinkTest, ARestartedCoordinatorIsJoinedAndPushedToAgain) {
   EXPECT_EQ(coordinator_.Pushes().back().epoch(), 2);
   ExpectIdenticalPushes(1, coordinator_.Pushes().size());
 
-  ASSERT_TRUE(PushAndAwait(2).ok());
+  ASSERT_TRUE(Deliver(2).ok());
   ExpectVersion(2, 2);
 }
 
@@ -188,12 +192,11 @@ TEST_F(LinkTest, ACommitWhoseReplyDiedWithTheCoordinatorComesWithTheJoin) {
     EXPECT_TRUE(coordinator_.AnswerPush(push, version).ok());
     return coordinator_.Park();
   });
-  push_ = PushOf(1);
-  link_->Push(&push_);
+  std::future<absl::Status> delivery = BeginToDeliver(1);
   coordinator_.AwaitPushes(1);
   coordinator_.Stop();
   coordinator_.Start(/*epoch=*/2);
-  ASSERT_TRUE(link_->Await(Patiently(), &version_).ok());
+  ASSERT_TRUE(delivery.get().ok());
   // Committed in epoch 1: nothing was counted in epoch 2.
   ExpectVersion(1, 1);
   for (const v1::PushRequest& push : coordinator_.Pushes()) EXPECT_EQ(push.epoch(), 1);
@@ -207,7 +210,7 @@ TEST_F(LinkTest, WhoIsNotKnownJoinsAgain) {
   coordinator_.ScriptPush([](const v1::PushRequest&, v1::CommittedVersion*) {
     return ServiceError(absl::StatusCode::kNotFound, v1::ErrorDetail::JOB_UNKNOWN, "no such job");
   });
-  ASSERT_TRUE(PushAndAwait(1).ok());
+  ASSERT_TRUE(Deliver(1).ok());
   ExpectVersion(1, 1);
   EXPECT_GE(coordinator_.Joins().size(), 2);
   ExpectIdenticalPushes(1, 3);
@@ -217,21 +220,17 @@ TEST_F(LinkTest, AStaleCoordinatorIsAskedUntilItIsGone) {
   Join();
   coordinator_.Stop();
   coordinator_.Start(/*epoch=*/3);
-  ASSERT_TRUE(PushAndAwait(1).ok());
+  ASSERT_TRUE(Deliver(1).ok());
   ExpectVersion(3, 1);
 
   // The one of epoch 2 does not know that it has been succeeded.
   coordinator_.Stop();
   coordinator_.Start(/*epoch=*/2);
-  push_ = PushOf(2);
-  link_->Push(&push_);
+  std::future<absl::Status> delivery = BeginToDeliver(2);
   coordinator_.AwaitPushes(3);
-  const absl::Status stale = link_->Await(In(milliseconds(1)), &version_);
-  EXPECT_EQ(stale.code(), absl::StatusCode::kDeadlineExceeded);
-
   coordinator_.Stop();
   coordinator_.Start(/*epoch=*/4);
-  ASSERT_TRUE(link_->Await(Patiently(), &version_).ok());
+  ASSERT_TRUE(delivery.get().ok());
   ExpectVersion(4, 2);
 }
 
@@ -239,13 +238,13 @@ TEST_F(LinkTest, RepliesOfALowerEpochAreRefused) {
   Join();
   coordinator_.Stop();
   coordinator_.Start(/*epoch=*/3);
-  ASSERT_TRUE(PushAndAwait(1).ok());
+  ASSERT_TRUE(Deliver(1).ok());
 
   coordinator_.ScriptPush([this](const v1::PushRequest&, v1::CommittedVersion* version) {
     *version = coordinator_.VersionOf(2, 2);
     return absl::OkStatus();
   });
-  ASSERT_TRUE(PushAndAwait(2).ok());
+  ASSERT_TRUE(Deliver(2).ok());
   ExpectVersion(3, 2);
 
   // A coordinator that is asked to let this worker join again, and is behind what the refusal told of.
@@ -255,13 +254,9 @@ TEST_F(LinkTest, RepliesOfALowerEpochAreRefused) {
     detail.set_epoch(5);
     return ServiceError(absl::StatusCode::kFailedPrecondition, detail, "join again");
   });
-  push_ = PushOf(3);
-  link_->Push(&push_);
-  coordinator_.AwaitPushes(6);
-  const absl::Status status = link_->Await(In(milliseconds(1)), &version_);
+  const absl::Status status = Deliver(3, In(milliseconds(300)));
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("step 3"), HasSubstr("stale"), HasSubstr("epoch 3"), HasSubstr("epoch 5")));
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("stale"), HasSubstr("epoch 3"), HasSubstr("epoch 5")));
 }
 
 TEST_F(LinkTest, LeavingIsBoundAndMayBeRepeated) {
@@ -280,8 +275,7 @@ TEST_F(LinkTest, ANewerIncarnationEndsIt) {
   coordinator_.ScriptPush([](const v1::PushRequest&, v1::CommittedVersion*) {
     return ServiceError(absl::StatusCode::kAlreadyExists, v1::ErrorDetail::REPLACED, "a newer incarnation");
   });
-  EXPECT_EQ(PushAndAwait(1).code(), absl::StatusCode::kAlreadyExists);
-  EXPECT_EQ(link_->Await(Patiently(), &version_).code(), absl::StatusCode::kAlreadyExists) << "it is final";
+  EXPECT_EQ(Deliver(1).code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(coordinator_.Pushes().size(), 1);
 }
 
@@ -303,7 +297,7 @@ TEST_F(LinkTest, ADamagedBiasIsRefused) {
     version->set_bias(5, version->bias(5) + 1);
     return absl::OkStatus();
   });
-  const absl::Status status = PushAndAwait(1);
+  const absl::Status status = Deliver(1);
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()), HasSubstr("blocks.1.gate"));
 }
@@ -326,25 +320,18 @@ TEST_F(LinkTest, AVersionOfAnEarlierStepIsNoAnswer) {
     *version = coordinator_.VersionOf(1, 0);
     return absl::OkStatus();
   });
-  EXPECT_EQ(PushAndAwait(1).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(Deliver(1).code(), absl::StatusCode::kDataLoss);
 }
 
-TEST_F(LinkTest, AwaitIsBoundAndMayBeRepeated) {
+TEST_F(LinkTest, DeliveryIsBoundAndMayBeRepeated) {
   Join();
-  coordinator_.ScriptPush([this](const v1::PushRequest& push, v1::CommittedVersion* version) {
-    EXPECT_FALSE(coordinator_.Park().ok());
-    return coordinator_.AnswerPush(push, version);
-  });
-  push_ = PushOf(1);
-  link_->Push(&push_);
-  coordinator_.AwaitPushes(1);
-  const absl::Status status = link_->Await(In(milliseconds(20)), &version_);
+  coordinator_.ScriptPush([this](const v1::PushRequest&, v1::CommittedVersion*) { return coordinator_.Park(); });
+  const absl::Status status = Deliver(1, In(milliseconds(20)));
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("step 1"));
-  coordinator_.Stop();
-  coordinator_.Start(/*epoch=*/2);
-  ASSERT_TRUE(link_->Await(Patiently(), &version_).ok());
+  EXPECT_THAT(std::string(status.message()), HasSubstr(coordinator_.address()));
+  ASSERT_TRUE(Deliver(1).ok());
   EXPECT_EQ(version_.version().step(), 1);
+  ExpectIdenticalPushes(1, 2);
 }
 
 TEST_F(LinkTest, AJoinWithoutACoordinatorSaysWhatItMet) {
@@ -368,28 +355,30 @@ TEST_F(LinkTest, TheChannelHoldsTheReplyOfALargeJob) {
   EXPECT_GT(version_.ByteSizeLong(), 4 << 20) << "gRPC's default limit";
 }
 
-TEST_F(LinkTest, TheDestructorBreaksOffAPushUnderWay) {
+TEST_F(LinkTest, StopBreaksOffADelivery) {
   Join();
   coordinator_.ScriptPush([this](const v1::PushRequest&, v1::CommittedVersion*) { return coordinator_.Park(); });
-  push_ = PushOf(1);
-  link_->Push(&push_);
+  std::future<absl::Status> delivery = BeginToDeliver(1);
   coordinator_.AwaitPushes(1);
   // Would otherwise wait for the attempt's 30 s, or for ever.
-  link_.reset();
+  link_->Stop();
+  EXPECT_EQ(delivery.get().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(Deliver(1).code(), absl::StatusCode::kCancelled) << "and every later one";
   EXPECT_EQ(coordinator_.Pushes().size(), 1);
 }
 
-TEST_F(LinkTest, TheDestructorBreaksOffAPause) {
+TEST_F(LinkTest, StopBreaksOffAPause) {
   LinkOptions options = Options();
   options.backoff = {std::chrono::minutes(10), std::chrono::minutes(10)};
   link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), options);
   ASSERT_TRUE(JoinAt(1, Patiently()).ok());
   coordinator_.ScriptPush(
       [](const v1::PushRequest&, v1::CommittedVersion*) { return absl::UnavailableError("not now"); });
-  push_ = PushOf(1);
-  link_->Push(&push_);
+  std::future<absl::Status> delivery = BeginToDeliver(1);
   coordinator_.AwaitPushes(1);
-  link_.reset();
+  link_->Stop();
+  EXPECT_EQ(delivery.get().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(Deliver(1).code(), absl::StatusCode::kCancelled) << "and every later one";
   EXPECT_EQ(coordinator_.Pushes().size(), 1);
 }
 

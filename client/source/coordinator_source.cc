@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "base/check.h"
+#include "base/status_macros.h"
 
 namespace evenkeel::client {
 namespace {
+
+Deadline Now() { return std::chrono::steady_clock::now(); }
 
 // What is the same for every push.
 v1::PushRequest PushOf(const v1::JoinRequest& join) {
@@ -17,52 +22,264 @@ v1::PushRequest PushOf(const v1::JoinRequest& join) {
   return push;
 }
 
-void PackCounts(absl::Span<const uint64_t> counts, v1::Counts* message) {
+void PackCounts(const StepCounts& counts, const OwnedLayers& owned, v1::Counts* message) {
   google::protobuf::RepeatedField<uint32_t>* low = message->mutable_low();
   google::protobuf::RepeatedField<uint32_t>* high = message->mutable_high();
-  const int size = static_cast<int>(counts.size());
-  low->Resize(size, 0);
-  high->Resize(size, 0);
+  low->Resize(owned.total_experts, 0);
+  high->Resize(owned.total_experts, 0);
+  int i = 0;
   uint32_t any_high = 0;
-  for (int i = 0; i < size; ++i) {
-    low->Set(i, static_cast<uint32_t>(counts[i]));
-    high->Set(i, static_cast<uint32_t>(counts[i] >> 32));
-    any_high |= high->Get(i);
+  for (const OwnedLayers::Layer& layer : owned.layers) {
+    for (const uint64_t count : counts.counts().subspan(layer.first_expert, layer.num_experts)) {
+      low->Set(i, static_cast<uint32_t>(count));
+      high->Set(i, static_cast<uint32_t>(count >> 32));
+      any_high |= high->Get(i++);
+    }
   }
   if (any_high == 0) high->Clear();
 }
 
 }  // namespace
 
-void PackStep(const StepCounts& counts, v1::PushRequest* push) {
-  push->set_step(counts.step);
-  push->set_ok(counts.skips() == 0);
-  *push->mutable_routed_with() = counts.routed_with;
-  push->mutable_valid_tokens()->Assign(counts.tokens().begin(), counts.tokens().end());
-  push->mutable_short_slots()->Clear();
-  const auto is_zero = [](uint64_t slots) { return slots == 0; };
-  if (!std::all_of(counts.short_slots().begin(), counts.short_slots().end(), is_zero)) {
-    push->mutable_short_slots()->Assign(counts.short_slots().begin(), counts.short_slots().end());
+OwnedLayers OwnedLayers::Of(const v1::JoinRequest& join) {
+  OwnedLayers owned;
+  const auto& names = join.owned_layers();
+  int first_expert = 0;
+  for (int place = 0; place < join.job().layers_size(); ++place) {
+    const v1::LayerSpec& layer = join.job().layers(place);
+    if (names.empty() || std::find(names.begin(), names.end(), layer.name()) != names.end()) {
+      owned.layers.push_back({place, first_expert, layer.num_experts()});
+      owned.total_experts += layer.num_experts();
+    }
+    first_expert += layer.num_experts();
   }
-  PackCounts(counts.counts(), push->mutable_routed());
+  return owned;
 }
 
-CoordinatorSource::CoordinatorSource(std::string coordinator, const v1::JoinRequest& join)
-    : push_(PushOf(join)), link_(std::move(coordinator), join) {}
+void PackStep(const StepCounts& counts, const OwnedLayers& owned, v1::PushRequest* push) {
+  push->set_ok(counts.skips() == 0);
+  push->clear_counts_lost();
+  push->mutable_valid_tokens()->Clear();
+  push->mutable_short_slots()->Clear();
+  uint64_t any_short = 0;
+  for (const OwnedLayers::Layer& layer : owned.layers) {
+    const StepCounts::Totals& totals = counts.totals()[layer.place];
+    push->add_valid_tokens(totals.tokens);
+    push->add_short_slots(totals.short_slots);
+    any_short |= totals.short_slots;
+  }
+  if (any_short == 0) push->mutable_short_slots()->Clear();
+  PackCounts(counts, owned, push->mutable_routed());
+}
+
+void PackLoss(v1::PushRequest* push) {
+  push->set_ok(true);
+  push->set_counts_lost(true);
+  push->mutable_valid_tokens()->Clear();
+  push->mutable_short_slots()->Clear();
+  push->clear_routed();
+}
+
+CoordinatorSource::CoordinatorSource(std::string coordinator, const v1::JoinRequest& join, const LossOptions& loss,
+                                     const LinkOptions& link)
+    : loss_(loss),
+      owned_(OwnedLayers::Of(join)),
+      push_(PushOf(join)),
+      link_(std::move(coordinator), join, link),
+      log_(loss.log_steps),
+      delivery_(&CoordinatorSource::Run, this) {}
+
+CoordinatorSource::~CoordinatorSource() {
+  {
+    MutexLock lock(&mutex_);
+    stopping_ = true;
+    changed_.NotifyAll();
+  }
+  link_.Stop();
+  delivery_.join();
+}
 
 absl::Status CoordinatorSource::Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) {
-  return link_.Join(next_step, deadline, joined);
+  EVENKEEL_RETURN_IF_ERROR(link_.Join(next_step, deadline, joined));
+  spec_ = joined->effective();
+  MutexLock lock(&mutex_);
+  given_ = joined->version();
+  if (joined->has_previous()) {
+    given_ = joined->previous();
+    arrived_.push_back(joined->version());
+  }
+  first_version_ = given_.version().step();
+  return absl::OkStatus();
 }
 
-void CoordinatorSource::Push(StepCounts* counts) {
-  PackStep(*counts, &push_);
-  link_.Push(&push_);
+// ---------------------------------------------------------------------------------------------------------------------
+// The caller's side
+
+void CoordinatorSource::Push(StepCountsPtr counts) {
+  PushLog::Step step;
+  step.step = counts->step;
+  step.counts = std::move(counts);
+  MutexLock lock(&mutex_);
+  step.routed_with = given_.version();
+  step.provisional = continuation_ != nullptr;
+  pushed_at_ = Now();
+  const bool lost_counts = log_.Append(std::move(step));
+  if (lost_counts && loss_.fail_when_full && outcome_.ok()) {
+    outcome_ = absl::ResourceExhaustedError(
+        absl::StrCat("the coordinator has been away for more than the loss.log_steps = ", loss_.log_steps,
+                     " steps that are kept; ", Obstacle(log_.front().step)));
+  }
+  changed_.NotifyAll();
 }
 
-absl::Status CoordinatorSource::Await(Deadline deadline, v1::CommittedVersion* version) {
-  return link_.Await(deadline, version);
+bool CoordinatorSource::Has(uint64_t due) const {
+  const v1::CommittedVersion& newest = arrived_.empty() ? given_ : arrived_.back();
+  return newest.version().step() >= due;
 }
 
-absl::Status CoordinatorSource::Leave(Deadline deadline) { return link_.Leave(deadline); }
+bool CoordinatorSource::Give(uint64_t due, v1::CommittedVersion* version) {
+  bool newer = false;
+  while (!arrived_.empty() && arrived_.front().version().step() <= due) {
+    given_.Swap(&arrived_.front());
+    arrived_.pop_front();
+    newer = true;
+  }
+  if (newer) *version = given_;
+  return newer;
+}
+
+Deadline CoordinatorSource::GivesUpAt() const {
+  if (loss_.on_loss == OnLoss::kWait) return Deadline::max();
+  if (!lost_) return pushed_at_ + loss_.patience;
+  const auto a_little = loss_.patience / 100;
+  return arrived_at_ + a_little >= pushed_at_ ? pushed_at_ + a_little : Deadline::min();
+}
+
+std::string CoordinatorSource::Obstacle(uint64_t step) {
+  const absl::Status met = link_.obstacle();
+  return absl::StrCat("step ", step, " is not committed yet; ",
+                      met.ok() ? "it waits for the other contributors"
+                               : absl::StrCat("the last failed attempt to deliver its counts met ", met.ToString()));
+}
+
+absl::StatusOr<bool> CoordinatorSource::Await(uint64_t step, Deadline deadline, v1::CommittedVersion* version) {
+  MutexLock lock(&mutex_);
+  const uint64_t due = DueVersion(step, spec_.lag(), first_version_);
+  awaited_ = due;
+  while (!Has(due)) {
+    EVENKEEL_RETURN_IF_ERROR(outcome_);
+    const Deadline gives_up = GivesUpAt();
+    if (Now() >= gives_up) return DoWithout(due, version);
+    if (Now() >= deadline) return absl::DeadlineExceededError(Obstacle(due));
+    changed_.WaitUntil(&mutex_, std::min(deadline, gives_up));
+  }
+  lost_ = false;
+  continuation_.reset();
+  return Give(due, version);
+}
+
+absl::StatusOr<bool> CoordinatorSource::DoWithout(uint64_t due, v1::CommittedVersion* version) {
+  lost_ = true;
+  switch (loss_.on_loss) {
+    case OnLoss::kFail:
+      outcome_ = absl::UnavailableError(Obstacle(due));
+      return outcome_;
+    case OnLoss::kLocal:
+      return MoveOn(due, version);
+    default:
+      return Give(due, version);
+  }
+}
+
+absl::StatusOr<bool> CoordinatorSource::MoveOn(uint64_t due, v1::CommittedVersion* version) {
+  if (continuation_ == nullptr) {
+    Give(due, version);
+    EVENKEEL_ASSIGN_OR_RETURN(job::JobPlan plan, job::PlanStoredJob(spec_, /*fingerprint=*/0));
+    continuation_ = std::make_unique<Continuation>(std::move(plan), given_);
+    moved_on_to_ = given_.version().step();
+  }
+  while (moved_on_to_ < due) {
+    StepCounts* const counts = log_.Find(moved_on_to_ + 1);
+    EVENKEEL_CHECK(counts != nullptr);
+    EVENKEEL_RETURN_IF_ERROR(counts->Arrive());
+    EVENKEEL_RETURN_IF_ERROR(continuation_->Advance(*counts));
+    ++moved_on_to_;
+  }
+  *version = continuation_->Version();
+  *version->mutable_version() = given_.version();
+  return true;
+}
+
+absl::StatusOr<bool> CoordinatorSource::Leave(Deadline deadline, v1::CommittedVersion* version) {
+  {
+    MutexLock lock(&mutex_);
+    while (!log_.empty()) {
+      EVENKEEL_RETURN_IF_ERROR(outcome_);
+      if (Now() >= deadline) {
+        return absl::DeadlineExceededError(
+            absl::StrCat(log_.size(), " steps are not delivered yet; ", Obstacle(log_.front().step)));
+      }
+      changed_.WaitUntil(&mutex_, deadline);
+    }
+  }
+  EVENKEEL_RETURN_IF_ERROR(link_.Leave(deadline));
+  MutexLock lock(&mutex_);
+  continuation_.reset();
+  return Give(UINT64_MAX, version);
+}
+
+BiasSource::Backlog CoordinatorSource::backlog() {
+  MutexLock lock(&mutex_);
+  return {log_.size(), log_.lost()};
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The delivering thread
+
+void CoordinatorSource::Run() {
+  absl::Status status;
+  v1::CommittedVersion version;
+  while (status.ok() && TakeNext()) {
+    status = Deliver(&version);
+    MutexLock lock(&mutex_);
+    if (status.ok()) {
+      Arrived(&version);
+    } else if (outcome_.ok()) {
+      outcome_ = status;
+    }
+    changed_.NotifyAll();
+  }
+}
+
+bool CoordinatorSource::TakeNext() {
+  MutexLock lock(&mutex_);
+  while (!stopping_ && log_.empty()) changed_.Wait(&mutex_);
+  if (stopping_) return false;
+  const PushLog::Step& step = log_.front();
+  push_.set_step(step.step);
+  *push_.mutable_routed_with() = step.routed_with;
+  push_.set_provisional(step.provisional);
+  delivered_ = step.counts.get();
+  return true;
+}
+
+absl::Status CoordinatorSource::Deliver(v1::CommittedVersion* version) {
+  if (delivered_ != nullptr) {
+    EVENKEEL_RETURN_IF_ERROR(delivered_->Arrive());
+    EVENKEEL_RETURN_IF_ERROR(CheckRefused(spec_, *delivered_));
+    PackStep(*delivered_, owned_, &push_);
+  } else {
+    PackLoss(&push_);
+  }
+  return link_.Deliver(Deadline::max(), &push_, version);
+}
+
+void CoordinatorSource::Arrived(v1::CommittedVersion* version) {
+  log_.PopFront();
+  arrived_at_ = Now();
+  // One that is followed by another that may be given will never be.
+  if (!arrived_.empty() && version->version().step() <= awaited_) arrived_.clear();
+  arrived_.emplace_back().Swap(version);
+}
 
 }  // namespace evenkeel::client

@@ -1,107 +1,352 @@
 #include "client/source/coordinator_source.h"
 
 #include <chrono>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
+#include "base/error_detail.h"
 #include "client/link/scripted_coordinator.h"
+#include "client/source/local_source.h"
+#include "client/source/payload_counts.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace evenkeel::client {
 namespace {
 
+using std::chrono::milliseconds;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-Deadline Soon() { return std::chrono::steady_clock::now() + std::chrono::seconds(30); }
+Deadline In(milliseconds wait) { return std::chrono::steady_clock::now() + wait; }
+Deadline Soon() { return In(milliseconds(30'000)); }
 
-StepCounts SomeCounts() {
-  StepCounts counts(/*total_experts=*/5, /*layers=*/2);
-  counts.step = 7;
-  counts.routed_with.set_epoch(3);
-  counts.routed_with.set_step(6);
-  const uint64_t values[] = {5, 4, 1, 1, 2};
-  std::copy(std::begin(values), std::end(values), counts.mutable_counts());
-  counts.mutable_tokens()[0] = 5;
-  counts.mutable_tokens()[1] = 3;
-  return counts;
+// Two layers, of 2 and of 3 experts.
+v1::JoinRequest JoinOf(int lag = 0) {
+  v1::JoinRequest join;
+  join.set_protocol_version(1);
+  join.mutable_job()->set_name("run");
+  join.mutable_job()->set_contributors(1);
+  join.mutable_job()->set_lag(lag);
+  join.mutable_job()->mutable_balance()->set_preset("loss_free");
+  for (const auto& [name, experts] : {std::pair<const char*, int>{"a", 2}, {"b", 3}}) {
+    v1::LayerSpec* layer = join.mutable_job()->add_layers();
+    layer->set_name(name);
+    layer->set_num_experts(experts);
+    layer->set_top_k(1);
+  }
+  join.set_incarnation(11);
+  return join;
 }
 
+void FillIn(StepCounts* counts) {
+  const uint64_t values[] = {5, 4, 1, 1, 2, /*a*/ 9, 0, 0, /*b*/ 4, 0, 0, /*skips*/ 0};
+  std::copy(std::begin(values), std::end(values), counts->sums().begin());
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// What is written into a push
+
 TEST(PackStepTest, WritesTheFlatArrays) {
+  StepCounts counts(5, 2);
+  FillIn(&counts);
   v1::PushRequest push;
-  PackStep(SomeCounts(), &push);
-  EXPECT_EQ(push.step(), 7);
+  PackStep(counts, OwnedLayers::Of(JoinOf()), &push);
   EXPECT_TRUE(push.ok());
-  EXPECT_EQ(push.routed_with().epoch(), 3);
-  EXPECT_EQ(push.routed_with().step(), 6);
-  EXPECT_THAT(push.valid_tokens(), ElementsAre(5, 3));
+  EXPECT_FALSE(push.counts_lost());
+  EXPECT_THAT(push.valid_tokens(), ElementsAre(9, 4));
   EXPECT_THAT(push.routed().low(), ElementsAre(5, 4, 1, 1, 2));
   EXPECT_THAT(push.routed().high(), IsEmpty());
   EXPECT_THAT(push.short_slots(), IsEmpty());
 }
 
 TEST(PackStepTest, WritesHighWordsAndShortSlotsOnlyWhereThereAreAny) {
-  StepCounts counts = SomeCounts();
+  StepCounts counts(5, 2);
+  FillIn(&counts);
   counts.mutable_counts()[3] = (uint64_t{7} << 32) + 1;
-  counts.mutable_short_slots()[1] = 1;
+  counts.mutable_totals()[1].short_slots = 1;
   counts.set_skips(2);
+  const OwnedLayers owned = OwnedLayers::Of(JoinOf());
   v1::PushRequest push;
-  PackStep(counts, &push);
+  PackStep(counts, owned, &push);
   EXPECT_THAT(push.routed().low(), ElementsAre(5, 4, 1, 1, 2));
   EXPECT_THAT(push.routed().high(), ElementsAre(0, 0, 0, 7, 0));
   EXPECT_THAT(push.short_slots(), ElementsAre(0, 1));
   EXPECT_FALSE(push.ok());
 
-  // The next step, in the same message.
-  PackStep(SomeCounts(), &push);
+  // Later steps, in the same message.
+  PackLoss(&push);
+  EXPECT_TRUE(push.counts_lost());
+  EXPECT_THAT(push.valid_tokens(), IsEmpty());
+  EXPECT_THAT(push.routed().low(), IsEmpty());
+  FillIn(&counts);
+  PackStep(counts, owned, &push);
+  EXPECT_FALSE(push.counts_lost());
+  EXPECT_THAT(push.routed().low(), ElementsAre(5, 4, 1, 1, 2));
   EXPECT_THAT(push.routed().high(), IsEmpty());
   EXPECT_THAT(push.short_slots(), IsEmpty());
   EXPECT_TRUE(push.ok());
 }
 
-TEST(StepCountsTest, WhatIsAddedUpIsOneArray) {
-  StepCounts counts = SomeCounts();
-  counts.mutable_short_slots()[0] = 9;
-  counts.set_skips(1);
-  EXPECT_THAT(counts.sums(), ElementsAre(5, 4, 1, 1, 2, /*tokens*/ 5, 3, /*short*/ 9, 0, /*skips*/ 1));
-  for (uint64_t& value : counts.sums()) value *= 2;
-  EXPECT_THAT(counts.counts(), ElementsAre(10, 8, 2, 2, 4));
-  EXPECT_THAT(counts.tokens(), ElementsAre(10, 6));
-  EXPECT_THAT(counts.short_slots(), ElementsAre(18, 0));
-  EXPECT_EQ(counts.skips(), 2);
+TEST(PackStepTest, AStageWritesTheLayersThatItOwns) {
+  StepCounts counts(5, 2);
+  FillIn(&counts);
+  v1::JoinRequest join = JoinOf();
+  join.add_owned_layers("b");
+  v1::PushRequest push;
+  PackStep(counts, OwnedLayers::Of(join), &push);
+  EXPECT_THAT(push.valid_tokens(), ElementsAre(4));
+  EXPECT_THAT(push.routed().low(), ElementsAre(1, 1, 2));
 }
 
-TEST(CoordinatorSourceTest, PushesOverTheLink) {
-  ScriptedCoordinator coordinator;
-  v1::JoinRequest join;
-  join.set_protocol_version(1);
-  join.mutable_job()->set_name("run");
-  join.mutable_job()->set_contributors(1);
-  v1::LayerSpec* layer = join.mutable_job()->add_layers();
-  layer->set_name("layer");
-  layer->set_num_experts(3);
-  layer->set_top_k(1);
-  join.set_incarnation(11);
-  CoordinatorSource source(coordinator.address(), join);
-  v1::JoinResponse joined;
-  ASSERT_TRUE(source.Join(1, Soon(), &joined).ok());
-  v1::CommittedVersion version = joined.version();
-  StepCounts counts(3, 1);
-  for (uint64_t step = 1; step <= 2; ++step) {
-    counts.step = step;
-    *counts.mutable_counts() = step;
-    *counts.mutable_tokens() = step;
-    counts.routed_with = version.version();
-    source.Push(&counts);
-    ASSERT_TRUE(source.Await(Soon(), &version).ok());
-    EXPECT_EQ(version.state_hash(), coordinator.VersionOf(1, step).state_hash());
+// ---------------------------------------------------------------------------------------------------------------------
+// The source
+
+class CoordinatorSourceTest : public ::testing::Test {
+ protected:
+  void Join(OnLoss on_loss, milliseconds patience = milliseconds(1), int lag = 0) {
+    loss_.on_loss = on_loss;
+    loss_.patience = patience;
+    LinkOptions link;
+    link.backoff = {milliseconds(1), milliseconds(20)};
+    source_ = std::make_unique<CoordinatorSource>(coordinator_.address(), JoinOf(lag), loss_, link);
+    ASSERT_TRUE(source_->Join(1, Soon(), &joined_).ok());
+    version_ = joined_.version();
   }
-  ASSERT_TRUE(source.Leave(Soon()).ok());
-  ASSERT_EQ(coordinator.Pushes().size(), 2);
-  const v1::PushRequest last = coordinator.Pushes()[1];
+
+  void Push(uint64_t step) {
+    StepCountsPtr counts = pool_.Take();
+    FillIn(counts.get());
+    counts->step = step;
+    source_->Push(std::move(counts));
+  }
+
+  absl::StatusOr<bool> Await(uint64_t step) { return source_->Await(step, Soon(), &version_); }
+
+  // A step with the version it asks for.
+  void TakeStep(uint64_t step) {
+    Push(step);
+    ASSERT_EQ(Await(step + 1), absl::StatusOr<bool>(true));
+    ASSERT_EQ(version_.state_hash(), coordinator_.VersionOf(1, step).state_hash());
+  }
+
+  // Steps that route on with what there is, while the coordinator is away.
+  void HoldSteps(uint64_t first, uint64_t last) {
+    for (uint64_t step = first; step <= last; ++step) {
+      Push(step);
+      ASSERT_EQ(Await(step + 1), absl::StatusOr<bool>(false)) << "step " << step;
+    }
+  }
+
+  LossOptions loss_;
+  ScriptedCoordinator coordinator_;
+  StepCountsPool pool_{[] { return std::make_unique<StepCounts>(5, 2); }};
+  v1::JoinResponse joined_;
+  v1::CommittedVersion version_;
+  std::unique_ptr<CoordinatorSource> source_;
+};
+
+TEST_F(CoordinatorSourceTest, PushesEveryStep) {
+  Join(OnLoss::kHold, milliseconds(60'000));
+  for (uint64_t step = 1; step <= 3; ++step) TakeStep(step);
+  ASSERT_EQ(source_->Leave(Soon(), &version_), absl::StatusOr<bool>(false));
+  EXPECT_EQ(coordinator_.Leaves().size(), 1);
+  ASSERT_EQ(coordinator_.Pushes().size(), 3);
+  const v1::PushRequest last = coordinator_.Pushes()[2];
   EXPECT_EQ(last.job(), "run");
   EXPECT_EQ(last.incarnation(), 11);
   EXPECT_EQ(last.epoch(), 1);
-  EXPECT_THAT(last.routed().low(), ElementsAre(2, 0, 0));
+  EXPECT_EQ(last.step(), 3);
+  EXPECT_EQ(last.routed_with().step(), 2);
+  EXPECT_EQ(last.routed_with().epoch(), 1);
+  EXPECT_FALSE(last.provisional());
+  EXPECT_THAT(last.routed().low(), ElementsAre(5, 4, 1, 1, 2));
+}
+
+TEST_F(CoordinatorSourceTest, HoldRoutesOnAndDeliversInOrder) {
+  Join(OnLoss::kHold);
+  TakeStep(1);
+  coordinator_.Stop();
+  HoldSteps(2, 21);
+  EXPECT_EQ(source_->backlog().undelivered, 20);
+  coordinator_.Start(/*epoch=*/2);
+  ASSERT_EQ(source_->Leave(Soon(), &version_), absl::StatusOr<bool>(true));
+  EXPECT_EQ(version_.version().step(), 21);
+  EXPECT_EQ(source_->backlog().undelivered, 0);
+
+  // Each step once it counted, in order, and with the version that routed it.
+  uint64_t committed = 1;
+  for (const v1::PushRequest& push : coordinator_.Pushes()) {
+    if (push.epoch() != 2) continue;
+    if (push.step() == committed) continue;
+    EXPECT_EQ(push.step(), ++committed);
+    EXPECT_EQ(push.routed_with().step(), 1);
+    EXPECT_FALSE(push.provisional());
+  }
+  EXPECT_EQ(committed, 21);
+}
+
+TEST_F(CoordinatorSourceTest, AfterALossTheWorkerCatchesUp) {
+  Join(OnLoss::kHold, milliseconds(2'000));
+  coordinator_.Stop();
+  HoldSteps(1, 5);
+  coordinator_.Start(/*epoch=*/2);
+  while (source_->backlog().undelivered == 5) std::this_thread::yield();
+  uint64_t newest = 0;
+  for (uint64_t step = 6; newest < step - 1; ++step) {
+    Push(step);
+    const absl::StatusOr<bool> is_new = Await(step + 1);
+    ASSERT_TRUE(is_new.ok()) << is_new.status();
+    EXPECT_EQ(*is_new, version_.version().step() > newest);
+    newest = version_.version().step();
+    ASSERT_LE(newest, step);
+    // Whatever the pace of both, and at the latest when the test's time is up.
+    if (newest == step) break;
+  }
+  EXPECT_EQ(source_->backlog().undelivered, 0);
+}
+
+TEST_F(CoordinatorSourceTest, WaitIsBoundAndSaysWhatItWaitsFor) {
+  Join(OnLoss::kWait);
+  coordinator_.Stop();
+  Push(1);
+  absl::Status status;
+  do {
+    status = source_->Await(2, In(milliseconds(20)), &version_).status();
+    ASSERT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("step 1 is not committed yet"));
+  } while (status.message().find("UNAVAILABLE") == absl::string_view::npos);
+  coordinator_.Start(/*epoch=*/2);
+  EXPECT_EQ(Await(2), absl::StatusOr<bool>(true));
+  EXPECT_EQ(version_.version().step(), 1);
+}
+
+TEST_F(CoordinatorSourceTest, FailIsAnErrorForGood) {
+  Join(OnLoss::kFail);
+  coordinator_.Stop();
+  for (uint64_t step = 1; step <= 2; ++step) {
+    Push(step);
+    const absl::Status status = Await(step + 1).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("step 1 is not committed yet"));
+  }
+}
+
+TEST_F(CoordinatorSourceTest, LocalMovesTheBiasOnAndComesBack) {
+  Join(OnLoss::kLocal);
+  TakeStep(1);
+  coordinator_.Stop();
+  Continuation expected(job::PlanJob(JoinOf().job(), v1::BalanceConfig(), job::NoLimits()).value(), version_);
+  for (uint64_t step = 2; step <= 5; ++step) {
+    Push(step);
+    ASSERT_EQ(Await(step + 1), absl::StatusOr<bool>(true));
+    StepCounts counts(5, 2);
+    FillIn(&counts);
+    counts.step = step;
+    ASSERT_TRUE(expected.Advance(counts).ok());
+    EXPECT_EQ(version_.state_hash(), expected.Version().state_hash()) << "step " << step;
+    EXPECT_EQ(version_.version().step(), 1) << "that it was made of";
+  }
+  coordinator_.Start(/*epoch=*/2);
+  ASSERT_EQ(source_->Leave(Soon(), &version_), absl::StatusOr<bool>(true));
+  EXPECT_EQ(version_.version().step(), 5);
+  EXPECT_EQ(version_.state_hash(), coordinator_.VersionOf(2, 5).state_hash());
+  for (const v1::PushRequest& push : coordinator_.Pushes()) {
+    if (push.step() < 3) continue;
+    EXPECT_TRUE(push.provisional()) << "step " << push.step();
+    EXPECT_EQ(push.routed_with().step(), 1);
+  }
+}
+
+TEST_F(CoordinatorSourceTest, AFullLogLosesTheOldestAndSaysSo) {
+  loss_.log_steps = 4;
+  Join(OnLoss::kHold);
+  coordinator_.Stop();
+  HoldSteps(1, 10);
+  EXPECT_EQ(source_->backlog().undelivered, 10);
+  EXPECT_EQ(source_->backlog().lost, 6);
+  coordinator_.Start(/*epoch=*/2);
+  ASSERT_EQ(source_->Leave(Soon(), &version_), absl::StatusOr<bool>(true));
+  for (const v1::PushRequest& push : coordinator_.Pushes()) {
+    EXPECT_EQ(push.counts_lost(), push.step() >= 2 && push.step() <= 7) << "step " << push.step();
+  }
+  EXPECT_EQ(source_->backlog().lost, 6);
+}
+
+TEST_F(CoordinatorSourceTest, AFullLogMayBeAnError) {
+  loss_.log_steps = 4;
+  loss_.fail_when_full = true;
+  Join(OnLoss::kHold);
+  coordinator_.Stop();
+  HoldSteps(1, 4);
+  Push(5);
+  const absl::Status status = Await(6).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("loss.log_steps = 4"));
+}
+
+TEST_F(CoordinatorSourceTest, WhatTheCoordinatorRefusesIsFinalWhateverThePolicy) {
+  for (const OnLoss on_loss : {OnLoss::kHold, OnLoss::kWait, OnLoss::kLocal, OnLoss::kFail}) {
+    Join(on_loss, milliseconds(30'000));
+    coordinator_.ScriptPush([](const v1::PushRequest&, v1::CommittedVersion*) {
+      return ServiceError(absl::StatusCode::kAlreadyExists, v1::ErrorDetail::REPLACED, "a newer incarnation");
+    });
+    Push(1);
+    EXPECT_EQ(Await(2).status().code(), absl::StatusCode::kAlreadyExists);
+    EXPECT_EQ(source_->Leave(Soon(), &version_).status().code(), absl::StatusCode::kAlreadyExists);
+  }
+}
+
+TEST_F(CoordinatorSourceTest, RowsThatADeviceRefusedEndIt) {
+  Join(OnLoss::kHold, milliseconds(30'000));
+  StepCountsPtr counts = pool_.Take();
+  FillIn(counts.get());
+  counts->step = 1;
+  counts->mutable_totals()[1].refused = 2;
+  source_->Push(std::move(counts));
+  const absl::Status status = Await(2).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("layer \"b\""));
+  EXPECT_THAT(coordinator_.Pushes(), IsEmpty());
+}
+
+TEST_F(CoordinatorSourceTest, WithALagEveryVersionComesAStepLater) {
+  Join(OnLoss::kWait, milliseconds(1), /*lag=*/1);
+  Push(1);
+  EXPECT_EQ(Await(2), absl::StatusOr<bool>(false)) << "the first version routes two steps";
+  for (uint64_t step = 2; step <= 5; ++step) {
+    Push(step);
+    ASSERT_EQ(Await(step + 1), absl::StatusOr<bool>(true));
+    EXPECT_EQ(version_.version().step(), step - 1);
+  }
+  ASSERT_EQ(source_->Leave(Soon(), &version_), absl::StatusOr<bool>(true));
+  EXPECT_EQ(version_.version().step(), 5);
+  for (const v1::PushRequest& push : coordinator_.Pushes()) {
+    EXPECT_EQ(push.routed_with().step(), push.step() < 2 ? 0 : push.step() - 2);
+  }
+}
+
+TEST_F(CoordinatorSourceTest, WithALagAJoinInTheMiddleHasBothVersions) {
+  coordinator_.ScriptJoin([this](const v1::JoinRequest& join, v1::JoinResponse* response) {
+    EXPECT_TRUE(coordinator_.AnswerJoin(join, response).ok());
+    *response->mutable_version() = coordinator_.VersionOf(1, 8);
+    *response->mutable_previous() = coordinator_.VersionOf(1, 7);
+    return absl::OkStatus();
+  });
+  Join(OnLoss::kWait, milliseconds(1), /*lag=*/1);
+  Push(9);
+  ASSERT_EQ(Await(10), absl::StatusOr<bool>(true));
+  EXPECT_EQ(version_.version().step(), 8);
+}
+
+TEST_F(CoordinatorSourceTest, EndsWithPushesUnderWay) {
+  Join(OnLoss::kHold);
+  coordinator_.Stop();
+  HoldSteps(1, 5);
+  source_.reset();
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ TEST(OutcomeFrameTest, HoldsTheLargestVersionOfAJob) {
     layer.last_tokens = uint64_t{1} << 47;
   }
   v1::GroupOutcome outcome;
-  outcome.set_kind(v1::GroupOutcome::Kind::COMMITTED);
+  outcome.set_kind(v1::GroupOutcome::Kind::VERSION);
   *outcome.mutable_version() = *job::CommittedVersionOf(plan, state);
 
   OutcomeFrame sent(spec);

@@ -100,55 +100,90 @@ absl::Status GroupSource::Join(uint64_t next_step, Deadline deadline, v1::JoinRe
   if (has_inner()) return absl::OkStatus();
   joined->Swap(hellos[0].mutable_joined());
   EVENKEEL_RETURN_IF_ERROR(VerifyLayers(spec_, joined->effective()));
+  if (joined->has_previous()) EVENKEEL_RETURN_IF_ERROR(VerifyVersion(spec_, joined->previous()));
   return VerifyVersion(spec_, joined->version());
 }
-
-absl::Status GroupSource::Leave(Deadline deadline) { return has_inner() ? inner_->Leave(deadline) : absl::OkStatus(); }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // The caller's side of a commit
 
-void GroupSource::Push(StepCounts* counts) {
+void GroupSource::Push(StepCountsPtr counts) {
   MutexLock lock(&mutex_);
-  EVENKEEL_CHECK(push_ == nullptr);
-  push_ = counts;
-  obstacle_ = absl::OkStatus();
+  pushes_.push_back(std::move(counts));
   changed_.NotifyAll();
 }
 
-absl::Status GroupSource::Await(Deadline deadline, v1::CommittedVersion* version) {
+absl::StatusOr<bool> GroupSource::Await(uint64_t step, Deadline deadline, v1::CommittedVersion* version) {
+  return Take(step, deadline, version);
+}
+
+absl::StatusOr<bool> GroupSource::Leave(Deadline deadline, v1::CommittedVersion* version) {
+  {
+    MutexLock lock(&mutex_);
+    if (leaving_ == Leaving::kNo) leaving_ = Leaving::kAsked;
+    changed_.NotifyAll();
+  }
+  return Take(kLeaving, deadline, version);
+}
+
+bool GroupSource::IsHere(uint64_t routes) const { return !outcomes_.empty() && outcomes_.back().routes == routes; }
+
+absl::StatusOr<bool> GroupSource::Take(uint64_t routes, Deadline deadline, v1::CommittedVersion* version) {
   MutexLock lock(&mutex_);
-  while (push_ != nullptr) {
-    if (changed_.WaitUntil(&mutex_, deadline) || push_ == nullptr) continue;
+  while (!IsHere(routes)) {
+    EVENKEEL_RETURN_IF_ERROR(error_);
+    if (changed_.WaitUntil(&mutex_, deadline) || IsHere(routes) || !error_.ok()) continue;
     return absl::DeadlineExceededError(
-        absl::StrCat("step ", push_->step, " is not committed yet; ",
+        absl::StrCat(routes == kLeaving ? "not all is committed yet; " : "the last step is not committed yet; ",
                      obstacle_.ok() ? "it waits for the other ranks of the group" : obstacle_.message()));
   }
-  EVENKEEL_RETURN_IF_ERROR(outcome_);
-  version->Swap(&arrived_);
-  return absl::OkStatus();
+  bool is_new = false;
+  for (Outcome& outcome : outcomes_) {
+    if (!outcome.is_new) continue;
+    version->Swap(&outcome.version);
+    is_new = true;
+  }
+  outcomes_.clear();
+  return is_new;
 }
+
+BiasSource::Backlog GroupSource::backlog() { return inner_ != nullptr ? inner_->backlog() : Backlog(); }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // The committing thread
 
 void GroupSource::Run() {
-  absl::Status status;
-  v1::CommittedVersion version;
-  while (StepCounts* counts = NextPush()) {
-    if (status.ok()) status = Commit(counts, &version);
+  absl::Status error;
+  StepCountsPtr counts;
+  while (error.ok() && NextTask(&counts)) {
+    Outcome outcome;
+    outcome.routes = counts != nullptr ? counts->step + 1 : kLeaving;
+    const absl::StatusOr<bool> is_new =
+        counts != nullptr ? Commit(std::move(counts), &outcome.version) : LeaveTogether(&outcome.version);
+    error = is_new.status();
     MutexLock lock(&mutex_);
-    outcome_ = status;
-    arrived_.Swap(&version);
-    push_ = nullptr;
+    if (is_new.ok()) {
+      outcome.is_new = *is_new;
+      outcomes_.push_back(std::move(outcome));
+    }
+    error_ = error;
+    obstacle_ = absl::OkStatus();
     changed_.NotifyAll();
   }
 }
 
-StepCounts* GroupSource::NextPush() {
+bool GroupSource::NextTask(StepCountsPtr* counts) {
+  counts->reset();
   MutexLock lock(&mutex_);
-  while (!stopping_ && push_ == nullptr) changed_.Wait(&mutex_);
-  return stopping_ ? nullptr : push_;
+  while (!stopping_ && leaving_ != Leaving::kAsked && pushes_.empty()) changed_.Wait(&mutex_);
+  if (stopping_) return false;
+  if (!pushes_.empty()) {
+    *counts = std::move(pushes_.front());
+    pushes_.pop_front();
+  } else {
+    leaving_ = Leaving::kBegun;
+  }
+  return true;
 }
 
 bool GroupSource::stopping() {
@@ -171,33 +206,44 @@ absl::Status GroupSource::EnsureReducer() {
   return absl::OkStatus();
 }
 
-absl::Status GroupSource::Commit(StepCounts* counts, v1::CommittedVersion* version) {
+absl::StatusOr<bool> GroupSource::Commit(StepCountsPtr counts, v1::CommittedVersion* version) {
   EVENKEEL_RETURN_IF_ERROR(EnsureReducer());
+  EVENKEEL_RETURN_IF_ERROR(counts->Arrive());
   EVENKEEL_RETURN_IF_ERROR(reducer_->Sum(counts->sums()));
-  if (commits_ == Commits::kLeader) return leads() ? Lead(counts, version) : Follow(version);
-  inner_->Push(counts);
-  return inner_->Await(Deadline::max(), version);
+  const uint64_t next = counts->step + 1;
+  if (has_inner()) inner_->Push(std::move(counts));
+  if (commits_ == Commits::kEveryRank) return inner_->Await(next, Deadline::max(), version);
+  if (!leads()) return Hear(version);
+  return Tell([&](Deadline deadline, v1::CommittedVersion* newer) { return inner_->Await(next, deadline, newer); },
+              version);
 }
 
-absl::Status GroupSource::Lead(StepCounts* counts, v1::CommittedVersion* version) {
-  inner_->Push(counts);
+absl::StatusOr<bool> GroupSource::LeaveTogether(v1::CommittedVersion* version) {
+  if (commits_ == Commits::kEveryRank) return inner_->Leave(Deadline::max(), version);
+  // Ranks that have committed nothing have never met.
+  if (!leads()) return reducer_ != nullptr ? Hear(version) : false;
+  return Tell([&](Deadline deadline, v1::CommittedVersion* newest) { return inner_->Leave(deadline, newest); },
+              version);
+}
+
+absl::StatusOr<bool> GroupSource::Tell(Ask ask, v1::CommittedVersion* version) {
   while (true) {
-    absl::Status status = inner_->Await(std::chrono::steady_clock::now() + kPendingInterval, version);
-    const bool pending = absl::IsDeadlineExceeded(status);
-    if (pending && stopping()) return status;
-    v1::GroupOutcome outcome = pending ? Pending(status) : Failed(status);
-    if (status.ok()) {
-      outcome.set_kind(v1::GroupOutcome::Kind::COMMITTED);
-      *outcome.mutable_version() = *version;
+    const absl::StatusOr<bool> is_new = ask(std::chrono::steady_clock::now() + kPendingInterval, version);
+    const bool pending = absl::IsDeadlineExceeded(is_new.status());
+    if (pending && stopping()) return is_new;
+    v1::GroupOutcome outcome = pending ? Pending(is_new.status()) : Failed(is_new.status());
+    if (is_new.ok()) {
+      outcome.set_kind(*is_new ? v1::GroupOutcome::Kind::VERSION : v1::GroupOutcome::Kind::NO_VERSION);
+      if (*is_new) *outcome.mutable_version() = *version;
     }
-    Note(status);
+    Note(is_new.status());
     frame_.Write(std::move(outcome));
-    EVENKEEL_RETURN_IF_ERROR(reducer_->Broadcast(frame_.bytes()));
-    if (!pending) return status;
+    if (reducer_ != nullptr) EVENKEEL_RETURN_IF_ERROR(reducer_->Broadcast(frame_.bytes()));
+    if (!pending) return is_new;
   }
 }
 
-absl::Status GroupSource::Follow(v1::CommittedVersion* version) {
+absl::StatusOr<bool> GroupSource::Hear(v1::CommittedVersion* version) {
   while (true) {
     EVENKEEL_RETURN_IF_ERROR(reducer_->Broadcast(frame_.bytes()));
     EVENKEEL_ASSIGN_OR_RETURN(v1::GroupOutcome outcome, frame_.Read());
@@ -207,9 +253,12 @@ absl::Status GroupSource::Follow(v1::CommittedVersion* version) {
         continue;
       case v1::GroupOutcome::Kind::FAILED:
         return WithRank(0, StatusOf(outcome));
-      case v1::GroupOutcome::Kind::COMMITTED:
+      case v1::GroupOutcome::Kind::NO_VERSION:
+        return false;
+      case v1::GroupOutcome::Kind::VERSION:
         version->Swap(outcome.mutable_version());
-        return VerifyVersion(spec_, *version);
+        EVENKEEL_RETURN_IF_ERROR(VerifyVersion(spec_, *version));
+        return true;
       default:
         return absl::DataLossError(absl::StrCat("the leader's broadcast has the unknown kind ", outcome.kind()));
     }

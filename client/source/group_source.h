@@ -1,11 +1,13 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
@@ -51,9 +53,12 @@ class GroupSource : public BiasSource {
   // The leader joins first where it commits; then all ranks of the group meet. INVALID_ARGUMENT, naming the rank, where
   // one was told another job, or begins at another step.
   absl::Status Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) override;
-  void Push(StepCounts* counts) override;
-  absl::Status Await(Deadline deadline, v1::CommittedVersion* version) override;
-  absl::Status Leave(Deadline deadline) override;
+  void Push(StepCountsPtr counts) override;
+  absl::StatusOr<bool> Await(uint64_t step, Deadline deadline, v1::CommittedVersion* version) override;
+  // All ranks of the group leave together.
+  absl::StatusOr<bool> Leave(Deadline deadline, v1::CommittedVersion* version) override;
+  // Of the inner source; 0 where there is none.
+  Backlog backlog() override;
 
  private:
   bool leads() const { return member_.place == 0; }
@@ -62,13 +67,29 @@ class GroupSource : public BiasSource {
   v1::GroupHello Hello(uint64_t next_step, const absl::Status& status, const v1::JoinResponse& joined) const;
   absl::Status CheckHello(int place, const std::string& bytes, uint64_t next_step, v1::GroupHello* hello) const;
 
+  // What comes of a step: the version that routes the next one, when it is another than before.
+  struct Outcome {
+    uint64_t routes = 0;  // a step, or kLeaving
+    bool is_new = false;
+    v1::CommittedVersion version;
+  };
+  static constexpr uint64_t kLeaving = 0;
+
+  // Waits for the outcome of that name, which comes after all others, and gives the newest version of them.
+  bool IsHere(uint64_t routes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<bool> Take(uint64_t routes, Deadline deadline, v1::CommittedVersion* version);
+
   // The committing thread.
+  using Ask = absl::FunctionRef<absl::StatusOr<bool>(Deadline, v1::CommittedVersion*)>;
   void Run();
-  StepCounts* NextPush();
-  absl::Status Commit(StepCounts* counts, v1::CommittedVersion* version);
+  // The next step, or null when the ranks leave. False when the source ends.
+  bool NextTask(StepCountsPtr* counts);
+  absl::StatusOr<bool> Commit(StepCountsPtr counts, v1::CommittedVersion* version);
+  absl::StatusOr<bool> LeaveTogether(v1::CommittedVersion* version);
   absl::Status EnsureReducer();
-  absl::Status Lead(StepCounts* counts, v1::CommittedVersion* version);
-  absl::Status Follow(v1::CommittedVersion* version);
+  // Asks the inner source, for as long as it takes, and tells the group; and what the others hear.
+  absl::StatusOr<bool> Tell(Ask ask, v1::CommittedVersion* version);
+  absl::StatusOr<bool> Hear(v1::CommittedVersion* version);
   void Note(const absl::Status& obstacle);
   bool stopping();
 
@@ -87,13 +108,15 @@ class GroupSource : public BiasSource {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   // For whoever is to abort it.
   std::unique_ptr<Reducer> owned_reducer_ ABSL_GUARDED_BY(mutex_);
-  // What is being committed, or null.
-  StepCounts* push_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  // Why it is not committed yet.
+  // Steps to be committed after the one under way; and whether the ranks leave after them.
+  enum class Leaving { kNo, kAsked, kBegun };
+  std::deque<StepCountsPtr> pushes_ ABSL_GUARDED_BY(mutex_);
+  Leaving leaving_ ABSL_GUARDED_BY(mutex_) = Leaving::kNo;
+  // Why the step under way is not committed yet.
   absl::Status obstacle_ ABSL_GUARDED_BY(mutex_);
-  // How the last commit ended, and with what.
-  absl::Status outcome_ ABSL_GUARDED_BY(mutex_);
-  v1::CommittedVersion arrived_ ABSL_GUARDED_BY(mutex_);
+  // Why nothing more is committed; and what has not been asked for yet.
+  absl::Status error_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Outcome> outcomes_ ABSL_GUARDED_BY(mutex_);
 
   std::thread thread_;
 };

@@ -45,23 +45,35 @@ class ScriptedSource : public BiasSource {
     if (!join_error.ok()) return join_error;
     return local_->Join(next_step, deadline, joined);
   }
-  void Push(StepCounts* counts) override {
+  void Push(StepCountsPtr counts) override {
     step_ = counts->step;
-    local_->Push(counts);
+    local_->Push(std::move(counts));
   }
-  absl::Status Await(Deadline deadline, v1::CommittedVersion* version) override {
+  absl::StatusOr<bool> Await(uint64_t step, Deadline deadline, v1::CommittedVersion* version) override {
     if (step_ == fails_at) return absl::AbortedError("the coordinator said no");
-    if (step_ != late_at || late_answers == 0) return local_->Await(deadline, version);
+    if (step_ == held_at) return false;
+    if (step_ != late_at || late_answers == 0) return local_->Await(step, deadline, version);
     if (late_answers > 0) --late_answers;
     std::this_thread::sleep_until(deadline);
     return absl::DeadlineExceededError("the coordinator is away");
   }
-  absl::Status Leave(Deadline deadline) override { return local_->Leave(deadline); }
+  absl::StatusOr<bool> Leave(Deadline deadline, v1::CommittedVersion* version) override {
+    ++leaves;
+    if (late_leaves > 0) {
+      --late_leaves;
+      return absl::DeadlineExceededError("the coordinator is away");
+    }
+    return local_->Leave(deadline, version);
+  }
+  Backlog backlog() override { return {7, 3}; }
 
   absl::Status join_error;
   uint64_t fails_at = 0;
+  uint64_t held_at = 0;
   uint64_t late_at = 0;
   int late_answers = 0;  // that come before the version; below 0, no version ever does
+  int late_leaves = 0;
+  int leaves = 0;
 
  private:
   std::unique_ptr<LocalSource> local_;
@@ -80,7 +92,8 @@ class GroupSourceTest : public ::testing::Test {
     return std::move(MakeRendezvous(store_, {"job", "group", rank, kRanks}, Incarnation(rank))).value();
   }
 
-  std::unique_ptr<GroupSource> Source(int rank, Commits commits, std::unique_ptr<BiasSource> inner) {
+  std::unique_ptr<GroupSource> Source(int rank, Commits commits, std::unique_ptr<BiasSource> inner,
+                                      const v1::JobSpec& spec = Spec()) {
     GroupMember member;
     member.place = rank;
     member.incarnation = Incarnation(rank);
@@ -92,7 +105,7 @@ class GroupSourceTest : public ::testing::Test {
     gloo.size = kRanks;
     gloo.timeout = seconds(30);
     gloo.toward = "127.0.0.1";
-    return std::make_unique<GroupSource>(Spec(), member, commits, std::move(inner), std::move(meeting),
+    return std::make_unique<GroupSource>(spec, member, commits, std::move(inner), std::move(meeting),
                                          [gloo, shared] { return MakeGlooReducer(gloo, shared); });
   }
 
@@ -109,10 +122,12 @@ class GroupSourceTest : public ::testing::Test {
     for (std::thread& thread : threads) thread.join();
   }
 
-  uint64_t Incarnation(int rank) const { return 1000 + rank; }
+  uint64_t Incarnation(int rank) const { return 1000 * life_ + rank; }
 
   std::string store_;
   int odd_rank_ = -1;
+  // A group that meets where another has met is of other processes.
+  uint64_t life_ = 1;
 };
 
 absl::Status JoinAt(uint64_t step, GroupSource* source) {
@@ -120,12 +135,22 @@ absl::Status JoinAt(uint64_t step, GroupSource* source) {
   return source->Join(step, Soon(), &joined);
 }
 
+StepCountsPool& Pool() {
+  static StepCountsPool& pool = *new StepCountsPool([] { return std::make_unique<StepCounts>(7, 2); });
+  return pool;
+}
+
+void PushEmptyStep(uint64_t step, GroupSource* source) {
+  StepCountsPtr counts = Pool().Take();
+  for (uint64_t& value : counts->sums()) value = 0;
+  counts->step = step;
+  source->Push(std::move(counts));
+}
+
 // Takes a step in which nothing is counted.
 absl::Status EmptyStep(uint64_t step, GroupSource* source, v1::CommittedVersion* version) {
-  StepCounts counts(7, 2);
-  counts.step = step;
-  source->Push(&counts);
-  return source->Await(Soon(), version);
+  PushEmptyStep(step, source);
+  return source->Await(step + 1, Soon(), version).status();
 }
 
 TEST_F(GroupSourceTest, EveryRankHasTheTrajectoryOfTheSums) {
@@ -133,6 +158,7 @@ TEST_F(GroupSourceTest, EveryRankHasTheTrajectoryOfTheSums) {
   const job::ReferenceModel model(&plan, {/*seed=*/3, {{0, 1}, {0, 1}, {0, 1}}, /*one_skip_in=*/9, /*scale=*/1});
   const std::vector<job::JobState> trajectory = model.Trajectory(30);
   for (const Commits commits : {Commits::kEveryRank, Commits::kLeader}) {
+    ++life_;
     OnAllRanks([&](int rank) {
       std::unique_ptr<BiasSource> inner;
       if (commits == Commits::kEveryRank || rank == 0) inner = std::move(LocalSource::Make(Spec())).value();
@@ -143,13 +169,12 @@ TEST_F(GroupSourceTest, EveryRankHasTheTrajectoryOfTheSums) {
       EXPECT_EQ(joined.effective().SerializeAsString(), plan.effective.SerializeAsString());
       v1::CommittedVersion version;
       for (uint64_t step = 1; step <= 30; ++step) {
-        StepCounts counts = CountsOf(model.Payload(rank, step), plan.layers, step);
-        source->Push(&counts);
-        ASSERT_EQ(source->Await(Soon(), &version), absl::OkStatus());
+        source->Push(CountsOf(model.Payload(rank, step), step, &Pool()));
+        ASSERT_EQ(source->Await(step + 1, Soon(), &version), absl::StatusOr<bool>(true));
         ASSERT_EQ(version.state_hash(), job::StateHash(trajectory[step])) << "rank " << rank << ", step " << step;
         ASSERT_EQ(version.ok(), trajectory[step].ok);
       }
-      EXPECT_EQ(source->Leave(Soon()), absl::OkStatus());
+      EXPECT_EQ(source->Leave(Soon(), &version), absl::StatusOr<bool>(false));
     });
   }
 }
@@ -196,17 +221,85 @@ TEST_F(GroupSourceTest, WhileTheCoordinatorIsAwayAllRanksWaitAndKnowWhy) {
     v1::CommittedVersion version;
     ASSERT_EQ(JoinAt(1, source.get()), absl::OkStatus());
     ASSERT_EQ(EmptyStep(1, source.get(), &version), absl::OkStatus());
-    StepCounts counts(7, 2);
-    counts.step = 2;
-    source->Push(&counts);
+    PushEmptyStep(2, source.get());
     absl::Status waiting;
     do {
-      waiting = source->Await(In(milliseconds(20)), &version);
+      waiting = source->Await(3, In(milliseconds(20)), &version).status();
       ASSERT_EQ(waiting.code(), absl::StatusCode::kDeadlineExceeded) << waiting;
     } while (waiting.message().find("the coordinator is away") == absl::string_view::npos);
-    ASSERT_EQ(source->Await(Soon(), &version), absl::OkStatus());
+    ASSERT_EQ(source->Await(3, Soon(), &version), absl::StatusOr<bool>(true));
     EXPECT_EQ(version.version().step(), 2);
     EXPECT_EQ(EmptyStep(3, source.get(), &version), absl::OkStatus());
+  });
+}
+
+TEST_F(GroupSourceTest, WithALagAllRanksHaveTheSameVersionAStepLater) {
+  v1::JobSpec spec = Spec();
+  spec.set_lag(1);
+  const job::JobPlan plan = job::TestPlan(spec);
+  const job::ReferenceModel model(&plan, {/*seed=*/4, {{0, 1}, {0, 1}, {0, 1}}, /*one_skip_in=*/9, /*scale=*/1});
+  const std::vector<job::JobState> trajectory = model.Trajectory(20);
+  for (const Commits commits : {Commits::kEveryRank, Commits::kLeader}) {
+    ++life_;
+    OnAllRanks([&](int rank) {
+      std::unique_ptr<BiasSource> inner;
+      if (commits == Commits::kEveryRank || rank == 0) inner = std::move(LocalSource::Make(spec)).value();
+      const std::unique_ptr<GroupSource> source = Source(rank, commits, std::move(inner), spec);
+      ASSERT_EQ(JoinAt(1, source.get()), absl::OkStatus());
+      v1::CommittedVersion version;
+      for (uint64_t step = 1; step <= 20; ++step) {
+        source->Push(CountsOf(model.Payload(rank, step), step, &Pool()));
+        ASSERT_EQ(source->Await(step + 1, Soon(), &version), absl::StatusOr<bool>(step > 1));
+        if (step > 1) {
+          ASSERT_EQ(version.state_hash(), job::StateHash(trajectory[step - 1])) << "rank " << rank;
+        }
+      }
+      ASSERT_EQ(source->Leave(Soon(), &version), absl::StatusOr<bool>(true));
+      EXPECT_EQ(version.state_hash(), job::StateHash(trajectory[20])) << "rank " << rank;
+    });
+  }
+}
+
+TEST_F(GroupSourceTest, WhatTheLeaderHoldsOnToAllRanksHoldOnTo) {
+  OnAllRanks([&](int rank) {
+    auto inner = std::make_unique<ScriptedSource>(Spec());
+    inner->held_at = 2;
+    const std::unique_ptr<GroupSource> source = rank == 0 ? Leader(std::move(inner)) : Follower(rank);
+    v1::CommittedVersion version;
+    ASSERT_EQ(JoinAt(1, source.get()), absl::OkStatus());
+    for (uint64_t step = 1; step <= 3; ++step) {
+      PushEmptyStep(step, source.get());
+      ASSERT_EQ(source->Await(step + 1, Soon(), &version), absl::StatusOr<bool>(step != 2));
+    }
+    EXPECT_EQ(source->backlog().undelivered, rank == 0 ? 7 : 0);
+    EXPECT_EQ(source->backlog().lost, rank == 0 ? 3 : 0);
+  });
+}
+
+TEST_F(GroupSourceTest, LeavingIsBoundMayBeRepeatedAndHappensOnce) {
+  OnAllRanks([&](int rank) {
+    auto inner = std::make_unique<ScriptedSource>(Spec());
+    inner->late_leaves = 3;
+    ScriptedSource* const coordinator = inner.get();
+    const std::unique_ptr<GroupSource> source = rank == 0 ? Leader(std::move(inner)) : Follower(rank);
+    v1::CommittedVersion version;
+    ASSERT_EQ(JoinAt(1, source.get()), absl::OkStatus());
+    ASSERT_EQ(EmptyStep(1, source.get(), &version), absl::OkStatus());
+    EXPECT_EQ(source->Leave(In(milliseconds(0)), &version).status().code(), absl::StatusCode::kDeadlineExceeded);
+    EXPECT_EQ(source->Leave(Soon(), &version), absl::StatusOr<bool>(false));
+    if (rank == 0) {
+      EXPECT_EQ(coordinator->leaves, 4);
+    }
+  });
+}
+
+TEST_F(GroupSourceTest, RanksThatCommittedNothingLeaveWithoutMeeting) {
+  OnAllRanks([&](int rank) {
+    const std::unique_ptr<GroupSource> source =
+        rank == 0 ? Leader(std::make_unique<ScriptedSource>(Spec())) : Follower(rank);
+    v1::CommittedVersion version;
+    ASSERT_EQ(JoinAt(1, source.get()), absl::OkStatus());
+    EXPECT_EQ(source->Leave(Soon(), &version), absl::StatusOr<bool>(false));
   });
 }
 
@@ -245,10 +338,8 @@ TEST_F(GroupSourceTest, EndsWithACommitUnderWay) {
     std::unique_ptr<GroupSource> source = rank == 0 ? Leader(std::move(inner)) : Follower(rank);
     v1::CommittedVersion version;
     ASSERT_EQ(JoinAt(1, source.get()), absl::OkStatus());
-    StepCounts counts(7, 2);
-    counts.step = 1;
-    source->Push(&counts);
-    EXPECT_EQ(source->Await(In(milliseconds(50)), &version).code(), absl::StatusCode::kDeadlineExceeded);
+    PushEmptyStep(1, source.get());
+    EXPECT_EQ(source->Await(2, In(milliseconds(50)), &version).status().code(), absl::StatusCode::kDeadlineExceeded);
     source.reset();
   });
 }

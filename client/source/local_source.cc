@@ -1,12 +1,10 @@
 #include "client/source/local_source.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "kernels/balance/update.h"
 
 namespace evenkeel::client {
 
@@ -15,52 +13,41 @@ absl::StatusOr<std::unique_ptr<LocalSource>> LocalSource::Make(const v1::JobSpec
   return absl::WrapUnique(new LocalSource(std::move(plan)));
 }
 
-LocalSource::LocalSource(job::JobPlan plan)
-    : plan_(std::move(plan)), state_(job::InitialJobState(plan_)), sums_(plan_.layers) {}
-
 absl::Status LocalSource::Join(uint64_t next_step, Deadline, v1::JoinResponse* joined) {
   if (next_step != 1) {
     return absl::FailedPreconditionError(absl::StrCat("next_step is ", next_step,
                                                       ", and without a coordinator nobody has kept the bias of step ",
                                                       next_step - 1, "; begin at step 1, or use a coordinator"));
   }
-  joined->set_epoch(state_.version.epoch());
+  *joined->mutable_version() = job_.Version();
+  joined->set_epoch(joined->version().version().epoch());
   joined->set_open_step(next_step);
-  *joined->mutable_effective() = plan_.effective;
-  *joined->mutable_version() = *job::CommittedVersionOf(plan_, state_);
+  *joined->mutable_effective() = job_.plan().effective;
   return absl::OkStatus();
 }
 
-// What is kept since a layer's last update may not outgrow what an update can hold.
-absl::Status LocalSource::CheckSums() const {
-  for (int i = 0; i < plan_.layers.size(); ++i) {
-    const job::LayerTable::Layer& layer = plan_.layers[i];
-    const unsigned __int128 tokens = static_cast<unsigned __int128>(state_.layers[i].balance.tokens) + sums_.tokens[i];
-    if (tokens * layer.top_k <= balance::kMaxCountSum) continue;
-    return absl::OutOfRangeError(absl::StrCat("layer \"", layer.name, "\": ", sums_.tokens[i],
-                                              " more tokens make more than an update can hold (2^48 assignments)"));
+void LocalSource::Push(StepCountsPtr counts) {
+  if (outcome_.ok()) outcome_ = counts->Arrive();
+  if (outcome_.ok()) outcome_ = job_.Advance(*counts);
+  if (outcome_.ok()) made_.push_back(job_.Version());
+}
+
+absl::StatusOr<bool> LocalSource::Await(uint64_t step, Deadline, v1::CommittedVersion* version) {
+  EVENKEEL_RETURN_IF_ERROR(outcome_);
+  if (made_.empty() || made_.front().version().step() > DueVersion(step, job_.plan().effective.lag(), /*first=*/0)) {
+    return false;
   }
-  return absl::OkStatus();
+  version->Swap(&made_.front());
+  made_.pop_front();
+  return true;
 }
 
-void LocalSource::Push(StepCounts* counts) {
-  sums_.counts.assign(counts->counts().begin(), counts->counts().end());
-  sums_.tokens.assign(counts->tokens().begin(), counts->tokens().end());
-  outcome_.Update(CheckSums());
-  if (!outcome_.ok()) return;
-  job::CommitInputs inputs;
-  inputs.version.set_epoch(state_.version.epoch());
-  inputs.version.set_step(counts->step);
-  inputs.ok = counts->skips() == 0;
-  inputs.participants = {0};
-  job::CommitStep(plan_, inputs, sums_, &state_);
+absl::StatusOr<bool> LocalSource::Leave(Deadline, v1::CommittedVersion* version) {
+  EVENKEEL_RETURN_IF_ERROR(outcome_);
+  if (made_.empty()) return false;
+  version->Swap(&made_.back());
+  made_.clear();
+  return true;
 }
-
-absl::Status LocalSource::Await(Deadline, v1::CommittedVersion* version) {
-  if (outcome_.ok()) *version = *job::CommittedVersionOf(plan_, state_);
-  return outcome_;
-}
-
-absl::Status LocalSource::Leave(Deadline) { return absl::OkStatus(); }
 
 }  // namespace evenkeel::client

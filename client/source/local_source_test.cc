@@ -1,6 +1,7 @@
 #include "client/source/local_source.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/source/payload_counts.h"
@@ -31,21 +32,42 @@ TEST(LocalSourceTest, HasTheTrajectoryOfTheReference) {
 
     auto source = LocalSource::Make(spec);
     ASSERT_TRUE(source.ok()) << source.status();
+    StepCountsPool pool = PoolOf(plan.layers);
     v1::JoinResponse joined;
     ASSERT_TRUE((*source)->Join(1, Deadline(), &joined).ok());
     EXPECT_EQ(joined.version().state_hash(), job::StateHash(trajectory[0]));
     EXPECT_EQ(joined.effective().SerializeAsString(), plan.effective.SerializeAsString());
     v1::CommittedVersion version;
     for (uint64_t step = 1; step <= 60; ++step) {
-      StepCounts counts = CountsOf(model.Payload(0, step), plan.layers, step);
-      (*source)->Push(&counts);
-      ASSERT_TRUE((*source)->Await(Deadline(), &version).ok());
+      (*source)->Push(CountsOf(model.Payload(0, step), step, &pool));
+      ASSERT_EQ((*source)->Await(step + 1, Deadline(), &version), absl::StatusOr<bool>(true));
       ASSERT_EQ(version.state_hash(), job::StateHash(trajectory[step])) << "step " << step;
       ASSERT_EQ(version.version().step(), step);
       ASSERT_EQ(version.ok(), trajectory[step].ok);
     }
-    EXPECT_TRUE((*source)->Leave(Deadline()).ok());
+    EXPECT_EQ((*source)->Leave(Deadline(), &version), absl::StatusOr<bool>(false)) << "all is given";
   }
+}
+
+TEST(LocalSourceTest, WithALagEveryVersionComesAStepLater) {
+  v1::JobSpec spec = SpecWith("evenkeel");
+  spec.set_lag(1);
+  const job::JobPlan plan = job::TestPlan(spec);
+  const job::ReferenceModel model(&plan, {/*seed=*/6, {{0, 1}}, /*one_skip_in=*/9, /*scale=*/1});
+  const std::vector<job::JobState> trajectory = model.Trajectory(20);
+  auto source = LocalSource::Make(spec);
+  ASSERT_TRUE(source.ok()) << source.status();
+  StepCountsPool pool = PoolOf(plan.layers);
+  v1::CommittedVersion version;
+  for (uint64_t step = 1; step <= 20; ++step) {
+    (*source)->Push(CountsOf(model.Payload(0, step), step, &pool));
+    ASSERT_EQ((*source)->Await(step + 1, Deadline(), &version), absl::StatusOr<bool>(step > 1));
+    if (step > 1) {
+      ASSERT_EQ(version.state_hash(), job::StateHash(trajectory[step - 1])) << "step " << step;
+    }
+  }
+  ASSERT_EQ((*source)->Leave(Deadline(), &version), absl::StatusOr<bool>(true));
+  EXPECT_EQ(version.state_hash(), job::StateHash(trajectory[20]));
 }
 
 TEST(LocalSourceTest, WithoutABalanceConfigIsThePresetEvenkeel) {
@@ -55,12 +77,13 @@ TEST(LocalSourceTest, WithoutABalanceConfigIsThePresetEvenkeel) {
   for (int i = 0; i < 2; ++i) {
     auto source = LocalSource::Make(i == 0 ? open : SpecWith("evenkeel"));
     ASSERT_TRUE(source.ok()) << source.status();
-    StepCounts counts(7, 2);
-    counts.step = 1;
-    counts.mutable_counts()[1] = 10;
-    counts.mutable_tokens()[0] = 5;
-    (*source)->Push(&counts);
-    ASSERT_TRUE((*source)->Await(Deadline(), &versions[i]).ok());
+    StepCountsPool pool = PoolOf(job::TestPlan(open).layers);
+    StepCountsPtr counts = pool.Take();
+    counts->step = 1;
+    counts->mutable_counts()[1] = 10;
+    counts->mutable_totals()[0].tokens = 5;
+    (*source)->Push(std::move(counts));
+    ASSERT_TRUE((*source)->Await(2, Deadline(), &versions[i]).ok());
   }
   EXPECT_THAT(versions[0].bias(), ElementsAreArray(versions[1].bias()));
   EXPECT_NE(versions[0].bias(0), 0.0f);
@@ -82,20 +105,20 @@ TEST(LocalSourceTest, RefusesWhatIsNoJob) {
   EXPECT_THAT(std::string(source.status().message()), HasSubstr("momentum"));
 }
 
-TEST(LocalSourceTest, MoreThanAnUpdateCanHoldEndsTheJob) {
+TEST(LocalSourceTest, AnErrorIsForGood) {
   auto source = LocalSource::Make(SpecWith("evenkeel"));
-  StepCounts counts(7, 2);
-  counts.step = 1;
-  counts.mutable_counts()[0] = uint64_t{1} << 48;
-  counts.mutable_counts()[1] = uint64_t{1} << 48;
-  counts.mutable_tokens()[0] = uint64_t{1} << 48;
+  StepCountsPool pool = PoolOf(job::TestPlan(SpecWith("evenkeel")).layers);
   v1::CommittedVersion version;
-  (*source)->Push(&counts);
-  EXPECT_EQ((*source)->Await(Deadline(), &version).code(), absl::StatusCode::kOutOfRange);
-  StepCounts small(7, 2);
-  small.step = 2;
-  (*source)->Push(&small);
-  EXPECT_THAT(std::string((*source)->Await(Deadline(), &version).message()), HasSubstr("layer \"a\"")) << "for good";
+  for (uint64_t step = 1; step <= 2; ++step) {
+    StepCountsPtr counts = pool.Take();
+    counts->step = step;
+    counts->mutable_totals()[0].tokens = step == 1 ? uint64_t{1} << 48 : 0;
+    (*source)->Push(std::move(counts));
+    const absl::Status status = (*source)->Await(step + 1, Deadline(), &version).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("layer \"a\""));
+  }
+  EXPECT_FALSE((*source)->Leave(Deadline(), &version).ok());
 }
 
 }  // namespace

@@ -8,18 +8,24 @@
 
 namespace evenkeel::client {
 
-// What a contributor that owns all layers pushes, as a source takes it.
-inline StepCounts CountsOf(const v1::PushRequest& payload, const job::LayerTable& layers, uint64_t step) {
-  StepCounts counts(layers.total_experts(), layers.size());
-  counts.step = step;
-  counts.set_skips(payload.ok() ? 0 : 1);
-  for (int i = 0; i < layers.total_experts(); ++i) {
+// For tests: buffers of the layers' shape.
+inline StepCountsPool PoolOf(const job::LayerTable& layers) {
+  return StepCountsPool(
+      [experts = layers.total_experts(), size = layers.size()] { return std::make_unique<StepCounts>(experts, size); });
+}
+
+// For tests: what a contributor that owns all layers pushes, as a source takes it.
+inline StepCountsPtr CountsOf(const v1::PushRequest& payload, uint64_t step, StepCountsPool* pool) {
+  StepCountsPtr counts = pool->Take();
+  counts->step = step;
+  counts->set_skips(payload.ok() ? 0 : 1);
+  for (size_t i = 0; i < counts->counts().size(); ++i) {
     const uint64_t high = payload.routed().high_size() > 0 ? payload.routed().high(i) : 0;
-    counts.mutable_counts()[i] = payload.routed().low(i) | high << 32;
+    counts->mutable_counts()[i] = payload.routed().low(i) | high << 32;
   }
-  for (int i = 0; i < layers.size(); ++i) {
-    counts.mutable_tokens()[i] = payload.valid_tokens(i);
-    counts.mutable_short_slots()[i] = payload.short_slots_size() > 0 ? payload.short_slots(i) : 0;
+  for (size_t i = 0; i < counts->totals().size(); ++i) {
+    const uint64_t short_slots = payload.short_slots_size() > 0 ? payload.short_slots(i) : 0;
+    counts->mutable_totals()[i] = {payload.valid_tokens(i), short_slots, /*refused=*/0};
   }
   return counts;
 }

@@ -80,6 +80,7 @@ absl::StatusOr<LayerTable> LayerTable::Make(const std::vector<LayerOptions>& opt
   for (const LayerOptions& option : options) {
     EVENKEEL_ASSIGN_OR_RETURN(v1::LayerSpec spec, MakeSpec(option));
     EVENKEEL_ASSIGN_OR_RETURN(Layer layer, MakeLayer(spec));
+    layer.owned = option.owned;
     specs.push_back(std::move(spec));
     table.layers_.push_back(std::move(layer));
   }
@@ -97,7 +98,13 @@ absl::StatusOr<LayerTable> LayerTable::Make(const std::vector<LayerOptions>& opt
     table.total_experts_ += layer.num_experts;
     table.specs_.push_back(std::move(specs[index]));
   }
+  if (table.num_owned() == 0) return absl::InvalidArgumentError("layers: none of them is owned");
   return table;
+}
+
+int LayerTable::num_owned() const {
+  return static_cast<int>(
+      std::count_if(layers_.begin(), layers_.end(), [](const Layer& layer) { return layer.owned; }));
 }
 
 }  // namespace evenkeel::client

@@ -22,13 +22,15 @@ class LayerTable {
     int top_k = 0;
     // Absent where the trainer routes by itself.
     std::optional<routing::RouteSpec> route;
+    // Whether this worker counts it.
+    bool owned = true;
     // Place in protocol order, and where its experts begin in a flat array of all experts.
     int place = 0;
     int offset = 0;
   };
 
   // INVALID_ARGUMENT, naming layer, field and value, for a table without layers, a name that is empty or there twice,
-  // sizes out of range, and a route that is malformed or contradicts the layer's sizes.
+  // sizes out of range, no layer that is owned, and a route that is malformed or contradicts the layer's sizes.
   static absl::StatusOr<LayerTable> Make(const std::vector<LayerOptions>& options);
 
   int size() const { return static_cast<int>(layers_.size()); }
@@ -37,6 +39,8 @@ class LayerTable {
   // The caller's indices in protocol order.
   const std::vector<int>& protocol_order() const { return protocol_order_; }
   int total_experts() const { return total_experts_; }
+  // Layers that this worker counts.
+  int num_owned() const;
   // The layers as messages, in protocol order.
   const std::vector<v1::LayerSpec>& specs() const { return specs_; }
 

@@ -14,10 +14,19 @@ namespace evenkeel::client {
 namespace {
 
 constexpr uint32_t kProtocolVersion = 1;
+// What is under way, what a lag of 1 still needs, and what comes next.
+constexpr int kMinLogSteps = 4;
 
 absl::Status CheckOptions(const WorkerOptions& options) {
   if (options.job.empty()) return absl::InvalidArgumentError("job is empty; it must name the training run");
   if (options.next_step == 0) return absl::InvalidArgumentError("next_step is 0; steps count from 1");
+  if (options.lag != 0 && options.lag != 1) {
+    return absl::InvalidArgumentError(absl::StrCat("lag is ", options.lag, "; 0 and 1 are allowed"));
+  }
+  if (options.loss.log_steps < kMinLogSteps) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("loss.log_steps is ", options.loss.log_steps, "; it must be at least ", kMinLogSteps));
+  }
   return absl::OkStatus();
 }
 
@@ -31,6 +40,7 @@ absl::StatusOr<v1::JoinRequest> MakeJoinRequest(const WorkerOptions& options, co
   v1::JobSpec* job = request.mutable_job();
   job->set_name(options.job);
   job->set_contributors(group.count);
+  job->set_lag(options.lag);
   if (!options.balance.empty()) {
     EVENKEEL_RETURN_IF_ERROR(config::ParseText(options.balance, "balance", job->mutable_balance()));
   }
@@ -39,6 +49,12 @@ absl::StatusOr<v1::JoinRequest> MakeJoinRequest(const WorkerOptions& options, co
   request.set_incarnation(incarnation);
   *request.mutable_worker() = DescribeProcess();
   for (const v1::LayerSpec& spec : layers.specs()) *job->add_layers() = spec;
+  // One contributor that is the whole world owns what its ranks own together.
+  if (layers.num_owned() < layers.size() && group.count > 1) {
+    for (const int index : layers.protocol_order()) {
+      if (layers[index].owned) request.add_owned_layers(layers[index].name);
+    }
+  }
   for (const int index : layers.protocol_order()) {
     const absl::string_view path = layers[index].route.has_value() ? routing::CpuRoutePath(*layers[index].route) : "";
     request.mutable_worker()->add_routing_paths(std::string(path));
@@ -49,9 +65,9 @@ absl::StatusOr<v1::JoinRequest> MakeJoinRequest(const WorkerOptions& options, co
 void CopyCounts(const LayerTable& layers, const std::vector<LayerCounts>& counts, StepCounts* step) {
   for (const int index : layers.protocol_order()) {
     const LayerTable::Layer& layer = layers[index];
-    std::copy(counts[index].counts().begin(), counts[index].counts().end(), step->mutable_counts() + layer.offset);
-    step->mutable_tokens()[layer.place] = counts[index].tokens();
-    step->mutable_short_slots()[layer.place] = counts[index].short_slots();
+    std::copy(counts[index].counts().begin(), counts[index].counts().end(),
+              step->mutable_counts().begin() + layer.offset);
+    step->mutable_totals()[layer.place] = {counts[index].tokens(), counts[index].short_slots(), /*refused=*/0};
   }
 }
 

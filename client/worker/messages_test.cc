@@ -83,6 +83,23 @@ TEST(MakeJoinRequestTest, RefusesWhatIsWrongAndNamesIt) {
   expect_refused(options, "rte");
 }
 
+TEST(MakeJoinRequestTest, AStageNamesTheLayersThatItOwns) {
+  WorkerOptions options = TwoLayers();
+  options.rank = 1;
+  options.world_size = 2;
+  const auto owned_by = [&options] {
+    const LayerTable layers = *LayerTable::Make(options.layers);
+    const Group group = *GroupOf(options.group, options.rank, options.world_size);
+    return MakeJoinRequest(options, group, layers, 1)->owned_layers();
+  };
+  EXPECT_THAT(owned_by(), ElementsAre()) << "all of them";
+  options.layers[0].owned = false;
+  EXPECT_THAT(owned_by(), ElementsAre(options.layers[1].name));
+  // Ranks that are one contributor own together what each of them owns.
+  options.group.name = "world";
+  EXPECT_THAT(owned_by(), ElementsAre());
+}
+
 TEST(CopyCountsTest, WritesProtocolOrder) {
   const WorkerOptions options = TwoLayers();
   const LayerTable layers = *LayerTable::Make(options.layers);
@@ -94,8 +111,7 @@ TEST(CopyCountsTest, WritesProtocolOrder) {
   StepCounts step(5, 2);
   CopyCounts(layers, counts, &step);
   EXPECT_THAT(step.counts(), ElementsAre(5, 3, 1, 1, 2));
-  EXPECT_THAT(step.tokens(), ElementsAre(5, 3));
-  EXPECT_THAT(step.short_slots(), ElementsAre(1, 0));
+  EXPECT_THAT(step.sums(), ElementsAre(5, 3, 1, 1, 2, /*a*/ 5, 1, 0, /*b*/ 3, 0, 0, /*skips*/ 0));
 
   // The next step, in the same place.
   for (LayerCounts& layer : counts) layer.Clear();

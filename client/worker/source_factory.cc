@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "client/reduce/gloo_reducer.h"
 #include "client/reduce/store.h"
@@ -11,6 +12,7 @@
 #include "client/source/group_source.h"
 #include "client/source/local_source.h"
 #include "job/job_plan.h"
+#include "xxhash.h"
 
 namespace evenkeel::client {
 namespace {
@@ -43,13 +45,14 @@ GroupPlace PlaceOf(const WorkerOptions& options, const Group& group) {
 
 absl::StatusOr<std::unique_ptr<BiasSource>> ForOneRank(const WorkerOptions& options, const v1::JoinRequest& join) {
   if (options.coordinator.empty()) return LocalSource::Make(join.job());
-  return std::make_unique<CoordinatorSource>(options.coordinator, join);
+  return std::make_unique<CoordinatorSource>(options.coordinator, join, options.loss);
 }
 
-// The fingerprint of what this rank was told, which does not depend on what a coordinator makes of it.
-absl::StatusOr<uint64_t> Fingerprint(const v1::JobSpec& spec) {
-  EVENKEEL_ASSIGN_OR_RETURN(const job::JobPlan plan, job::PlanJob(spec, v1::BalanceConfig(), job::NoLimits()));
-  return plan.fingerprint;
+// Of what all ranks of a group must have been told alike, which does not depend on what a coordinator makes of it.
+absl::StatusOr<uint64_t> Fingerprint(const v1::JoinRequest& join) {
+  EVENKEEL_ASSIGN_OR_RETURN(const job::JobPlan plan, job::PlanJob(join.job(), v1::BalanceConfig(), job::NoLimits()));
+  const std::string owned = absl::StrJoin(join.owned_layers(), "\n");
+  return XXH3_64bits_withSeed(owned.data(), owned.size(), plan.fingerprint);
 }
 
 }  // namespace
@@ -67,7 +70,7 @@ absl::StatusOr<std::unique_ptr<BiasSource>> MakeBiasSource(const WorkerOptions& 
   GroupMember member;
   member.place = group.place;
   member.incarnation = join.incarnation();
-  EVENKEEL_ASSIGN_OR_RETURN(member.fingerprint, Fingerprint(join.job()));
+  EVENKEEL_ASSIGN_OR_RETURN(member.fingerprint, Fingerprint(join));
   EVENKEEL_ASSIGN_OR_RETURN(const std::string store, StoreOf(options));
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<Rendezvous> rendezvous,
                             MakeRendezvous(store, PlaceOf(options, group), join.incarnation()));

@@ -79,9 +79,10 @@ TEST(MakeBiasSourceTest, AGroupNeedsAPlaceToMeet) {
 
 TEST(MakeBiasSourceTest, RanksTalkOverTheInterfaceThatIsNamed) {
   const std::string store = Store();
+  StepCountsPool pool([] { return std::make_unique<StepCounts>(4, 1); });
   std::vector<std::thread> ranks;
   for (int rank = 0; rank < 2; ++rank) {
-    ranks.emplace_back([&store, rank] {
+    ranks.emplace_back([&store, &pool, rank] {
       WorkerOptions options = Options();
       options.rank = rank;
       options.world_size = 2;
@@ -93,11 +94,11 @@ TEST(MakeBiasSourceTest, RanksTalkOverTheInterfaceThatIsNamed) {
       ASSERT_TRUE(source.ok()) << source.status();
       v1::JoinResponse joined;
       ASSERT_EQ((*source)->Join(1, Soon(), &joined), absl::OkStatus());
-      StepCounts counts(4, 1);
-      counts.step = 1;
-      (*source)->Push(&counts);
+      StepCountsPtr counts = pool.Take();
+      counts->step = 1;
+      (*source)->Push(std::move(counts));
       v1::CommittedVersion version;
-      const absl::Status status = (*source)->Await(Soon(), &version);
+      const absl::Status status = (*source)->Await(2, Soon(), &version).status();
       EXPECT_FALSE(status.ok());
       EXPECT_THAT(std::string(status.message()), HasSubstr(rank == 1 ? "no-such-interface" : ""));
     });

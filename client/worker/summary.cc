@@ -54,16 +54,37 @@ std::string Place(const WorkerOptions& options, const Group& group) {
   return place;
 }
 
+// What happens while the coordinator is away.
+std::string Loss(const LossOptions& loss) {
+  const std::string after = absl::StrCat(" after ", loss.patience.count(), " ms");
+  switch (loss.on_loss) {
+    case OnLoss::kHold:
+      return absl::StrCat("held", after);
+    case OnLoss::kWait:
+      return "waited for";
+    case OnLoss::kLocal:
+      return absl::StrCat("moved on by the rank", after);
+    case OnLoss::kFail:
+      return absl::StrCat("an error", after);
+  }
+  return "";
+}
+
 std::string Committer(const WorkerOptions& options, const Group& group) {
-  if (!options.coordinator.empty()) return absl::StrCat("the coordinator at ", options.coordinator);
+  if (!options.coordinator.empty()) {
+    return absl::StrCat("the coordinator at ", options.coordinator, " (a lost bias is ", Loss(options.loss), ")");
+  }
   return group.size() > 1 ? "every rank, without a coordinator" : "this process, without a coordinator";
 }
 
 }  // namespace
 
-std::string Summary(const WorkerOptions& options, const Group& group, const v1::JobSpec& effective) {
-  return absl::StrCat("evenkeel: job ", effective.name(), ", ", Place(options, group), "; committed by ",
-                      Committer(options, group), "; ", Rule(effective), "; ", Layers(effective));
+std::string Summary(const WorkerOptions& options, const Group& group, const LayerTable& layers,
+                    const v1::JobSpec& effective) {
+  std::string summary = absl::StrCat("evenkeel: job ", effective.name(), ", ", Place(options, group), "; committed by ",
+                                     Committer(options, group), "; ", Rule(effective), "; ", Layers(effective));
+  if (layers.num_owned() < layers.size()) absl::StrAppend(&summary, ", of which this rank counts ", layers.num_owned());
+  return summary;
 }
 
 }  // namespace evenkeel::client

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "client/reduce/groups.h"
+#include "client/worker/layer_table.h"
 #include "evenkeel/options.h"
 #include "evenkeel/v1/job.pb.h"
 
@@ -10,6 +11,7 @@ namespace evenkeel::client {
 
 // What a worker is part of, and by what rule its bias moves, in one line: for the log of a training run. `effective` is
 // the job as it is in force.
-std::string Summary(const WorkerOptions& options, const Group& group, const v1::JobSpec& effective);
+std::string Summary(const WorkerOptions& options, const Group& group, const LayerTable& layers,
+                    const v1::JobSpec& effective);
 
 }  // namespace evenkeel::client

@@ -13,19 +13,21 @@ WorkerOptions Options() {
   WorkerOptions options;
   options.coordinator = "10.0.0.1:7411";
   options.job = "job";
+  options.layers = {{"a", 4, 2, ""}, {"b", 3, 1, ""}};
   return options;
 }
 
 std::string SummaryOf(const WorkerOptions& options, const v1::JobSpec& spec) {
-  return Summary(options, *GroupOf(options.group, options.rank, options.world_size), job::TestPlan(spec).effective);
+  return Summary(options, *GroupOf(options.group, options.rank, options.world_size), *LayerTable::Make(options.layers),
+                 job::TestPlan(spec).effective);
 }
 
 TEST(SummaryTest, SaysWhoCommitsByWhatRule) {
-  EXPECT_EQ(
-      SummaryOf(Options(), job::TestSpec(1)),
-      "evenkeel: job job, rank 0 of 1; committed by the coordinator at 10.0.0.1:7411; rule PROPORTIONAL, rate 0.01, "
-      "momentum 0.9, center STATE, cap 2 DEVIATION, warm-up 0 steps, lag 0; 1 layer x 3 experts x top 1, 1 layer x "
-      "4 experts x top 2");
+  EXPECT_EQ(SummaryOf(Options(), job::TestSpec(1)),
+            "evenkeel: job job, rank 0 of 1; committed by the coordinator at 10.0.0.1:7411 (a lost bias is held after "
+            "10000 ms); rule PROPORTIONAL, rate 0.01, momentum 0.9, center STATE, cap 2 DEVIATION, warm-up 0 steps, "
+            "lag 0; 1 layer x 3 experts x top 1, 1 layer x "
+            "4 experts x top 2");
 }
 
 TEST(SummaryTest, NamesTheGroup) {
@@ -40,6 +42,23 @@ TEST(SummaryTest, NamesTheGroup) {
                         "coordinator"));
   options.rank = 2;
   EXPECT_THAT(SummaryOf(options, job::TestSpec(2)), HasSubstr("leader of group ep 1 of 2"));
+}
+
+TEST(SummaryTest, SaysWhatBecomesOfALostBias) {
+  WorkerOptions options = Options();
+  options.loss.on_loss = OnLoss::kWait;
+  EXPECT_THAT(SummaryOf(options, job::TestSpec(1)), HasSubstr("(a lost bias is waited for)"));
+  options.loss.on_loss = OnLoss::kLocal;
+  options.loss.patience = std::chrono::milliseconds(50);
+  EXPECT_THAT(SummaryOf(options, job::TestSpec(1)), HasSubstr("(a lost bias is moved on by the rank after 50 ms)"));
+  options.loss.on_loss = OnLoss::kFail;
+  EXPECT_THAT(SummaryOf(options, job::TestSpec(1)), HasSubstr("(a lost bias is an error after 50 ms)"));
+}
+
+TEST(SummaryTest, AStageSaysHowManyLayersItCounts) {
+  WorkerOptions options = Options();
+  options.layers[1].owned = false;
+  EXPECT_THAT(SummaryOf(options, job::TestSpec(1)), HasSubstr("of which this rank counts 1"));
 }
 
 TEST(SummaryTest, TellsWhatDiffersFromAPreset) {

@@ -36,9 +36,12 @@ absl::Status AtLayer(const LayerTable::Layer& layer, const absl::Status& status)
 Worker::Worker(const WorkerOptions& options, LayerTable layers, std::unique_ptr<BiasSource> source)
     : patience_(options.begin_step_timeout),
       layers_(std::move(layers)),
+      first_step_(options.next_step),
       order_(options.next_step),
       bias_(layers_.total_experts()),
-      committed_(layers_.total_experts(), layers_.size()),
+      pool_([experts = layers_.total_experts(), size = layers_.size()] {
+        return std::make_unique<StepCounts>(experts, size);
+      }),
       source_(std::move(source)) {
   counts_.reserve(layers_.size());
   for (int i = 0; i < layers_.size(); ++i) counts_.emplace_back(layers_[i].num_experts, layers_[i].top_k);
@@ -53,15 +56,22 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Join(const WorkerOptions& option
   std::unique_ptr<Worker> worker(new Worker(options, std::move(layers), std::move(source)));
   v1::JoinResponse joined;
   EVENKEEL_RETURN_IF_ERROR(worker->source_->Join(options.next_step, After(options.join_timeout), &joined));
-  worker->summary_ = Summary(options, group, joined.effective());
-  worker->version_.Swap(joined.mutable_version());
+  worker->summary_ = Summary(options, group, worker->layers_, joined.effective());
+  worker->lag_ = joined.effective().lag();
+  worker->version_.Swap(joined.has_previous() ? joined.mutable_previous() : joined.mutable_version());
+  worker->first_version_ = worker->version_.version().step();
   worker->Adopt();
+  worker->Report(options.next_step);
   return worker;
 }
 
 absl::Status Worker::BeginStep(uint64_t step) {
   EVENKEEL_RETURN_IF_ERROR(order_.CheckBegin(step));
-  EVENKEEL_RETURN_IF_ERROR(Settle(After(patience_)));
+  if (step != first_step_) {
+    EVENKEEL_ASSIGN_OR_RETURN(const bool is_new, source_->Await(step, After(patience_), &version_));
+    if (is_new) Adopt();
+    Report(step);
+  }
   for (LayerCounts& counts : counts_) counts.Clear();
   order_.Begin();
   return absl::OkStatus();
@@ -69,9 +79,13 @@ absl::Status Worker::BeginStep(uint64_t step) {
 
 absl::Status Worker::CheckCounting(absl::string_view call, int layer) const {
   EVENKEEL_RETURN_IF_ERROR(order_.CheckCounting(call));
-  if (layer >= 0 && layer < layers_.size()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(call, ": layer is ", layer, "; 0 to ", layers_.size() - 1, " are allowed"));
+  if (layer < 0 || layer >= layers_.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(call, ": layer is ", layer, "; 0 to ", layers_.size() - 1, " are allowed"));
+  }
+  if (layers_[layer].owned) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(call, ": ", Quoted(layers_[layer]), " is not owned by this worker, as its options say"));
 }
 
 absl::Status Worker::Route(int index, const Tokens& tokens, const Assignments& assignments) {
@@ -114,31 +128,21 @@ absl::Status Worker::AddCounts(int layer, const uint64_t* counts, uint64_t valid
 
 absl::Status Worker::Commit(uint64_t step, bool ok) {
   EVENKEEL_RETURN_IF_ERROR(order_.CheckCommit(step));
-  committed_.step = step;
-  committed_.routed_with.set_epoch(report_.epoch);
-  committed_.routed_with.set_step(report_.step);
-  committed_.set_skips(ok ? 0 : 1);
-  CopyCounts(layers_, counts_, &committed_);
-  source_->Push(&committed_);
-  awaited_ = true;
+  StepCountsPtr counts = pool_.Take();
+  counts->step = step;
+  counts->set_skips(ok ? 0 : 1);
+  CopyCounts(layers_, counts_, counts.get());
+  source_->Push(std::move(counts));
   order_.Commit();
   return absl::OkStatus();
 }
 
 absl::Status Worker::Leave() {
   if (order_.left()) return absl::OkStatus();
-  const Deadline deadline = After(patience_);
-  EVENKEEL_RETURN_IF_ERROR(Settle(deadline));
-  EVENKEEL_RETURN_IF_ERROR(source_->Leave(deadline));
+  EVENKEEL_ASSIGN_OR_RETURN(const bool is_new, source_->Leave(After(patience_), &version_));
+  if (is_new) Adopt();
+  Report(report_.step + 1);
   order_.Leave();
-  return absl::OkStatus();
-}
-
-absl::Status Worker::Settle(Deadline deadline) {
-  if (!awaited_) return absl::OkStatus();
-  EVENKEEL_RETURN_IF_ERROR(source_->Await(deadline, &version_));
-  awaited_ = false;
-  Adopt();
   return absl::OkStatus();
 }
 
@@ -150,6 +154,14 @@ void Worker::Adopt() {
   report_.bias_hash = version_.state_hash();
   report_.tokens = version_.tokens();
   for (int i = 0; i < layers_.size(); ++i) report_.max_violation[i] = version_.max_violation(layers_[i].place);
+}
+
+void Worker::Report(uint64_t step) {
+  const uint64_t due = DueVersion(step, lag_, first_version_);
+  report_.staleness = due > report_.step ? due - report_.step : 0;
+  const BiasSource::Backlog backlog = source_->backlog();
+  report_.undelivered_steps = backlog.undelivered;
+  report_.lost_steps = backlog.lost;
 }
 
 }  // namespace evenkeel::client

@@ -42,26 +42,26 @@ class Worker {
 
   // That `call` may count at `layer` now.
   absl::Status CheckCounting(absl::string_view call, int layer) const;
-  // Waits for the version of the last commit, if there is one under way, and makes it the current one.
-  absl::Status Settle(Deadline deadline);
   // Makes version_ the current one.
   void Adopt();
+  // What is known of the version that routes `step`.
+  void Report(uint64_t step);
 
   const std::chrono::milliseconds patience_;
   const LayerTable layers_;
+  const uint64_t first_step_;
+  int lag_ = 0;
+  uint64_t first_version_ = 0;
   StepOrder order_;
   std::vector<LayerCounts> counts_;  // by the caller's index
   std::vector<float> bias_;          // [total experts], in protocol order
   StepReport report_;
   std::string summary_;
 
-  // Kept from step to step for their memory.
-  StepCounts committed_;
+  // Kept from step to step for its memory.
   v1::CommittedVersion version_;
-
-  // True from a commit to the adoption of its version. The source holds committed_ then.
-  bool awaited_ = false;
-  // The last member, for its threads read committed_.
+  StepCountsPool pool_;
+  // The last member, for its threads read what comes from the pool.
   const std::unique_ptr<BiasSource> source_;
 };
 

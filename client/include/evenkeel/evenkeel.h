@@ -87,8 +87,21 @@ typedef struct evenkeel_layer_options {
   /* How evenkeel_route routes this layer: a RouteSpec as JSON or YAML, for example {"score": "SIGMOID"}; num_experts
    * and top_k are filled in. Null or "" when the trainer routes by itself and only counts. */
   const char* route;
+  /* 0: another stage of a pipeline has this layer. Every worker lists all layers of the model. Default 1. */
+  int32_t owned;
 } evenkeel_layer_options;
 EVENKEEL_EXPORT void evenkeel_layer_options_init(evenkeel_layer_options* options, size_t struct_size);
+
+/* What evenkeel_begin_step does when the version that it needs has not come after loss_patience_ms: its coordinator is
+ * away, or another rank holds the step up. Whatever is done, the counts of every step are kept, and delivered in order,
+ * each once, when the coordinator answers again; steps that were routed with one bias then move it once, by their sum.
+ */
+enum {
+  EVENKEEL_ON_LOSS_HOLD = 0,  /* routes on with the bias that there is */
+  EVENKEEL_ON_LOSS_WAIT = 1,  /* waits, up to begin_step_timeout_ms */
+  EVENKEEL_ON_LOSS_LOCAL = 2, /* moves the bias on by itself, with what this rank, or its group, counts */
+  EVENKEEL_ON_LOSS_FAIL = 3   /* is an error, for good */
+};
 
 typedef struct evenkeel_worker_options {
   size_t struct_size;
@@ -135,6 +148,20 @@ typedef struct evenkeel_worker_options {
   const char* group_interface;
   /* How long, in milliseconds, a rank waits for the others of its group; then it fails. Default 600,000. */
   int64_t group_timeout_ms;
+  /* Steps between a commit and the first step that is routed with it, less one: 0 (default), or 1, which gives the
+   * commit of a step the whole next step to come back in. The same on all workers. */
+  int32_t lag;
+  /* EVENKEEL_ON_LOSS_...; default HOLD. */
+  int32_t on_loss;
+  /* From the commit of a step, in milliseconds. Once a version has not come in time, later steps do not wait, or a
+   * hundredth of that while the coordinator takes what was kept, until the version that is due is there again. Default
+   * 10,000. */
+  int64_t loss_patience_ms;
+  /* Steps that are kept, at least 4, each with 8 bytes an expert. When more wait, the counts of the oldest are lost,
+   * and that is told everywhere (evenkeel_report, the coordinator's metrics); or, with loss_fail_when_full = 1,
+   * evenkeel_begin_step fails. Defaults 1,000 and 0. */
+  int32_t loss_log_steps;
+  int32_t loss_fail_when_full;
 } evenkeel_worker_options;
 EVENKEEL_EXPORT void evenkeel_worker_options_init(evenkeel_worker_options* options, size_t struct_size);
 
@@ -175,6 +202,12 @@ typedef struct evenkeel_report {
    * worker's; changes with the bias. */
   const float* max_violation;
   size_t num_layers;
+  /* Steps by which the current bias is older than the one that is due. */
+  uint64_t staleness;
+  /* Steps that this worker has committed and the coordinator not yet; and those of them whose counts were lost. 0 on
+   * ranks of a group that do not push for it. */
+  uint64_t undelivered_steps;
+  uint64_t lost_steps;
 } evenkeel_report;
 EVENKEEL_EXPORT void evenkeel_report_init(evenkeel_report* report, size_t struct_size);
 
@@ -196,11 +229,12 @@ EVENKEEL_EXPORT evenkeel_status evenkeel_worker_join(const evenkeel_worker_optio
  * this process's until a new one replaces it. Null is no error. */
 EVENKEEL_EXPORT void evenkeel_worker_destroy(evenkeel_worker* worker);
 
-/* Makes the bias valid from `step` the current one, waiting for the commit of the step before.
+/* Makes the bias valid from `step` the current one, waiting for the commit that makes it; or does without, as on_loss
+ * says.
  *   DEADLINE_EXCEEDED    it did not come within begin_step_timeout_ms; the call may be repeated
  *   FAILED_PRECONDITION  `step` is not the one after the last commit
- *   anything else        the coordinator refused the last commit, or a rank of the group is lost; the message says why,
- *                        and it is final */
+ *   anything else        the coordinator refused a commit, a rank of the group is lost, or on_loss makes it an error;
+ *                        the message says why, and it is final */
 EVENKEEL_EXPORT evenkeel_status evenkeel_begin_step(evenkeel_worker* worker, uint64_t step);
 
 /* Routes tokens of `layer` (an index of evenkeel_worker_options.layers) with the current bias and counts the
@@ -240,9 +274,9 @@ EVENKEEL_EXPORT const char* evenkeel_summary(const evenkeel_worker* worker);
 /* Writes what is known of the current bias. Fails for null pointers and an unset struct_size only. */
 EVENKEEL_EXPORT evenkeel_status evenkeel_read_report(const evenkeel_worker* worker, evenkeel_report* report);
 
-/* Waits for the version of the last commit, makes it the current one, and gives the slot back. What was counted since
- * evenkeel_begin_step without a commit is dropped. Errors as of evenkeel_begin_step; after success, further calls
- * succeed too. */
+/* Waits, for begin_step_timeout_ms, until all steps are committed, makes the version of the last one current, and gives
+ * the slot back; all ranks of a group leave together. What was counted since evenkeel_begin_step without a commit is
+ * dropped. Errors as of evenkeel_begin_step; after success, further calls succeed too. */
 EVENKEEL_EXPORT evenkeel_status evenkeel_leave(evenkeel_worker* worker);
 
 #ifdef __cplusplus

@@ -17,6 +17,9 @@ struct LayerOptions {
   // How Route() routes this layer: a RouteSpec as JSON or YAML, for example R"({"score": "SIGMOID"})"; num_experts and
   // top_k are filled in. Empty when the trainer routes by itself and only counts.
   std::string route;
+  // False: another stage of a pipeline has this layer. Every worker lists all layers of the model, and every layer is
+  // owned by the same ranks on every worker that counts it.
+  bool owned = true;
 };
 
 // Which ranks reduce their counts among themselves, before the sums go to the coordinator or move the bias.
@@ -44,6 +47,28 @@ struct GroupOptions {
   bool allow_divergence = false;
 };
 
+// What BeginStep does when the version that it needs has not come after `patience`: its coordinator is away, or another
+// rank holds the step up.
+enum class OnLoss {
+  kHold,   // routes on with the bias that there is
+  kWait,   // waits, up to begin_step_timeout
+  kLocal,  // moves the bias on by itself, with what this rank, or its group, counts, until the coordinator is back
+  kFail,   // is an error, for good
+};
+
+// Whatever is done, the counts of every step are kept, and delivered in order, each once, when the coordinator answers
+// again. Steps that were routed with one bias then move it once, by their sum.
+struct LossOptions {
+  OnLoss on_loss = OnLoss::kHold;
+  // From the commit of a step. Once a version has not come in time, later steps do not wait, or a hundredth of that
+  // while the coordinator takes what was kept, until the version that is due is there again.
+  std::chrono::milliseconds patience{10'000};
+  // Steps that are kept, at least 2, each with 8 bytes an expert. When more wait, the counts of the oldest are lost,
+  // and that is told everywhere (StepReport, the coordinator's metrics); or, with fail_when_full, BeginStep fails.
+  int log_steps = 1'000;
+  bool fail_when_full = false;
+};
+
 struct WorkerOptions {
   // host:port of evenkeeld. Empty: there is none, and every rank moves its bias by itself, or with its group, by the
   // same rule; nothing is remembered then when the training ends.
@@ -58,6 +83,10 @@ struct WorkerOptions {
   // A BalanceConfig as JSON or YAML, for example R"({"preset": "loss_free", "rate": 0.001})", the same on all workers.
   // Empty: the coordinator's default; without a coordinator, the preset evenkeel.
   std::string balance;
+  // Steps between a commit and the first step that is routed with it, less one: 0, or 1, which gives the commit of a
+  // step the whole next step to come back in. The same on all workers.
+  int lag = 0;
+  LossOptions loss;
   // The optimizer step that BeginStep will be called for first.
   uint64_t next_step = 1;
   // Bounds of the only calls that wait: Join, and BeginStep and Leave. Each covers reconnecting to a coordinator that
@@ -96,6 +125,12 @@ struct StepReport {
   uint64_t tokens = 0;
   // (largest count - mean) / mean of each layer, in the order of WorkerOptions::layers.
   std::vector<float> max_violation;
+  // Steps by which the current bias is older than the one that is due.
+  uint64_t staleness = 0;
+  // Steps that this worker has committed and the coordinator not yet; and those of them whose counts were lost. 0 on
+  // ranks of a group that do not push for it.
+  uint64_t undelivered_steps = 0;
+  uint64_t lost_steps = 0;
 };
 
 }  // namespace evenkeel

@@ -41,11 +41,12 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Makes the bias valid from `step` the current one, waiting for the commit of the step before.
+  // Makes the bias valid from `step` the current one, waiting for the commit that makes it; or does without, as
+  // LossOptions say.
   //   DEADLINE_EXCEEDED    it did not come within begin_step_timeout; the call may be repeated
   //   FAILED_PRECONDITION  `step` is not the one after the last commit
-  //   anything else        the coordinator refused the last commit, or a rank of the group is lost; the message says
-  //                        why, and it is final
+  //   anything else        the coordinator refused a commit, a rank of the group is lost, or a loss is an error; the
+  //                        message says why, and it is final
   Status BeginStep(uint64_t step) { return Refreshed(evenkeel_begin_step(worker_, step)); }
 
   // Routes tokens of `layer` (an index of WorkerOptions::layers) with the current bias and counts the assignments.
@@ -110,6 +111,9 @@ class Worker {
     report_.ok = report.ok != 0;
     report_.bias_hash = report.bias_hash;
     report_.tokens = report.tokens;
+    report_.staleness = report.staleness;
+    report_.undelivered_steps = report.undelivered_steps;
+    report_.lost_steps = report.lost_steps;
     report_.max_violation.assign(report.max_violation, report.max_violation + report.num_layers);
     return Status();
   }
@@ -134,6 +138,7 @@ inline Status CLayers(const std::vector<LayerOptions>& layers, std::vector<evenk
     evenkeel_layer_options_init(&layer, sizeof(layer));
     layer.num_experts = layers[i].num_experts;
     layer.top_k = layers[i].top_k;
+    layer.owned = layers[i].owned ? 1 : 0;
     Status status = CString("a layer's name", layers[i].name, &layer.name);
     if (status.ok()) status = CString("a layer's route", layers[i].route, &layer.route);
     if (!status.ok()) return status;
@@ -156,6 +161,13 @@ inline Status CGroup(const GroupOptions& group, evenkeel_worker_options* result)
   return status;
 }
 
+inline void CLoss(const LossOptions& loss, evenkeel_worker_options* result) {
+  result->on_loss = static_cast<int32_t>(loss.on_loss);
+  result->loss_patience_ms = loss.patience.count();
+  result->loss_log_steps = loss.log_steps;
+  result->loss_fail_when_full = loss.fail_when_full ? 1 : 0;
+}
+
 // Points into `options` and `layers`.
 inline Status COptions(const WorkerOptions& options, const std::vector<evenkeel_layer_options>& layers,
                        evenkeel_worker_options* result) {
@@ -165,6 +177,8 @@ inline Status COptions(const WorkerOptions& options, const std::vector<evenkeel_
   result->layers = layers.data();
   result->num_layers = layers.size();
   result->next_step = options.next_step;
+  result->lag = options.lag;
+  CLoss(options.loss, result);
   result->join_timeout_ms = options.join_timeout.count();
   result->begin_step_timeout_ms = options.begin_step_timeout.count();
   Status status = CString("coordinator", options.coordinator, &result->coordinator);

@@ -1,0 +1,73 @@
+#include "client/source/continuation.h"
+
+#include <string>
+#include <vector>
+
+#include "client/source/payload_counts.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "job/reference_model.h"
+#include "job/test_messages.h"
+
+namespace evenkeel::client {
+namespace {
+
+using ::testing::HasSubstr;
+
+job::JobPlan PlanWith(const std::string& preset) {
+  v1::JobSpec spec = job::TestSpec(/*contributors=*/1);
+  spec.mutable_balance()->set_preset(preset);
+  return job::TestPlan(spec);
+}
+
+TEST(ContinuationTest, OfARuleWithoutAMemoryIsTheCanonicalTrajectory) {
+  const job::JobPlan plan = PlanWith("loss_free");
+  const job::ReferenceModel model(&plan, {/*seed=*/8, {{0, 1}}, /*one_skip_in=*/0, /*scale=*/1});
+  const std::vector<job::JobState> trajectory = model.Trajectory(30);
+  StepCountsPool pool = PoolOf(plan.layers);
+  Continuation continuation(plan, *job::CommittedVersionOf(plan, trajectory[10]));
+  EXPECT_EQ(continuation.Version().state_hash(), job::StateHash(trajectory[10]));
+  for (uint64_t step = 11; step <= 30; ++step) {
+    ASSERT_TRUE(continuation.Advance(*CountsOf(model.Payload(0, step), step, &pool)).ok());
+    ASSERT_EQ(continuation.Version().state_hash(), job::StateHash(trajectory[step])) << "step " << step;
+    ASSERT_EQ(continuation.Version().version().step(), step);
+  }
+}
+
+// Averages begin anew: another trajectory than the canonical one, which moves all the same.
+TEST(ContinuationTest, OfARuleWithAnAverageMoves) {
+  const job::JobPlan plan = PlanWith("evenkeel");
+  const job::ReferenceModel model(&plan, {/*seed=*/8, {{0, 1}}, /*one_skip_in=*/0, /*scale=*/1});
+  const std::vector<job::JobState> trajectory = model.Trajectory(11);
+  StepCountsPool pool = PoolOf(plan.layers);
+  Continuation continuation(plan, *job::CommittedVersionOf(plan, trajectory[10]));
+  ASSERT_TRUE(continuation.Advance(*CountsOf(model.Payload(0, 11), 11, &pool)).ok());
+  EXPECT_NE(continuation.Version().state_hash(), job::StateHash(trajectory[10]));
+}
+
+TEST(ContinuationTest, MoreThanAnUpdateCanHoldIsNamedAndMovesNothing) {
+  const job::JobPlan plan = PlanWith("evenkeel");
+  Continuation continuation(plan);
+  const uint64_t before = continuation.Version().state_hash();
+  StepCounts counts(7, 2);
+  counts.step = 1;
+  counts.mutable_counts()[0] = 1;
+  counts.mutable_totals()[0].tokens = uint64_t{1} << 48;
+  const absl::Status status = continuation.Advance(counts);
+  EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("layer \"a\""));
+  EXPECT_EQ(continuation.Version().state_hash(), before);
+}
+
+TEST(ContinuationTest, RowsThatADeviceRefusedAreNamed) {
+  Continuation continuation(PlanWith("evenkeel"));
+  StepCounts counts(7, 2);
+  counts.step = 4;
+  counts.mutable_totals()[1].refused = 3;
+  const absl::Status status = continuation.Advance(counts);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("layer \"b\": in step 4 3 rows"));
+}
+
+}  // namespace
+}  // namespace evenkeel::client
