@@ -57,15 +57,25 @@ JobState InitialJobState(const JobPlan& plan) {
   return state;
 }
 
+bool Applies(const JobPlan& plan, bool ok) {
+  return ok || plan.effective.skip_policy() == v1::JobSpec::SkipPolicy::APPLY;
+}
+
+void RecordCounts(const JobPlan& plan, const StepSums& sums, JobState* state) {
+  for (int i = 0; i < plan.layers.size(); ++i) {
+    const uint64_t* counts = &sums.counts[plan.layers[i].offset];
+    state->layers[i].last_counts.assign(counts, counts + plan.layers[i].num_experts);
+    state->layers[i].last_tokens = sums.tokens[i];
+  }
+}
+
 void CommitStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state) {
-  const bool applied = inputs.ok || plan.effective.skip_policy() == v1::JobSpec::SkipPolicy::APPLY;
+  const bool applied = Applies(plan, inputs.ok);
   const uint64_t step = inputs.version.step();
   const balance::StepInfo info{step, state->position + 1, BalanceMode(plan.effective)};
+  RecordCounts(plan, sums, state);
   for (int i = 0; i < plan.layers.size(); ++i) {
-    const LayerTable::Layer& shape = plan.layers[i];
     JobState::Layer& layer = state->layers[i];
-    layer.last_counts.assign(&sums.counts[shape.offset], &sums.counts[shape.offset] + shape.num_experts);
-    layer.last_tokens = sums.tokens[i];
     if (applied) {
       balance::Update(plan.balance[i], info, layer.last_counts, layer.last_tokens, &layer.balance);
     } else {
@@ -75,6 +85,8 @@ void CommitStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums&
   state->version = inputs.version;
   state->ok = inputs.ok;
   state->participants = inputs.participants;
+  state->staleness = inputs.staleness;
+  state->stale_versions = inputs.stale_versions;
   if (inputs.ok) ++state->position;
 }
 
@@ -105,6 +117,7 @@ std::shared_ptr<const v1::CommittedVersion> CommittedVersionOf(const JobPlan& pl
   Append(state.participants, reply->mutable_participants());
   reply->set_durable_step(state.version.step());
   reply->set_tokens(tokens);
+  reply->set_staleness(state.staleness);
   return reply;
 }
 
@@ -129,8 +142,11 @@ v1::JobState ToProto(const JobPlan& plan, const JobState& state) {
     Append(layer.last_counts, out->mutable_last_counts());
     out->set_last_tokens(layer.last_tokens);
   }
-  message.mutable_last_commit()->set_ok(state.ok);
-  Append(state.participants, message.mutable_last_commit()->mutable_participants());
+  v1::CommitRecord* last_commit = message.mutable_last_commit();
+  last_commit->set_ok(state.ok);
+  Append(state.participants, last_commit->mutable_participants());
+  last_commit->set_staleness(state.staleness);
+  *last_commit->mutable_stale_versions() = {state.stale_versions.begin(), state.stale_versions.end()};
   return message;
 }
 
@@ -142,8 +158,11 @@ absl::StatusOr<JobState> FromProto(const JobPlan& plan, const v1::JobState& mess
   JobState state;
   state.version = message.version();
   state.position = message.position();
-  state.ok = message.last_commit().ok();
-  state.participants.assign(message.last_commit().participants().begin(), message.last_commit().participants().end());
+  const v1::CommitRecord& last_commit = message.last_commit();
+  state.ok = last_commit.ok();
+  state.participants.assign(last_commit.participants().begin(), last_commit.participants().end());
+  state.staleness = last_commit.staleness();
+  state.stale_versions.assign(last_commit.stale_versions().begin(), last_commit.stale_versions().end());
   for (int i = 0; i < plan.layers.size(); ++i) {
     const v1::LayerState& in = message.layers(i);
     const int experts = plan.layers[i].num_experts;

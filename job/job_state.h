@@ -30,21 +30,32 @@ struct JobState {
   bool ok = true;
   // Contributors of the last commit, ascending.
   std::vector<int> participants;
+  // Of the last commit, as in v1::CommitRecord.
+  uint64_t staleness = 0;
+  std::vector<v1::Version> stale_versions;
 };
 
 // A job that no step has touched: bias 0, version {epoch 1, step 0}.
 JobState InitialJobState(const JobPlan& plan);
 
-// What a commit is told beyond the counts.
+// What a commit is told beyond the counts; the state records it.
 struct CommitInputs {
   v1::Version version;
   bool ok = true;
   std::vector<int> participants;
+  uint64_t staleness = 0;
+  std::vector<v1::Version> stale_versions;
 };
+
+// Whether a step that was taken, or not, moves the bias: by the job's skip policy.
+bool Applies(const JobPlan& plan, bool ok);
 
 // The one event that moves the bias: applies the rule of every layer to the summed counts of a step. Pure; the same
 // inputs give the same bits everywhere.
 void CommitStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state);
+
+// Sets last_counts and last_tokens of every layer.
+void RecordCounts(const JobPlan& plan, const StepSums& sums, JobState* state);
 
 // The reply to the state's last step: a function of plan and state alone, so that it is the same after a restart.
 std::shared_ptr<const v1::CommittedVersion> CommittedVersionOf(const JobPlan& plan, const JobState& state);

@@ -1,6 +1,7 @@
 #include "job/reference_model.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "job/test_messages.h"
@@ -54,50 +55,99 @@ v1::PushRequest ReferenceModel::Payload(int contributor, uint64_t step) const {
   return push;
 }
 
-void ReferenceModel::Advance(uint64_t step, JobState* state) const {
-  const int contributors = static_cast<int>(options_.owned.size());
-  for (JobState::Layer& layer : state->layers) {
-    layer.last_counts.assign(layer.last_counts.size(), 0);
-    layer.last_tokens = 0;
+uint64_t ReferenceModel::Due(uint64_t step) const {
+  const uint64_t behind = 1 + plan_->effective.lag();
+  return step < behind ? 0 : step - behind;
+}
+
+ReferenceModel::Step ReferenceModel::Take(uint64_t step, const Deliveries& deliveries) const {
+  const uint64_t due = Due(step);
+  Step result;
+  result.routed_with = due;
+  for (const LayerTable::Layer& layer : plan_->layers.layers()) {
+    result.layers.emplace_back().experts.resize(layer.num_experts);
   }
-  state->ok = true;
-  for (int contributor = 0; contributor < contributors; ++contributor) {
-    state->ok = state->ok && Ok(contributor, step);
+  std::set<uint64_t> stale_versions;
+  for (int contributor = 0; contributor < static_cast<int>(options_.owned.size()); ++contributor) {
+    const auto found = deliveries.find({step, contributor});
+    const Delivery delivery = found == deliveries.end() ? Delivery() : found->second;
+    const uint64_t routed_with = delivery.routed_with.value_or(due);
+    result.ok = result.ok && Ok(contributor, step);
+    if (routed_with < due) stale_versions.insert(routed_with);
+    if (delivery.counts_lost) continue;
+    result.participants.push_back(contributor);
+    result.staleness = std::max(result.staleness, due - routed_with);
+    if (!delivery.provisional) result.routed_with = std::min(result.routed_with, routed_with);
     for (const int index : options_.owned[contributor]) {
       const LayerCounts counts = Count(contributor, step, index);
-      JobState::Layer& layer = state->layers[index];
-      for (size_t e = 0; e < counts.experts.size(); ++e) layer.last_counts[e] += counts.experts[e];
-      layer.last_tokens += counts.tokens;
+      LayerCounts& layer = result.layers[index];
+      for (size_t e = 0; e < counts.experts.size(); ++e) layer.experts[e] += counts.experts[e];
+      layer.tokens += counts.tokens;
     }
   }
+  result.stale = result.routed_with < due;
+  result.moves = result.ok || plan_->effective.skip_policy() == v1::JobSpec::SkipPolicy::APPLY;
+  for (const uint64_t version : stale_versions) result.stale_versions.emplace_back().set_step(version);
+  return result;
+}
 
-  balance::StepInfo info{step, state->position + 1};
+uint64_t ReferenceModel::FirstOfMove(const std::vector<Step>& steps) {
+  uint64_t first = steps.size() - 1;
+  while (steps[first].stale) {
+    uint64_t before = first - 1;
+    while (before > 0 && !steps[before].moves) --before;
+    if (before == 0 || steps[before].routed_with != steps[first].routed_with) break;
+    first = before;
+  }
+  return first;
+}
+
+JobState ReferenceModel::Next(const std::vector<Step>& steps, const std::vector<JobState>& states) const {
+  const uint64_t step = states.size();
+  const Step& last = steps[step];
+  JobState state = states[step - 1];
+  balance::StepInfo info{step, state.position + 1};
   if (plan_->effective.mode() == v1::JobSpec::Mode::FROZEN) info.mode = balance::Mode::kFrozen;
   if (plan_->effective.mode() == v1::JobSpec::Mode::OBSERVE) info.mode = balance::Mode::kObserve;
-  const bool applied = state->ok || plan_->effective.skip_policy() == v1::JobSpec::SkipPolicy::APPLY;
-  for (size_t i = 0; i < state->layers.size(); ++i) {
-    JobState::Layer& layer = state->layers[i];
-    if (applied) {
-      balance::ReferenceUpdate(plan_->balance[i], info, layer.last_counts, layer.last_tokens, &layer.balance);
+  const uint64_t first = FirstOfMove(steps);
+  for (size_t i = 0; i < state.layers.size(); ++i) {
+    JobState::Layer& layer = state.layers[i];
+    if (last.moves) {
+      std::vector<uint64_t> counts(last.layers[i].experts.size());
+      uint64_t tokens = 0;
+      for (uint64_t s = first; s <= step; ++s) {
+        if (!steps[s].moves) continue;
+        for (size_t e = 0; e < counts.size(); ++e) counts[e] += steps[s].layers[i].experts[e];
+        tokens += steps[s].layers[i].tokens;
+      }
+      layer.balance = states[first - 1].layers[i].balance;
+      balance::ReferenceUpdate(plan_->balance[i], info, counts, tokens, &layer.balance);
     } else {
       layer.balance.last_commit = step;
       layer.balance.last_reason = balance::UpdateReason::kSkipped;
     }
+    layer.last_counts = last.layers[i].experts;
+    layer.last_tokens = last.layers[i].tokens;
   }
-  state->version.set_step(step);
-  state->position += state->ok;
+  state.version.set_step(step);
+  state.ok = last.ok;
+  state.position += last.ok;
+  state.participants = last.participants;
+  state.staleness = last.staleness;
+  state.stale_versions = last.stale_versions;
+  return state;
 }
 
-std::vector<JobState> ReferenceModel::Trajectory(uint64_t last_step) const {
+std::vector<JobState> ReferenceModel::Trajectory(uint64_t last_step, const Deliveries& deliveries) const {
   JobState state;
   for (const LayerTable::Layer& layer : plan_->layers.layers()) {
     state.layers.push_back({balance::InitialState(layer.num_experts), std::vector<uint64_t>(layer.num_experts), 0});
   }
   std::vector<JobState> states = {state};
-  for (size_t i = 0; i < options_.owned.size(); ++i) state.participants.push_back(i);
+  std::vector<Step> steps(1);  // there is no step 0
   for (uint64_t step = 1; step <= last_step; ++step) {
-    Advance(step, &state);
-    states.push_back(state);
+    steps.push_back(Take(step, deliveries));
+    states.push_back(Next(steps, states));
   }
   return states;
 }

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "evenkeel/v1/bias_coordinator.pb.h"
@@ -10,9 +13,20 @@
 namespace evenkeel::job {
 
 // What must come out of a job, whatever happens on the way: contributors whose counts are a pure function of a seed,
-// summed and applied step by step with balance::ReferenceUpdate. Knows of no epochs, incarnations or restarts.
+// summed and applied step by step with balance::ReferenceUpdate, and by what routed them. Knows of no epochs,
+// incarnations or restarts.
 class ReferenceModel {
  public:
+  // How a contributor's counts of one step reached the job.
+  struct Delivery {
+    // Step of the version that routed them; absent: the one due.
+    std::optional<uint64_t> routed_with;
+    bool provisional = false;
+    bool counts_lost = false;
+  };
+  // By step and contributor; those that are absent were on time.
+  using Deliveries = std::map<std::pair<uint64_t, int>, Delivery>;
+
   struct Options {
     uint64_t seed = 1;
     // The layers of each contributor, ascending.
@@ -30,7 +44,7 @@ class ReferenceModel {
   v1::PushRequest Payload(int contributor, uint64_t step) const;
 
   // The states after steps 0 to `last_step`. Their versions have no epoch.
-  std::vector<JobState> Trajectory(uint64_t last_step) const;
+  std::vector<JobState> Trajectory(uint64_t last_step, const Deliveries& deliveries = {}) const;
 
  private:
   // What one contributor counted at one layer.
@@ -39,12 +53,30 @@ class ReferenceModel {
     uint64_t tokens = 0;
     uint64_t short_slots = 0;
   };
+  // What a step was, all contributors together.
+  struct Step {
+    bool ok = true;
+    bool moves = true;
+    bool stale = false;
+    // Step of the oldest version that routed counts of it.
+    uint64_t routed_with = 0;
+    std::vector<LayerCounts> layers;
+    std::vector<int> participants;
+    uint64_t staleness = 0;
+    std::vector<v1::Version> stale_versions;
+  };
 
   // Number `index` of the numbers that decide what `contributor` counts at `layer` in `step`.
   uint64_t Draw(int contributor, uint64_t step, int layer, uint64_t index) const;
   bool Ok(int contributor, uint64_t step) const;
   LayerCounts Count(int contributor, uint64_t step, int layer) const;
-  void Advance(uint64_t step, JobState* state) const;
+  uint64_t Due(uint64_t step) const;
+  Step Take(uint64_t step, const Deliveries& deliveries) const;
+  // The first of the steps that move the bias together with the last: those before it that were routed with the same
+  // version, up to one for which that version was not stale. Steps that move nothing are passed over.
+  static uint64_t FirstOfMove(const std::vector<Step>& steps);
+  // The state that the last of `steps` makes; `states` are those before it. Both by step.
+  JobState Next(const std::vector<Step>& steps, const std::vector<JobState>& states) const;
 
   const JobPlan* const plan_;
   const Options options_;

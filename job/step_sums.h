@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -7,11 +8,16 @@
 
 namespace evenkeel::job {
 
-// The counts of one step, summed over contributors, in the job's flat layout. Integer, so that the order of arrival
-// does not show.
+// The counts of one step or more, summed over contributors, in the job's flat layout. Integer, so that the order of
+// arrival does not show.
 struct StepSums {
   StepSums() = default;
   explicit StepSums(const LayerTable& layers) : counts(layers.total_experts()), tokens(layers.size()) {}
+
+  void Add(const StepSums& other) {
+    for (size_t i = 0; i < counts.size(); ++i) counts[i] += other.counts[i];
+    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] += other.tokens[i];
+  }
 
   std::vector<uint64_t> counts;  // [total experts]
   std::vector<uint64_t> tokens;  // [layers]: valid tokens
