@@ -26,6 +26,19 @@ absl::Status CheckLength(absl::string_view field, int64_t length, int64_t expect
       absl::StrCat(field, " has ", length, " entries; the layers that this contributor owns ask for ", expected));
 }
 
+absl::Status CheckNothing(absl::string_view field, int64_t length) {
+  if (length == 0) return absl::OkStatus();
+  return Refuse(v1::ErrorDetail::SHAPE_MISMATCH,
+                absl::StrCat(field, " has ", length, " entries; with counts_lost there is nothing to count"));
+}
+
+absl::Status CheckLost(const v1::PushRequest& push) {
+  EVENKEEL_RETURN_IF_ERROR(CheckNothing("valid_tokens", push.valid_tokens_size()));
+  EVENKEEL_RETURN_IF_ERROR(CheckNothing("short_slots", push.short_slots_size()));
+  EVENKEEL_RETURN_IF_ERROR(CheckNothing("routed.low", push.routed().low_size()));
+  return CheckNothing("routed.high", push.routed().high_size());
+}
+
 absl::Status CheckShapes(const job::LayerTable& layers, const std::vector<int>& owned, const v1::PushRequest& push) {
   int64_t experts = 0;
   for (const int index : owned) experts += layers[index].num_experts;
@@ -89,8 +102,12 @@ absl::StatusOr<Contribution> Contribution::Take(const job::LayerTable& layers, c
     return ServiceError(absl::StatusCode::kUnimplemented, v1::ErrorDetail::NOT_SUPPORTED,
                         "dispatched counts are not built yet; leave the field out");
   }
-  EVENKEEL_RETURN_IF_ERROR(CheckShapes(layers, owned, *push));
   Contribution contribution;
+  if (push->counts_lost()) {
+    EVENKEEL_RETURN_IF_ERROR(CheckLost(*push));
+    return contribution;
+  }
+  EVENKEEL_RETURN_IF_ERROR(CheckShapes(layers, owned, *push));
   contribution.counts_.Swap(push->mutable_routed());
   contribution.tokens_.assign(push->valid_tokens().begin(), push->valid_tokens().end());
   int next = 0;
@@ -106,7 +123,7 @@ absl::StatusOr<Contribution> Contribution::Take(const job::LayerTable& layers, c
 
 void Contribution::AddTo(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums) const {
   int next = 0;
-  for (size_t row = 0; row < owned.size(); ++row) {
+  for (size_t row = 0; row < tokens_.size(); ++row) {
     const job::LayerTable::Layer& layer = layers[owned[row]];
     uint64_t* counts = &sums->counts[layer.offset];
     for (int expert = 0; expert < layer.num_experts; ++expert) counts[expert] += count(next++);
@@ -117,7 +134,7 @@ void Contribution::AddTo(const job::LayerTable& layers, const std::vector<int>& 
 void Contribution::SubtractFrom(const job::LayerTable& layers, const std::vector<int>& owned,
                                 job::StepSums* sums) const {
   int next = 0;
-  for (size_t row = 0; row < owned.size(); ++row) {
+  for (size_t row = 0; row < tokens_.size(); ++row) {
     const job::LayerTable::Layer& layer = layers[owned[row]];
     uint64_t* counts = &sums->counts[layer.offset];
     for (int expert = 0; expert < layer.num_experts; ++expert) counts[expert] -= count(next++);
@@ -131,6 +148,8 @@ uint64_t PayloadHash(const v1::PushRequest& push) {
   hasher.Scalar(push.ok());
   hasher.Scalar(push.routed_with().epoch());
   hasher.Scalar(push.routed_with().step());
+  hasher.Scalar(push.provisional());
+  hasher.Scalar(push.counts_lost());
   hasher.Array(push.valid_tokens());
   hasher.Array(push.short_slots());
   hasher.Array(push.routed().low());

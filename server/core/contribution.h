@@ -10,20 +10,20 @@
 
 namespace evenkeel::core {
 
-// What one contributor counted in one step, checked against the layer table.
+// What one contributor counted in one step, checked against the layer table; nothing, where it has lost the counts.
 class Contribution {
  public:
   Contribution() = default;
 
   // Takes the counts out of `push`, whose sender owns the layers `owned` (ascending).
-  //   INVALID_ARGUMENT  SHAPE_MISMATCH: an array has the wrong length; COUNTS_INCONSISTENT: a layer's counts are not
-  //                     top_k * valid tokens - short slots, or have more slots than balance::kMaxCountSum; the
-  //                     message names the layer
+  //   INVALID_ARGUMENT  SHAPE_MISMATCH: an array has the wrong length (with counts_lost all are empty);
+  //                     COUNTS_INCONSISTENT: a layer's counts are not top_k * valid tokens - short slots, or have more
+  //                     slots than balance::kMaxCountSum; the message names the layer
   //   UNIMPLEMENTED     dispatched counts are given
   static absl::StatusOr<Contribution> Take(const job::LayerTable& layers, const std::vector<int>& owned,
                                            v1::PushRequest* push);
 
-  // Valid tokens of each owned layer.
+  // Valid tokens of each owned layer; empty where the counts were lost.
   const std::vector<uint64_t>& tokens() const { return tokens_; }
 
   void AddTo(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums) const;

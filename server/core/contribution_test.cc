@@ -242,6 +242,8 @@ TEST(PayloadHashTest, SeesEveryFieldOfThePayload) {
       [](v1::PushRequest* p) { p->mutable_routed()->set_low(6, 9); },
       [](v1::PushRequest* p) { p->mutable_routed()->mutable_high()->Resize(7, 0); },
       [](v1::PushRequest* p) { p->mutable_dispatched()->add_low(1); },
+      [](v1::PushRequest* p) { p->set_provisional(true); },
+      [](v1::PushRequest* p) { p->set_counts_lost(true); },
   };
   std::vector<uint64_t> hashes = {PayloadHash(Push())};
   for (const auto& change : changes) {

@@ -38,6 +38,10 @@ struct CommitEvent {
   absl::Duration barrier_wait;
   // Valid tokens of the step, the largest over the layers.
   uint64_t tokens = 0;
+  // As in v1::CommittedVersion.
+  uint64_t staleness = 0;
+  // Contributors that had lost their counts, ascending.
+  std::vector<int> lost;
 };
 
 // What an event asks its caller to do, in this order: make all writes durable in one go; then, and only then, send the

@@ -1,6 +1,7 @@
 #include "server/core/job.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "absl/strings/escaping.h"
@@ -33,6 +34,8 @@ PushResult Refuse(CallId call, absl::Status status, Effects* effects) {
   return PushResult::kRefused;
 }
 
+bool Same(const v1::Version& a, const v1::Version& b) { return a.epoch() == b.epoch() && a.step() == b.step(); }
+
 VersionRecord RecordOf(const job::JobState& state) {
   return {state.version.step(), state.version.epoch(), state.ok, job::StateHash(state)};
 }
@@ -55,15 +58,20 @@ absl::Status CheckVersions(const JobRecord& record) {
 
 }  // namespace
 
-Job::Job(job::JobPlan plan, job::JobState state) : plan_(std::move(plan)), sums_(plan_.layers) {
+Job::Job(job::JobPlan plan, job::JobState state)
+    : plan_(std::move(plan)),
+      state_(std::move(state)),
+      move_(job::InitialMove(plan_, state_)),
+      reply_(job::CommittedVersionOf(plan_, state_)),
+      sums_(plan_.layers) {
   slots_.resize(plan_.effective.contributors());
   for (size_t i = 0; i < slots_.size(); ++i) slots_[i].member.set_contributor(i);
-  Adopt(std::move(state));
 }
 
-void Job::Adopt(job::JobState state) {
-  state_ = std::move(state);
-  reply_ = job::CommittedVersionOf(plan_, state_);
+v1::JobState Job::State() const {
+  v1::JobState message = ToProto(plan_, state_);
+  if (move_.routed_with.epoch() != 0) *message.mutable_move() = ToProto(plan_, state_, move_);
+  return message;
 }
 
 Job Job::Create(job::JobPlan plan, Effects* effects) {
@@ -85,6 +93,7 @@ absl::StatusOr<Job> Job::Restore(const JobRecord& record, Effects* effects) {
   Job job(*std::move(plan), *std::move(state));
   job.epoch_ = record.epoch + 1;
   job.versions_ = record.versions;
+  EVENKEEL_RETURN_IF_ERROR(job.RestoreEarlier(record));
   for (const v1::Member& member : record.members) {
     if (member.contributor() < 0 || member.contributor() >= static_cast<int>(job.slots_.size())) {
       return Damaged(record, absl::StrCat("a member is contributor ", member.contributor(), " of ", job.slots_.size()));
@@ -93,6 +102,28 @@ absl::StatusOr<Job> Job::Restore(const JobRecord& record, Effects* effects) {
   }
   effects->writes.push_back({job.name(), /*state=*/nullptr, job.epoch_, /*versions=*/{}, /*members=*/{}});
   return job;
+}
+
+// What the earlier states of the record are kept for.
+absl::Status Job::RestoreEarlier(const JobRecord& record) {
+  const v1::JobState& newest = record.state;
+  for (const uint64_t step : EarlierSteps(newest)) {
+    const auto found = std::find_if(record.earlier.begin(), record.earlier.end(),
+                                    [step](const v1::JobState& state) { return state.version().step() == step; });
+    if (found == record.earlier.end()) {
+      return Damaged(record, absl::StrCat("the state of step ", step, " is missing, which that of step ",
+                                          newest.version().step(), " needs"));
+    }
+    absl::StatusOr<job::JobState> state = FromProto(plan_, *found);
+    if (!state.ok()) return Damaged(record, state.status().message());
+    if (plan_.effective.lag() == 1 && step + 1 == committed_step()) previous_ = job::CommittedVersionOf(plan_, *state);
+    if (!newest.has_move() || step != newest.move().base_step()) continue;
+    absl::StatusOr<job::Move> move =
+        MoveFromProto(plan_, state_, newest.move(), std::make_shared<const job::JobState>(*std::move(state)));
+    if (!move.ok()) return Damaged(record, move.status().message());
+    move_ = *std::move(move);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Job::Error(absl::StatusCode code, Reason::Reason reason, absl::string_view message) const {
@@ -225,6 +256,7 @@ absl::StatusOr<v1::JoinResponse> Job::Join(const job::JobPlan& plan, const v1::J
   response.set_open_step(open_step());
   *response.mutable_effective() = plan_.effective;
   *response.mutable_version() = *reply_;
+  if (previous_ != nullptr) *response.mutable_previous() = *previous_;
   return response;
 }
 
@@ -313,6 +345,7 @@ PushResult Job::AnswerLate(const Slot& slot, CallId call, const v1::PushRequest&
                                      " before, with other contents")),
                   effects);
   }
+  // A contributor's pushes come in order: whoever repeats one has not gone beyond it, and the newest version serves.
   effects->answers.push_back({call, reply_});
   return PushResult::kLate;
 }
@@ -336,32 +369,59 @@ PushResult Job::AnswerRepeated(CallId call, uint64_t payload_hash, Slot* slot, E
   return PushResult::kDuplicate;
 }
 
-// The tokens of a step are routed with the version that is valid from it: anything else is a rank that missed a
-// version, or a worker of another run.
-absl::Status Job::CheckRoutedWith(const v1::PushRequest& push) const {
-  const uint64_t initial = versions_.front().step;
-  const uint64_t behind = 1 + plan_.effective.lag();
-  const uint64_t due = push.step() >= behind ? std::max(push.step() - behind, initial) : initial;
-  const auto version =
-      std::find_if(versions_.begin(), versions_.end(), [&](const VersionRecord& v) { return v.step == due; });
-  EVENKEEL_CHECK(version != versions_.end());
-  if (push.routed_with().step() == due && push.routed_with().epoch() == version->epoch) return absl::OkStatus();
-  return Error(
-      absl::StatusCode::kFailedPrecondition, Reason::UNKNOWN_VERSION,
-      absl::StrCat("routed_with is {epoch ", push.routed_with().epoch(), ", step ", push.routed_with().step(),
-                   "}; step ", push.step(), " is to be routed with {epoch ", version->epoch, ", step ", due, "}"));
+const VersionRecord* Job::Kept(uint64_t step) const {
+  const uint64_t first = versions_.front().step;
+  return step >= first && step - first < versions_.size() ? &versions_[step - first] : nullptr;
 }
 
-// What is kept since a layer's last update may not outgrow what an update can hold.
-absl::Status Job::CheckRoom(const Slot& slot, const Contribution& contribution) const {
-  for (size_t row = 0; row < slot.owned.size(); ++row) {
-    const int index = slot.owned[row];
+v1::Version Job::Due() const {
+  const VersionRecord* due = Kept(job::DueStep(plan_, open_step(), versions_.front().step));
+  EVENKEEL_CHECK(due != nullptr);
+  v1::Version version;
+  version.set_epoch(due->epoch);
+  version.set_step(due->step);
+  return version;
+}
+
+// A contributor that cannot hear of versions goes on with the one that it has, for longer than versions are kept.
+bool Job::Knows(const v1::Version& version) const {
+  const VersionRecord* kept = Kept(version.step());
+  if (kept != nullptr) return kept->epoch == version.epoch();
+  const auto is = [&](const v1::Version& stale) { return Same(stale, version); };
+  return is(move_.routed_with) || std::any_of(state_.stale_versions.begin(), state_.stale_versions.end(), is);
+}
+
+// The tokens of a step are routed with the version that is due, or an older one; anything else is a worker of another
+// run, or one that has been away too long to be judged.
+absl::Status Job::CheckRoutedWith(const v1::PushRequest& push) const {
+  const v1::Version due = Due();
+  if (push.routed_with().step() <= due.step() && Knows(push.routed_with())) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition, Reason::UNKNOWN_VERSION,
+               absl::StrCat("routed_with is {epoch ", push.routed_with().epoch(), ", step ", push.routed_with().step(),
+                            "}; step ", push.step(), " is to be routed with {epoch ", due.epoch(), ", step ",
+                            due.step(), "}, or with an older version that is remembered"));
+}
+
+// Whether a push may make the open step join the move before it.
+bool Job::MayJoinMove(const v1::PushRequest& push) const {
+  return !push.provisional() && !push.counts_lost() && Same(push.routed_with(), move_.routed_with) &&
+         push.routed_with().step() < Due().step();
+}
+
+// What is kept since a layer's last update, or was counted by the move that the step may join, may not outgrow what an
+// update can hold.
+absl::Status Job::CheckRoom(const Slot& slot, bool may_join, const Contribution& contribution) const {
+  std::vector<uint64_t> added(plan_.layers.size());
+  for (size_t row = 0; row < contribution.tokens().size(); ++row) added[slot.owned[row]] = contribution.tokens()[row];
+  for (int index = 0; index < plan_.layers.size(); ++index) {
     const job::LayerTable::Layer& layer = plan_.layers[index];
-    const unsigned __int128 tokens = static_cast<unsigned __int128>(state_.layers[index].balance.tokens) +
-                                     sums_.tokens[index] + contribution.tokens()[row];
+    const uint64_t kept = state_.layers[index].balance.tokens;
+    const uint64_t moved = may_join ? move_.base->layers[index].balance.tokens + move_.sums.tokens[index] : 0;
+    const unsigned __int128 tokens =
+        static_cast<unsigned __int128>(std::max(kept, moved)) + sums_.tokens[index] + added[index];
     if (tokens * layer.top_k <= balance::kMaxCountSum) continue;
     return Error(absl::StatusCode::kInvalidArgument, Reason::COUNTS_INCONSISTENT,
-                 absl::StrCat("layer \"", layer.name, "\": ", contribution.tokens()[row],
+                 absl::StrCat("layer \"", layer.name, "\": ", added[index],
                               " more valid_tokens make more than an update can hold (2^48 assignments)"));
   }
   return absl::OkStatus();
@@ -385,37 +445,69 @@ PushResult Job::Push(absl::Time now, CallId call, v1::PushRequest* push, Effects
   if (!status.ok()) return Refuse(call, std::move(status), effects);
   absl::StatusOr<Contribution> contribution = Contribution::Take(plan_.layers, slot.owned, push);
   if (!contribution.ok()) return Refuse(call, WithJob(contribution.status()), effects);
-  status = CheckRoom(slot, *contribution);
+  const bool may_join = may_join_ || MayJoinMove(*push);
+  status = CheckRoom(slot, may_join, *contribution);
   if (!status.ok()) return Refuse(call, std::move(status), effects);
 
   contribution->AddTo(plan_.layers, slot.owned, &sums_);
   slot.contribution = *std::move(contribution);
   slot.payload_hash = payload_hash;
   slot.ok = push->ok();
+  slot.routed_with = push->routed_with();
+  slot.provisional = push->provisional();
+  slot.counts_lost = push->counts_lost();
   slot.pushed = true;
   slot.calls.push_back(call);
+  may_join_ = may_join;
   if (pushed_++ == 0) first_push_ = now;
   if (pushed_ == static_cast<int>(slots_.size())) Commit(now, effects);
   return PushResult::kAccepted;
 }
 
-void Job::Commit(absl::Time now, Effects* effects) {
+job::CommitInputs Job::Inputs() const {
+  const v1::Version due = Due();
   job::CommitInputs inputs;
   inputs.version.set_epoch(epoch_);
   inputs.version.set_step(open_step());
+  std::map<uint64_t, v1::Version> stale_versions;
   for (const Slot& slot : slots_) {
     inputs.ok = inputs.ok && slot.ok;
+    const uint64_t routed_with = slot.routed_with.step();
+    if (routed_with < due.step()) stale_versions[routed_with] = slot.routed_with;
+    if (slot.counts_lost) continue;
     inputs.participants.push_back(slot.member.contributor());
+    inputs.staleness = std::max(inputs.staleness, due.step() - routed_with);
   }
-  job::CommitStep(plan_, inputs, sums_, &state_);
+  for (auto& [step, version] : stale_versions) inputs.stale_versions.push_back(std::move(version));
+  return inputs;
+}
+
+// Of what moves the bias: contributors that moved it on by themselves, and those that have lost their counts, do not
+// say.
+v1::Version Job::OldestRoutedWith() const {
+  v1::Version oldest = Due();
+  for (const Slot& slot : slots_) {
+    if (slot.provisional || slot.counts_lost) continue;
+    if (slot.routed_with.step() < oldest.step()) oldest = slot.routed_with;
+  }
+  return oldest;
+}
+
+void Job::Commit(absl::Time now, Effects* effects) {
+  const v1::Version routed_with = OldestRoutedWith();
+  const bool stale = routed_with.step() < Due().step();
+  job::CommitRoutedStep(plan_, Inputs(), routed_with, stale, sums_, &state_, &move_);
+  if (plan_.effective.lag() == 1) previous_ = reply_;
   reply_ = job::CommittedVersionOf(plan_, state_);
   const VersionRecord record = RecordOf(state_);
   versions_.push_back(record);
   if (static_cast<int>(versions_.size()) > kKeptVersions) versions_.erase(versions_.begin());
 
   effects->writes.push_back({name(), std::make_shared<const v1::JobState>(State()), epoch_, {record}, /*members=*/{}});
-  effects->commits.push_back({name(), committed_step(), now - first_push_, reply_->tokens()});
+  effects->commits.push_back(
+      {name(), committed_step(), now - first_push_, reply_->tokens(), reply_->staleness(), /*lost=*/{}});
   for (Slot& slot : slots_) {
+    if (slot.counts_lost) effects->commits.back().lost.push_back(slot.member.contributor());
     for (const CallId call : slot.calls) effects->answers.push_back({call, reply_});
     slot.calls.clear();
     slot.committed_hash = slot.payload_hash;
@@ -426,6 +518,7 @@ void Job::Commit(absl::Time now, Effects* effects) {
   std::fill(sums_.counts.begin(), sums_.counts.end(), 0);
   std::fill(sums_.tokens.begin(), sums_.tokens.end(), 0);
   pushed_ = 0;
+  may_join_ = false;
 }
 
 void Job::Cancel(CallId call) {

@@ -12,6 +12,7 @@
 #include "evenkeel/v1/error_detail.pb.h"
 #include "job/job_plan.h"
 #include "job/job_state.h"
+#include "job/move.h"
 #include "server/core/contribution.h"
 #include "server/core/effects.h"
 #include "server/core/record.h"
@@ -32,7 +33,7 @@ class Job {
   static Job Create(job::JobPlan plan, Effects* effects);
 
   // A job as the store remembers it, in its next epoch; the write that records the epoch is added to `effects`.
-  // DATA_LOSS when the record does not fit together.
+  // DATA_LOSS when the record does not fit together, or a state that it needs is missing.
   static absl::StatusOr<Job> Restore(const JobRecord& record, Effects* effects);
 
   // `plan` is the plan of request.job(); whatever does not depend on the job has been checked.
@@ -50,7 +51,7 @@ class Job {
   // Answers every parked call with `status`.
   void AnswerAll(const absl::Status& status, Effects* effects);
 
-  v1::JobState State() const { return ToProto(plan_, state_); }
+  v1::JobState State() const;
   v1::JobSummary Summary() const;
   // Summary and layers, without spec and contributors: what the metrics page shows.
   v1::DescribeJobResponse DescribeLayers() const;
@@ -73,6 +74,9 @@ class Job {
     // Its push of the open step.
     bool pushed = false;
     bool ok = true;
+    v1::Version routed_with;
+    bool provisional = false;
+    bool counts_lost = false;
     uint64_t payload_hash = 0;
     Contribution contribution;
     // Calls that wait for the commit.
@@ -84,10 +88,11 @@ class Job {
 
   Job(job::JobPlan plan, job::JobState state);
 
+  absl::Status RestoreEarlier(const JobRecord& record);
+
   absl::Status Error(absl::StatusCode code, v1::ErrorDetail::Reason reason, absl::string_view message) const;
   // An error of a part that does not know the job, with what this one adds.
   absl::Status WithJob(const absl::Status& error) const;
-  void Adopt(job::JobState state);
 
   // Join, in its parts.
   absl::Status CheckSpec(const job::JobPlan& plan) const;
@@ -98,10 +103,18 @@ class Job {
 
   // Push, in its parts.
   absl::Status CheckSender(const v1::PushRequest& push) const;
+  // The kept version of that step, or null.
+  const VersionRecord* Kept(uint64_t step) const;
+  // The version that is due for the open step.
+  v1::Version Due() const;
+  bool Knows(const v1::Version& version) const;
   absl::Status CheckRoutedWith(const v1::PushRequest& push) const;
-  absl::Status CheckRoom(const Slot& slot, const Contribution& contribution) const;
+  bool MayJoinMove(const v1::PushRequest& push) const;
+  absl::Status CheckRoom(const Slot& slot, bool may_join, const Contribution& contribution) const;
   PushResult AnswerLate(const Slot& slot, CallId call, const v1::PushRequest& push, Effects* effects) const;
   PushResult AnswerRepeated(CallId call, uint64_t payload_hash, Slot* slot, Effects* effects) const;
+  job::CommitInputs Inputs() const;
+  v1::Version OldestRoutedWith() const;
   void Commit(absl::Time now, Effects* effects);
 
   void Withdraw(Slot* slot);
@@ -109,13 +122,19 @@ class Job {
 
   job::JobPlan plan_;
   job::JobState state_;
+  // That led to the state.
+  job::Move move_;
   uint64_t epoch_ = 1;
   // The reply to the last committed step (or the initial bias), shared by everyone who asks.
   std::shared_ptr<const v1::CommittedVersion> reply_;
+  // With lag 1, that to the step before; null where there is none.
+  std::shared_ptr<const v1::CommittedVersion> previous_;
   std::vector<VersionRecord> versions_;
   std::vector<Slot> slots_;
   job::StepSums sums_;
   int pushed_ = 0;
+  // Whether a push of the open step may make it join the move.
+  bool may_join_ = false;
   absl::Time first_push_;
 };
 

@@ -91,7 +91,10 @@ v1::PushRequest JobBench::PushOf(int contributor, uint64_t step) const {
 CallId JobBench::Push(v1::PushRequest push) {
   const CallId call = next_call_++;
   Effects effects;
+  const auto place = std::pair(push.step(), push.contributor());
+  const job::ReferenceModel::Delivery delivery = {push.routed_with().step(), push.provisional(), push.counts_lost()};
   result_ = job_->Push(now_, call, &push, &effects);
+  if (result_ == PushResult::kAccepted) deliveries_[place] = delivery;
   Carry(std::move(effects));
   return call;
 }
@@ -117,7 +120,9 @@ void JobBench::Restart() {
 bool JobBench::IsAt(uint64_t step) const {
   v1::JobState ours = job_->State();
   ours.mutable_version()->clear_epoch();
-  return ours.SerializeAsString() == ToProto(plan_, model_.Trajectory(step).back()).SerializeAsString();
+  for (v1::Version& version : *ours.mutable_last_commit()->mutable_stale_versions()) version.clear_epoch();
+  ours.clear_move();
+  return ours.SerializeAsString() == ToProto(plan_, model_.Trajectory(step, deliveries_).back()).SerializeAsString();
 }
 
 }  // namespace evenkeel::core

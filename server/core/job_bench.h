@@ -60,7 +60,7 @@ class JobBench {
   const job::JobPlan& plan() const { return plan_; }
   const JobRecord& disk() const { return *disk_.Find(plan_.effective.name()); }
   const job::ReferenceModel& model() const { return model_; }
-  // The job's state equals the model's after `step`, bit for bit, epochs aside.
+  // The job's state equals the model's after `step`, bit for bit, epochs and what is kept of the move aside.
   bool IsAt(uint64_t step) const;
 
   // Carries out `effects`.
@@ -71,6 +71,8 @@ class JobBench {
   const job::JobPlan plan_;
   const std::vector<std::vector<int>> owned_;
   const job::ReferenceModel model_;
+  // As they were accepted.
+  job::ReferenceModel::Deliveries deliveries_;
   simulation::Disk disk_;
   std::optional<Job> job_;
   absl::Time now_ = absl::UnixEpoch();

@@ -40,6 +40,38 @@ TEST(JobJoinTest, TellsWhereTheJobIs) {
   EXPECT_EQ(response->version().bias_size(), 7);
 }
 
+// With lag 1 the open step is routed with the version before the newest, and the step after it with the newest.
+TEST(JobJoinTest, WithLagItTellsTheTwoVersionsThatRouteFromHereOn) {
+  v1::JobSpec spec = job::TestSpec(2);
+  spec.set_lag(1);
+  JobBench bench(spec);
+  const auto at_first = bench.Join(bench.JoinOf(0));
+  ASSERT_TRUE(at_first.ok()) << at_first.status();
+  EXPECT_FALSE(at_first->has_previous()) << "the initial bias routes steps 1 and 2";
+  bench.JoinAll();
+  std::string newest = at_first->version().SerializeAsString();
+  for (uint64_t step = 1; step <= 4; ++step) {
+    bench.PushAll();
+    if (step % 2 == 0) bench.Restart();
+    const auto response = bench.Join(bench.JoinOf(0));
+    ASSERT_TRUE(response.ok()) << response.status();
+    EXPECT_EQ(response->open_step(), step + 1);
+    EXPECT_EQ(response->previous().SerializeAsString(), newest) << "byte for byte as it was answered";
+    EXPECT_LE(response->previous().valid_from(), step + 1);
+    EXPECT_EQ(response->version().version().step(), step);
+    EXPECT_EQ(response->version().valid_from(), step + 2);
+    newest = response->version().SerializeAsString();
+    bench.JoinAll();
+  }
+}
+
+TEST(JobJoinTest, WithoutLagTheNewestVersionIsEnough) {
+  JobBench bench(job::TestSpec(1));
+  bench.JoinAll();
+  bench.PushAllUntil(3);
+  EXPECT_FALSE(bench.Join(bench.JoinOf(0))->has_previous());
+}
+
 TEST(JobJoinTest, IsIdempotentForOneIncarnation) {
   JobBench bench(job::TestSpec(2));
   const auto first = bench.Join(bench.JoinOf(0));

@@ -1,6 +1,8 @@
 // What becomes of a push. One test for each sentence of the contract.
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -290,6 +292,7 @@ TEST(JobPushTest, KnowsAStaleCoordinatorWhenItIsOne) {
 // ---------------------------------------------------------------------------------------------------------------------
 // routed_with
 
+// What contributor 0 is told of a push of the open step that names that version; OK while it waits.
 absl::Status RoutedWith(JobBench& bench, uint64_t epoch, uint64_t step) {
   v1::PushRequest push = bench.PushOf(0, bench.job().open_step());
   push.mutable_routed_with()->set_epoch(epoch);
@@ -298,18 +301,22 @@ absl::Status RoutedWith(JobBench& bench, uint64_t epoch, uint64_t step) {
   return bench.IsWaiting(call) ? absl::OkStatus() : bench.AnswerTo(call).status();
 }
 
-TEST(JobPushTest, AStepIsRoutedWithTheVersionThatIsDue) {
-  JoinedBench bench(job::TestSpec(2));
-  bench.PushAllUntil(3);
-  const auto unknown = [](const std::string& sentence) {
-    return job::IsRefusal(Code::kFailedPrecondition, Reason::UNKNOWN_VERSION, sentence);
-  };
-  EXPECT_THAT(RoutedWith(bench, 1, 2), unknown("routed_with is {epoch 1, step 2}; step 4 is to be routed with "
-                                               "{epoch 1, step 3}"));
-  EXPECT_THAT(RoutedWith(bench, 1, 4), unknown("routed_with is {epoch 1, step 4}"));
-  EXPECT_THAT(RoutedWith(bench, 2, 3), unknown("routed_with is {epoch 2, step 3}"));
-  EXPECT_THAT(RoutedWith(bench, 0, 0), unknown("routed_with is {epoch 0, step 0}"));
-  EXPECT_TRUE(RoutedWith(bench, 1, 3).ok());
+TEST(JobPushTest, AStepIsRoutedWithTheVersionThatIsDueOrAnOlderOne) {
+  for (uint64_t step = 0; step <= 3; ++step) {
+    JoinedBench bench(job::TestSpec(2));
+    bench.PushAllUntil(3);
+    const auto unknown = [](const std::string& sentence) {
+      return job::IsRefusal(Code::kFailedPrecondition, Reason::UNKNOWN_VERSION, sentence);
+    };
+    EXPECT_THAT(RoutedWith(bench, 1, 4), unknown("routed_with is {epoch 1, step 4}; step 4 is to be routed with "
+                                                 "{epoch 1, step 3}, or with an older version"));
+    EXPECT_THAT(RoutedWith(bench, 2, step), unknown(absl::StrCat("routed_with is {epoch 2, step ", step, "}")));
+    EXPECT_THAT(RoutedWith(bench, 0, step), unknown(absl::StrCat("routed_with is {epoch 0, step ", step, "}")));
+    EXPECT_TRUE(RoutedWith(bench, 1, step).ok());
+    const CallId call = bench.Push(1, 4);
+    EXPECT_TRUE(bench.IsAt(4));
+    EXPECT_EQ((*bench.AnswerTo(call))->staleness(), 3 - step);
+  }
 }
 
 TEST(JobPushTest, TheFirstStepIsRoutedWithTheInitialBias) {
@@ -324,16 +331,14 @@ TEST(JobPushTest, WithLagTheVersionBeforeIsDue) {
   JoinedBench bench(spec);
   const uint64_t due[] = {0, 0, 1, 2};
   for (uint64_t step = 1; step <= 4; ++step) {
-    for (uint64_t other = 0; other <= step; ++other) {
-      if (other == due[step - 1]) continue;
-      EXPECT_EQ(ReasonOf(RoutedWith(bench, 1, other)), Reason::UNKNOWN_VERSION);
-    }
+    EXPECT_EQ(ReasonOf(RoutedWith(bench, 1, due[step - 1] + 1)), Reason::UNKNOWN_VERSION);
     EXPECT_TRUE(RoutedWith(bench, 1, due[step - 1]).ok());
     const CallId call = bench.Push(1, step);
     ASSERT_TRUE(bench.AnswerTo(call).ok());
     EXPECT_EQ((*bench.AnswerTo(call))->valid_from(), step + 2);
+    EXPECT_EQ((*bench.AnswerTo(call))->staleness(), 0u);
+    EXPECT_TRUE(bench.IsAt(step));
   }
-  EXPECT_TRUE(bench.IsAt(4));
 }
 
 TEST(JobPushTest, RemembersAsManyVersionsAsCanBeDue) {
@@ -348,6 +353,201 @@ TEST(JobPushTest, RemembersAsManyVersionsAsCanBeDue) {
     bench.PushAllUntil(kKeptVersions + 20);
     EXPECT_TRUE(bench.IsAt(kKeptVersions + 20));
   }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Stale steps: moves are judged by job::ReferenceModel, and by themselves in move_test.cc
+
+// `contributor` pushes the open step, routed with version `routed_with`.
+CallId PushStale(JobBench& bench, int contributor, uint64_t routed_with,
+                 const std::function<void(v1::PushRequest*)>& change = nullptr) {
+  v1::PushRequest push = bench.PushOf(contributor, bench.job().open_step());
+  push.mutable_routed_with()->set_epoch(1);
+  push.mutable_routed_with()->set_step(routed_with);
+  if (change != nullptr) change(&push);
+  return bench.Push(push);
+}
+
+TEST(JobPushTest, StepsRoutedWithOneStaleVersionMoveTheBiasOnce) {
+  for (const int lag : {0, 1}) {
+    v1::JobSpec spec = job::TestSpec(2);
+    spec.set_lag(lag);
+    spec.mutable_balance()->set_preset("loss_free");
+    JoinedBench bench(spec);
+    bench.PushAllUntil(5);
+    for (uint64_t step = 6; step <= 20; ++step) {
+      PushStale(bench, 0, 4 - lag);
+      const CallId call = PushStale(bench, 1, 4 - lag);
+      ASSERT_TRUE(bench.IsAt(step)) << "lag " << lag << ", step " << step;
+      EXPECT_EQ((*bench.AnswerTo(call))->staleness(), step - 5);
+    }
+    // Step 5 was routed with that version, too, and it was the one due.
+    const v1::JobState state = bench.job().State();
+    EXPECT_EQ(state.move().base_step(), 4u);
+    EXPECT_EQ(state.position(), 20u);
+    const std::vector<job::JobState> on_time = bench.model().Trajectory(4);
+    for (int expert = 0; expert < 4; ++expert) {
+      EXPECT_LE(std::abs(state.layers(0).bias(expert) - on_time[4].layers[0].balance.bias[expert]), 1.001e-3f);
+    }
+    bench.PushAllUntil(23);
+    EXPECT_TRUE(bench.IsAt(23)) << "whoever is back moves it step by step";
+  }
+}
+
+TEST(JobPushTest, TheOldestVersionOfAStepDecides) {
+  JoinedBench bench(job::TestSpec(3));
+  bench.PushAllUntil(4);
+  for (uint64_t step = 5; step <= 9; ++step) {
+    PushStale(bench, 0, 3);
+    PushStale(bench, 1, 4);  // contributor 1 has heard of one version more, contributor 2 of all
+    bench.Push(2, step);
+    ASSERT_TRUE(bench.IsAt(step));
+    EXPECT_EQ(bench.job().State().move().routed_with().step(), 3u);
+    EXPECT_EQ(bench.job().State().move().base_step(), 3u);
+  }
+  PushStale(bench, 0, 9);
+  PushStale(bench, 1, 4);
+  bench.Push(2, 10);
+  EXPECT_TRUE(bench.IsAt(10));
+  EXPECT_EQ(bench.job().State().move().base_step(), 9u) << "another version, another move";
+}
+
+TEST(JobPushTest, AnOutageMayLastLongerThanVersionsAreKept) {
+  JoinedBench bench(job::TestSpec(2));
+  bench.PushAllUntil(6);
+  for (uint64_t step = 7; step <= kKeptVersions + 30; ++step) {
+    PushStale(bench, 0, 5);
+    const CallId call = PushStale(bench, 1, 6);  // routed no move, and is remembered as well
+    ASSERT_TRUE(bench.AnswerTo(call).ok()) << bench.AnswerTo(call).status();
+    if (step % 20 == 0) {
+      bench.Restart();
+      bench.JoinAll();
+    }
+  }
+  EXPECT_TRUE(bench.IsAt(kKeptVersions + 30));
+  EXPECT_THAT(bench.disk().versions, SizeIs(kKeptVersions));
+  EXPECT_EQ(ReasonOf(RoutedWith(bench, 1, 7)), Reason::UNKNOWN_VERSION) << "which nobody has named";
+}
+
+TEST(JobPushTest, ASkippedStepLeavesTheMoveAsItIs) {
+  JoinedBench bench(job::TestSpec(1));
+  bench.PushAllUntil(3);
+  PushStale(bench, 0, 2);
+  const v1::JobState before = bench.job().State();
+  PushStale(bench, 0, 2, [](v1::PushRequest* push) { push->set_ok(false); });
+  const v1::JobState skipped = bench.job().State();
+  EXPECT_EQ(skipped.move().base_step(), 2u);
+  EXPECT_THAT(skipped.layers(0).bias(), testing::ElementsAreArray(before.layers(0).bias()));
+  EXPECT_EQ(skipped.last_commit().staleness(), 2u);
+
+  // The same, but for the skipped step.
+  JoinedBench other(job::TestSpec(1));
+  other.PushAllUntil(3);
+  for (JobBench* each : {static_cast<JobBench*>(&bench), static_cast<JobBench*>(&other)}) {
+    if (each == &other) PushStale(other, 0, 2);
+    v1::PushRequest push = each->model().Payload(0, 7);
+    PushStale(*each, 0, 2, [&](v1::PushRequest* p) {
+      *p->mutable_routed() = push.routed();
+      *p->mutable_valid_tokens() = push.valid_tokens();
+      *p->mutable_short_slots() = push.short_slots();
+    });
+  }
+  EXPECT_EQ(bench.job().State().version().step(), 6u);
+  EXPECT_EQ(other.job().State().version().step(), 5u);
+  EXPECT_THAT(bench.job().State().layers(0).bias(), testing::ElementsAreArray(other.job().State().layers(0).bias()));
+  EXPECT_THAT(bench.job().State().layers(0).ema(), testing::ElementsAreArray(other.job().State().layers(0).ema()));
+}
+
+TEST(JobPushTest, ProvisionalStepsMoveTheBiasEachOnItsOwn) {
+  JoinedBench bench(job::TestSpec(2));
+  bench.PushAllUntil(3);
+  const auto provisional = [](v1::PushRequest* push) { push->set_provisional(true); };
+  for (uint64_t step = 4; step <= 9; ++step) {
+    PushStale(bench, 0, 2, provisional);
+    const CallId call = PushStale(bench, 1, 2, provisional);
+    ASSERT_TRUE(bench.IsAt(step));
+    EXPECT_EQ((*bench.AnswerTo(call))->staleness(), step - 3);
+    EXPECT_EQ(bench.job().State().move().base_step(), step - 1);
+  }
+  // As if they had been on time.
+  const job::JobState on_time = bench.model().Trajectory(9).back();
+  EXPECT_THAT(bench.job().State().layers(0).bias(), testing::ElementsAreArray(on_time.layers[0].balance.bias));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Lost counts
+
+v1::PushRequest Lost(v1::PushRequest push) {
+  push.set_counts_lost(true);
+  push.clear_valid_tokens();
+  push.clear_short_slots();
+  push.clear_routed();
+  return push;
+}
+
+TEST(JobPushTest, WhoHasLostItsCountsTakesNoPart) {
+  JoinedBench bench(job::TestSpec(3));
+  bench.PushAllUntil(1);
+  const CallId lost = bench.Push(Lost(bench.PushOf(1, 2)));
+  EXPECT_EQ(bench.result(), PushResult::kAccepted);
+  EXPECT_EQ(bench.AnswerTo(bench.Push(1, 2)).status().code(), Code::kInvalidArgument) << "and not found again";
+  bench.Push(0, 2);
+  bench.Push(2, 2);
+  ASSERT_TRUE(bench.AnswerTo(lost).ok()) << "it is answered as all are";
+  EXPECT_THAT((*bench.AnswerTo(lost))->participants(), ElementsAre(0, 2));
+  EXPECT_TRUE(bench.IsAt(2));
+  ASSERT_THAT(bench.commits(), SizeIs(2));
+  EXPECT_THAT(bench.commits()[1].lost, ElementsAre(1));
+  EXPECT_THAT(bench.commits()[0].lost, IsEmpty());
+  bench.PushAllUntil(3);
+  EXPECT_TRUE(bench.IsAt(3));
+}
+
+TEST(JobPushTest, AStepOfWhichNothingIsLeftIsCommittedWithoutTokens) {
+  JoinedBench bench(job::TestSpec(2));
+  bench.PushAllUntil(2);
+  const v1::JobState before = bench.job().State();
+  const auto lose = [](v1::PushRequest* push) { *push = Lost(*push); };
+  PushStale(bench, 0, 0, lose);
+  const CallId call = PushStale(bench, 1, 0, lose);
+  const v1::CommittedVersion& reply = **bench.AnswerTo(call);
+  EXPECT_TRUE(reply.ok());
+  EXPECT_EQ(reply.tokens(), 0u);
+  EXPECT_EQ(reply.staleness(), 0u) << "nothing was routed";
+  EXPECT_THAT(reply.participants(), IsEmpty());
+  EXPECT_THAT(reply.reasons(), Each(v1::UpdateReason::NO_TOKENS));
+  EXPECT_THAT(bench.job().State().layers(0).bias(), testing::ElementsAreArray(before.layers(0).bias()));
+  EXPECT_TRUE(bench.IsAt(3));
+}
+
+TEST(JobPushTest, LostCountsThatAreThereAreRefused) {
+  JoinedBench bench(job::TestSpec(1));
+  const std::function<void(v1::PushRequest*)> additions[] = {
+      [](v1::PushRequest* push) { push->add_valid_tokens(0); },
+      [](v1::PushRequest* push) { push->add_short_slots(0); },
+      [](v1::PushRequest* push) { push->mutable_routed()->add_low(0); },
+      [](v1::PushRequest* push) { push->mutable_routed()->add_high(0); },
+  };
+  for (const auto& add : additions) {
+    v1::PushRequest push = Lost(bench.PushOf(0, 1));
+    add(&push);
+    EXPECT_THAT(bench.AnswerTo(bench.Push(push)).status(),
+                job::IsRefusal(Code::kInvalidArgument, Reason::SHAPE_MISMATCH, "with counts_lost there is nothing"));
+  }
+  v1::PushRequest unknown = Lost(bench.PushOf(0, 1));
+  unknown.mutable_routed_with()->set_step(7);
+  EXPECT_EQ(ReasonOf(bench.AnswerTo(bench.Push(unknown)).status()), Reason::UNKNOWN_VERSION);
+}
+
+TEST(JobPushTest, LostCountsCanBeTakenBack) {
+  JoinedBench bench(job::TestSpec(2));
+  bench.Push(Lost(bench.PushOf(0, 1)));
+  ASSERT_TRUE(bench.Join(0, 7).ok());
+  v1::PushRequest again = bench.PushOf(0, 1);
+  again.set_incarnation(7);
+  bench.Push(again);
+  bench.Push(1, 1);
+  EXPECT_TRUE(bench.IsAt(1));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -378,6 +578,28 @@ TEST(JobPushTest, WhatIsKeptMayNotOutgrowAnUpdate) {
   push(1, room / 8);
   EXPECT_EQ(bench.job().committed_step(), 2u);
   EXPECT_EQ(bench.job().State().layers(0).pending_tokens(), room);
+}
+
+TEST(JobPushTest, AMoveMayNotOutgrowAnUpdate) {
+  // Contributor 0 owns layer "a", contributor 1 layer "b".
+  JoinedBench bench(job::TestSpec(2), {{0}, {1}});
+  bench.PushAllUntil(2);
+  const uint64_t half = balance::kMaxCountSum / 4;  // of what layer "a", at two slots a token, can hold
+  const auto fill = [&](v1::PushRequest* push) {
+    push->clear_short_slots();
+    push->set_valid_tokens(0, half);
+    *push->mutable_routed() = job::PackCounts({half, half, 0, 0});
+  };
+  PushStale(bench, 0, 1, fill);
+  PushStale(bench, 1, 2);
+  ASSERT_EQ(bench.job().committed_step(), 3u);
+  const auto full = job::IsRefusal(Code::kInvalidArgument, Reason::COUNTS_INCONSISTENT, "layer \"a\": ");
+  EXPECT_THAT(bench.AnswerTo(PushStale(bench, 0, 1, fill)).status(), full);
+  const CallId waits = PushStale(bench, 0, 3, fill);
+  EXPECT_TRUE(bench.IsWaiting(waits)) << "as a move of its own it has room";
+  EXPECT_THAT(bench.AnswerTo(PushStale(bench, 1, 1)).status(), full) << "which would make it join";
+  PushStale(bench, 1, 3);
+  EXPECT_EQ(bench.job().committed_step(), 4u);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

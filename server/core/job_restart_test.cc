@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -12,6 +13,7 @@
 namespace evenkeel::core {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -104,6 +106,81 @@ TEST(JobRestartTest, ARestartAtEveryStepDoesNotShow) {
     }
     EXPECT_TRUE(bench.IsAt(10));
     EXPECT_EQ(bench.job().epoch(), 11u);
+  }
+}
+
+// Contributor 0 pushes the open step, routed with version `step` of epoch 1.
+void PushStale(JobBench& bench, uint64_t step) {
+  v1::PushRequest push = bench.PushOf(0, bench.job().open_step());
+  push.mutable_routed_with()->set_epoch(1);
+  push.mutable_routed_with()->set_step(step);
+  bench.Push(push);
+}
+
+TEST(JobRestartTest, ARestartInTheMiddleOfAMoveDoesNotShow) {
+  for (const int lag : {0, 1}) {
+    v1::JobSpec spec = job::TestSpec(1);
+    spec.set_lag(lag);
+    JobBench bench(spec);
+    bench.JoinAll();
+    bench.PushAllUntil(4);
+    for (uint64_t step = 5; step <= 12; ++step) {
+      const std::string state = bench.job().State().SerializeAsString();
+      bench.Restart();
+      EXPECT_EQ(bench.job().State().SerializeAsString(), state);
+      bench.JoinAll();
+      // The move of step 4 goes on.
+      PushStale(bench, 3 - lag);
+      ASSERT_TRUE(bench.IsAt(step)) << "lag " << lag << ", step " << step;
+      EXPECT_EQ(bench.job().State().move().base_step(), 3u);
+    }
+    bench.Restart();
+    bench.JoinAll();
+    bench.PushAllUntil(14);
+    EXPECT_TRUE(bench.IsAt(14));
+  }
+}
+
+TEST(JobRestartTest, AMoveOutlivesARestartAfterASkippedStep) {
+  JobBench straight(job::TestSpec(1));
+  JobBench restarted(job::TestSpec(1));
+  for (JobBench* bench : {&straight, &restarted}) {
+    for (uint64_t step = 1; step <= 8; ++step) {
+      bench->JoinAll();
+      v1::PushRequest push = bench->PushOf(0, step);
+      push.mutable_routed_with()->set_epoch(1);
+      push.mutable_routed_with()->set_step(0);
+      push.set_ok(step % 3 != 0);
+      bench->Push(push);
+      if (bench == &restarted) bench->Restart();
+    }
+  }
+  v1::JobState state = restarted.job().State();
+  state.mutable_version()->set_epoch(1);
+  EXPECT_EQ(state.SerializeAsString(), straight.job().State().SerializeAsString());
+  EXPECT_EQ(state.move().base_step(), 0u);
+}
+
+TEST(JobRestartTest, OnlyTheStatesThatAreNeededAreKept) {
+  for (const int lag : {0, 1}) {
+    v1::JobSpec spec = job::TestSpec(1);
+    spec.set_lag(lag);
+    JobBench bench(spec);
+    bench.JoinAll();
+    const auto kept = [&] {
+      std::vector<uint64_t> steps;
+      for (const v1::JobState& state : bench.disk().earlier) steps.push_back(state.version().step());
+      return steps;
+    };
+    EXPECT_THAT(kept(), IsEmpty());
+    bench.PushAllUntil(1);
+    EXPECT_THAT(kept(), ElementsAre(0));
+    bench.PushAllUntil(4);
+    EXPECT_THAT(kept(), ElementsAre(3));
+    for (int i = 0; i < 3; ++i) PushStale(bench, 3 - lag);
+    EXPECT_EQ(kept(), lag == 0 ? std::vector<uint64_t>({3}) : std::vector<uint64_t>({3, 6}));
+    bench.PushAllUntil(9);
+    EXPECT_THAT(kept(), ElementsAre(8));
   }
 }
 
@@ -240,6 +317,12 @@ TEST(JobRestartTest, ADamagedRecordIsNoJob) {
       {[](JobRecord* r) { r->versions.erase(r->versions.begin() + 1); }, "the 3 kept versions do not lead to step 3"},
       {[](JobRecord* r) { r->versions.back().epoch = 2; }, "do not lead to step 3 of epoch 1"},
       {[](JobRecord* r) { r->epoch = 0; }, "in epoch 0"},
+      {[](JobRecord* r) { r->earlier.clear(); }, "the state of step 2 is missing, which that of step 3 needs"},
+      {[](JobRecord* r) { r->state.mutable_move()->set_base_step(1); }, "the state of step 1 is missing"},
+      {[](JobRecord* r) { r->earlier[0].mutable_layers(0)->mutable_ema()->RemoveLast(); }, "layer \"a\" does not fit"},
+      {[](JobRecord* r) { r->state.mutable_move()->clear_layers(); }, "the move has 0 layers, the spec 2"},
+      {[](JobRecord* r) { r->state.mutable_move()->mutable_layers(1)->add_counts(1); },
+       "the move of layer \"b\" has 1 counts for 3 experts"},
       {[](JobRecord* r) { r->members[1].set_contributor(2); }, "a member is contributor 2 of 2"},
       {[](JobRecord* r) { r->members[0].set_contributor(-1); }, "a member is contributor -1 of 2"},
   };

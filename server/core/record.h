@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -18,9 +19,24 @@ struct VersionRecord {
   uint64_t state_hash = 0;
 };
 
+// The steps, ascending, of the earlier states that a job whose newest is `state` needs: the base of its move, and with
+// lag 1 the one before, which still routes.
+inline std::vector<uint64_t> EarlierSteps(const v1::JobState& state) {
+  const uint64_t step = state.version().step();
+  std::vector<uint64_t> steps;
+  if (state.has_move()) steps.push_back(state.move().base_step());
+  if (state.spec().lag() == 1 && step > 0) steps.push_back(step - 1);
+  std::sort(steps.begin(), steps.end());
+  steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
+  return steps;
+}
+
 // Everything that is remembered of one job.
 struct JobRecord {
+  // The newest.
   v1::JobState state;
+  // Those of EarlierSteps(state), in that order.
+  std::vector<v1::JobState> earlier;
   // The coordinator's newest life for the job: at least the epoch of state.version.
   uint64_t epoch = 0;
   // In ascending order of their contributors; slots that nobody ever held are absent.
@@ -33,7 +49,7 @@ struct JobRecord {
 // hears of them.
 struct Write {
   std::string job;
-  // The new state, or null when it stays.
+  // The new state, or null when it stays. Of the older ones, those of EarlierSteps(*state) are kept.
   std::shared_ptr<const v1::JobState> state;
   // The job's epoch, as in JobRecord.
   uint64_t epoch = 0;

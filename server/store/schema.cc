@@ -12,11 +12,18 @@ constexpr char kTables[] = R"sql(
 -- Unsigned 64-bit numbers are the INTEGER of the same bits: from 2^63 on they show as negative.
 CREATE TABLE jobs (
   name  TEXT NOT NULL PRIMARY KEY,
-  epoch INTEGER NOT NULL,      -- of the job: the newest life of a coordinator that knew it
-  step  INTEGER NOT NULL,      -- the newest committed one; a copy from the state, for people to query
-  ok    INTEGER NOT NULL,      -- likewise; 0: the step was committed as skipped
+  epoch INTEGER NOT NULL       -- of the job: the newest life of a coordinator that knew it
+) STRICT;
+
+-- The state after the newest version's step, and the earlier ones that it needs: two or three of each job, of different
+-- steps. A new one takes the row of one that is done with, and leaves the index as it is.
+CREATE TABLE states (
+  place INTEGER PRIMARY KEY,
+  job   TEXT NOT NULL REFERENCES jobs (name) ON DELETE CASCADE,
+  step  INTEGER NOT NULL,
   state BLOB NOT NULL          -- evenkeel.v1.Snapshot, which carries its own checksum
 ) STRICT;
+CREATE INDEX states_of_job ON states (job);
 
 CREATE TABLE members (
   job         TEXT NOT NULL REFERENCES jobs (name) ON DELETE CASCADE,
@@ -30,7 +37,7 @@ CREATE TABLE versions (
   job          TEXT NOT NULL REFERENCES jobs (name) ON DELETE CASCADE,
   step         INTEGER NOT NULL,
   epoch        INTEGER NOT NULL,  -- that committed the step
-  ok           INTEGER NOT NULL,
+  ok           INTEGER NOT NULL,  -- 0: the step was committed as skipped
   state_hash   INTEGER NOT NULL,  -- as in evenkeel.v1.CommittedVersion
   committed_at INTEGER NOT NULL,  -- milliseconds since 1970, by the coordinator's clock
   PRIMARY KEY (job, step)

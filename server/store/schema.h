@@ -12,7 +12,7 @@ inline constexpr char kDatabaseName[] = "evenkeel.db";
 
 // In PRAGMA application_id and PRAGMA user_version: "Evnk", and the version of the tables in schema.cc.
 inline constexpr int kApplicationId = 0x45766e6b;
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 // Opens the database at `path`, with every commit synced to disk (WAL, synchronous=FULL) and foreign keys enforced, and
 // makes the tables if it is new.

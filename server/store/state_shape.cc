@@ -105,6 +105,39 @@ absl::Status CheckParticipants(const v1::JobState& state) {
   return absl::OkStatus();
 }
 
+absl::Status CheckStaleVersions(const v1::JobState& state) {
+  uint64_t least = 0;
+  for (const v1::Version& version : state.last_commit().stale_versions()) {
+    if (version.step() < least || version.step() >= state.version().step()) {
+      return Invalid("last_commit.stale_versions: step ", version.step(), " comes after ", least,
+                     " steps; they ascend, ", "below version.step ", state.version().step());
+    }
+    least = version.step() + 1;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckMove(const v1::JobState& state) {
+  if (!state.has_move()) return absl::OkStatus();
+  const v1::Move& move = state.move();
+  if (move.base_step() >= state.version().step()) {
+    return Invalid("move.base_step is ", move.base_step(), "; below version.step ", state.version().step());
+  }
+  if (move.routed_with().step() > move.base_step()) {
+    return Invalid("move.routed_with.step is ", move.routed_with().step(), ", after base_step ", move.base_step());
+  }
+  if (move.layers_size() != state.layers_size()) {
+    return Invalid("move.layers has ", move.layers_size(), " entries, layers ", state.layers_size());
+  }
+  for (int i = 0; i < move.layers_size(); ++i) {
+    const int counts = move.layers(i).counts_size();
+    if (counts == 0 || counts == state.layers(i).bias_size()) continue;
+    return Invalid("move.layers[", i, "].counts has ", counts, " entries for ", state.layers(i).bias_size(),
+                   " experts");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckStateShape(const v1::JobState& state) {
@@ -113,7 +146,9 @@ absl::Status CheckStateShape(const v1::JobState& state) {
     return Invalid("position is ", state.position(), ", after version.step ", state.version().step());
   }
   EVENKEEL_RETURN_IF_ERROR(CheckLayers(state));
-  return CheckParticipants(state);
+  EVENKEEL_RETURN_IF_ERROR(CheckParticipants(state));
+  EVENKEEL_RETURN_IF_ERROR(CheckStaleVersions(state));
+  return CheckMove(state);
 }
 
 }  // namespace evenkeel::store

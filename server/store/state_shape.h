@@ -14,7 +14,10 @@ namespace evenkeel::store {
 //   pending_counts, last_counts    have num_experts entries
 //   ema_product  is in [0, 1]
 //   steps        last_update <= last_commit <= version.step for every layer, and position <= version.step
-//   last_commit  names contributors of the job, in strictly ascending order
+//   last_commit  names contributors of the job, in strictly ascending order, and stale versions that ascend to below
+//                version.step
+//   move         if there is one, has routed_with.step <= base_step < version.step, and an entry for each of `layers`,
+//                with as many counts as there are experts, or none
 // What the spec's settings mean is not looked at. Pure, thread-safe.
 absl::Status CheckStateShape(const v1::JobState& state);
 

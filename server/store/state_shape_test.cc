@@ -30,6 +30,7 @@ TEST(StateShapeTest, AcceptsAStateThatNoStepHasTouched) {
     layer.clear_last_commit();
     layer.clear_last_update();
   }
+  state.clear_move();
   EXPECT_EQ(CheckStateShape(state), absl::OkStatus());
 }
 
@@ -45,6 +46,7 @@ TEST(StateShapeTest, WantsAnEntryForEachStream) {
   EXPECT_THAT(std::string(CheckStateShape(state).message()), HasSubstr("there is none for \"layer.1000\" stream 1"));
   *state.add_layers() = state.layers(0);
   state.mutable_layers(1)->set_stream(1);
+  state.mutable_move()->add_layers();
   EXPECT_EQ(CheckStateShape(state), absl::OkStatus());
 }
 
@@ -88,6 +90,18 @@ TEST(StateShapeTest, NamesTheFieldThatIsWrongAndItsValue) {
       {"layers[0].last_update is 5, after last_commit 4", [](auto* s) { s->mutable_layers(0)->set_last_commit(4); }},
       {"last_commit.participants: 2", [](auto* s) { s->mutable_last_commit()->add_participants(2); }},
       {"last_commit.participants: 1 comes after 1", [](auto* s) { s->mutable_last_commit()->add_participants(1); }},
+      {"last_commit.stale_versions: step 5 comes after 0 steps; they ascend, below version.step 5",
+       [](auto* s) { s->mutable_last_commit()->add_stale_versions()->set_step(5); }},
+      {"last_commit.stale_versions: step 2 comes after 3 steps",
+       [](auto* s) {
+         for (int i = 0; i < 2; ++i) s->mutable_last_commit()->add_stale_versions()->set_step(2);
+       }},
+      {"move.base_step is 5; below version.step 5", [](auto* s) { s->mutable_move()->set_base_step(5); }},
+      {"move.routed_with.step is 5, after base_step 4",
+       [](auto* s) { s->mutable_move()->mutable_routed_with()->set_step(5); }},
+      {"move.layers has 1 entries, layers 2", [](auto* s) { s->mutable_move()->mutable_layers()->RemoveLast(); }},
+      {"move.layers[1].counts has 1 entries for 8 experts",
+       [](auto* s) { s->mutable_move()->mutable_layers(1)->add_counts(1); }},
       {"last_commit.participants: -1", [](auto* s) { s->mutable_last_commit()->set_participants(0, -1); }},
   };
   for (const auto& [message, damage] : cases) {

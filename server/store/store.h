@@ -28,7 +28,8 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   // Every job, in ascending order of names.
-  //   DATA_LOSS            naming the job: a state's checksum or shape is wrong, or a member is not the job's
+  //   DATA_LOSS            naming the job: a state's checksum or shape is wrong, the newest version's state or one that
+  //                        it needs (core::EarlierSteps) is missing, or a member is not the job's
   //   FAILED_PRECONDITION  naming the job: a state is in the format of a newer program
   absl::StatusOr<std::vector<core::JobRecord>> Load();
 

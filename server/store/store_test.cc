@@ -60,6 +60,12 @@ class StoreTest : public testing::Test {
     return database.ok() ? database->Ask(sql).value_or("error") : "error";
   }
 
+  // Of the states that are kept.
+  std::string StepsOf(const std::string& job) const {
+    return Ask(
+        absl::StrCat("SELECT group_concat(step) FROM (SELECT step FROM states WHERE job = '", job, "' ORDER BY step)"));
+  }
+
   absl::Status StatusOfOpen() const { return Store::Open(directory_.path()).status(); }
   absl::Status StatusOfLoad() const { return OpenOrDie()->Load().status(); }
 
@@ -147,6 +153,9 @@ TEST_F(StoreTest, AStepOfANewerEpochIsNewerThanAnyOfAnOlder) {
   }
   core::Write rewound = TestWrite("a", 2);
   rewound.versions[0].epoch = 2;
+  v1::JobState state = *rewound.state;
+  state.clear_move();  // of the steps that are gone
+  rewound.state = std::make_shared<v1::JobState>(state);
   ASSERT_EQ(store->Apply({rewound}), absl::OkStatus());
   const auto records = store->Load();
   ASSERT_TRUE(records.ok()) << records.status();
@@ -203,10 +212,54 @@ TEST_F(StoreTest, AnEpochIsWrittenWithoutAState) {
   EXPECT_EQ((*records)[1].epoch, TestRecord("b", 3).epoch);
 }
 
+TEST_F(StoreTest, AnEpochRewritesNoState) {
+  WriteTwoJobs();
+  const std::unique_ptr<Store> store = OpenOrDie();
+  Tamper("UPDATE states SET state = x'00' WHERE job = 'a'");
+  core::Write next_life;
+  next_life.job = "a";
+  next_life.epoch = 9;
+  ASSERT_EQ(store->Apply({next_life}), absl::OkStatus());
+  EXPECT_EQ(Ask("SELECT group_concat(hex(state)) FROM states WHERE job = 'a'"), "00,00");
+}
+
+TEST_F(StoreTest, KeepsTheStatesThatTheNewestNeedsAndNoOthers) {
+  const std::unique_ptr<Store> store = OpenOrDie();
+  for (uint64_t tag = 1; tag <= 9; ++tag) {
+    ASSERT_EQ(store->Apply({TestWrite("a", tag), TestWrite("b", tag)}), absl::OkStatus());
+    const std::string steps = tag == 1 ? "1" : absl::StrCat(tag - (tag % 4 == 0 ? 2 : 1), ",", tag);
+    for (const char* job : {"a", "b"}) {
+      EXPECT_EQ(StepsOf(job), steps);
+    }
+    EXPECT_EQ(Text(*store->Load()), Text({TestRecord("a", tag), TestRecord("b", tag)}));
+  }
+}
+
+TEST_F(StoreTest, WithLagTheStateBeforeIsKeptAsWell) {
+  const std::unique_ptr<Store> store = OpenOrDie();
+  std::vector<v1::JobState> states(1);
+  for (uint64_t tag = 1; tag <= 6; ++tag) {
+    core::Write write = TestWrite("a", tag);
+    v1::JobState& state = states.emplace_back(*write.state);
+    state.mutable_spec()->set_lag(1);
+    // The steps from 3 on are one move.
+    if (tag >= 3) state.mutable_move()->set_base_step(2);
+    if (tag >= 3) state.mutable_move()->mutable_routed_with()->set_step(1);
+    write.state = std::make_shared<v1::JobState>(state);
+    ASSERT_EQ(store->Apply({write}), absl::OkStatus());
+  }
+  EXPECT_EQ(StepsOf("a"), "2,5,6");
+  core::JobRecord expected = TestRecord("a", 6);
+  expected.state = states[6];
+  expected.earlier = {states[2], states[5]};
+  EXPECT_EQ(Text(*store->Load()), Text({expected}));
+}
+
 TEST_F(StoreTest, PeopleCanQueryIt) {
   WriteTwoJobs();
   const std::unique_ptr<Store> running = OpenOrDie();
-  EXPECT_EQ(Ask("SELECT epoch || ' ' || step || ' ' || ok FROM jobs WHERE name = 'a'"), "4 3 0");
+  EXPECT_EQ(Ask("SELECT epoch FROM jobs WHERE name = 'a'"), "4");
+  EXPECT_EQ(Ask("SELECT max(step) || ' ' || epoch || ' ' || ok FROM versions WHERE job = 'a'"), "3 1 0");
   EXPECT_EQ(Ask("SELECT group_concat(step) FROM versions WHERE job = 'a'"), "1,2,3");
   EXPECT_EQ(Ask("SELECT count(*) FROM versions WHERE committed_at / 1000 BETWEEN unixepoch() - 3600 AND unixepoch()"),
             "6");
@@ -255,11 +308,11 @@ TEST_F(StoreTest, APersonWhoOnlyReadsIsNotInTheWay) {
   absl::StatusOr<Database> reader = Database::Open(DatabasePath());
   ASSERT_TRUE(reader.ok());
   ASSERT_TRUE(reader->Run("BEGIN").ok());
-  EXPECT_EQ(*reader->Ask("SELECT step FROM jobs WHERE name = 'a'"), "3");
+  EXPECT_EQ(*reader->Ask("SELECT max(step) FROM versions WHERE job = 'a'"), "3");
   EXPECT_EQ(store->Apply({TestWrite("a", 4)}), absl::OkStatus());
-  EXPECT_EQ(*reader->Ask("SELECT step FROM jobs WHERE name = 'a'"), "3");  // its own point in time
+  EXPECT_EQ(*reader->Ask("SELECT max(step) FROM versions WHERE job = 'a'"), "3");  // its own point in time
   ASSERT_TRUE(reader->Run("COMMIT").ok());
-  EXPECT_EQ(*reader->Ask("SELECT step FROM jobs WHERE name = 'a'"), "4");
+  EXPECT_EQ(*reader->Ask("SELECT max(step) FROM versions WHERE job = 'a'"), "4");
 }
 
 // What Open refuses.
@@ -310,13 +363,16 @@ TEST_F(StoreTest, ADamagedPageIsDataLoss) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("is damaged"));
 }
 
-TEST_F(StoreTest, ANewerSchemaIsRefusedAndLeftAlone) {
+TEST_F(StoreTest, AnotherSchemaIsRefusedAndLeftAlone) {
   WriteTwoJobs();
-  Tamper("PRAGMA user_version = 2");
-  const absl::Status status = StatusOfOpen();
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("(user_version) 2; this program reads and writes 1"));
-  EXPECT_EQ(Ask("PRAGMA user_version"), "2");
+  for (const char* version : {"1", "3"}) {
+    Tamper(absl::StrCat("PRAGMA user_version = ", version));
+    const absl::Status status = StatusOfOpen();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr(absl::StrCat("(user_version) ", version, "; this program reads and writes 2")));
+    EXPECT_EQ(Ask("PRAGMA user_version"), version);
+  }
 }
 
 TEST_F(StoreTest, TheDatabaseOfAnotherProgramIsRefusedAndLeftAlone) {
@@ -333,7 +389,7 @@ TEST_F(StoreTest, OneFlippedByteInAStateIsDataLoss) {
   WriteTwoJobs();
   std::string blob = EncodeSnapshot(TestState("b", 3));
   blob[blob.size() / 2] ^= 1;
-  Tamper("UPDATE jobs SET state = ? WHERE name = 'b'", Blob{blob});
+  Tamper("UPDATE states SET state = ? WHERE job = 'b' AND step = 3", Blob{blob});
   const absl::Status status = StatusOfLoad();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
   EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("job \"b\""), HasSubstr("checksum")));
@@ -345,15 +401,24 @@ TEST_F(StoreTest, WhatDoesNotBelongTogetherIsDataLoss) {
   v1::Member stranger;
   stranger.set_contributor(1);
   const std::string other_blob = EncodeSnapshot(TestState("a", 3));
+  const std::string earlier_blob = EncodeSnapshot(TestState("b", 2));
+  const std::string newest_blob = EncodeSnapshot(TestState("b", 3));
   const std::string misshapen_blob = EncodeSnapshot(misshapen);
   const std::string stranger_blob = stranger.SerializeAsString();
   const std::vector<std::pair<std::string, std::function<void()>>> cases = {
       {"layers[0].bias has 7 entries",
-       [&] { Tamper("UPDATE jobs SET state = ? WHERE name = 'b'", Blob{misshapen_blob}); }},
-      {"the state is of \"a\"", [&] { Tamper("UPDATE jobs SET state = ? WHERE name = 'b'", Blob{other_blob}); }},
-      {"the row says epoch 4 and step 2, the state epoch 1 and step 3",
-       [&] { Tamper("UPDATE jobs SET step = 2 WHERE name = 'b'"); }},
-      {"the row says epoch 0", [&] { Tamper("UPDATE jobs SET epoch = 0 WHERE name = 'b'"); }},
+       [&] { Tamper("UPDATE states SET state = ? WHERE job = 'b' AND step = 3", Blob{misshapen_blob}); }},
+      {"the state is of \"a\"",
+       [&] { Tamper("UPDATE states SET state = ? WHERE job = 'b' AND step = 3", Blob{other_blob}); }},
+      {"the row says step 3, the state step 2",
+       [&] { Tamper("UPDATE states SET state = ? WHERE job = 'b' AND step = 3", Blob{earlier_blob}); }},
+      {"the row says step 2, the state step 3",
+       [&] { Tamper("UPDATE states SET state = ? WHERE job = 'b' AND step = 2", Blob{newest_blob}); }},
+      {"the state of step 3 is missing", [&] { Tamper("DELETE FROM states WHERE job = 'b' AND step = 3"); }},
+      {"the state of step 2 is missing", [&] { Tamper("DELETE FROM states WHERE job = 'b' AND step = 2"); }},
+      {"the state of step 1 is missing", [&] { Tamper("DELETE FROM versions WHERE job = 'b' AND step >= 2"); }},
+      {"no version is kept", [&] { Tamper("DELETE FROM versions WHERE job = 'b'"); }},
+      {"the row says epoch 0, the state epoch 1", [&] { Tamper("UPDATE jobs SET epoch = 0 WHERE name = 'b'"); }},
       {"a member is contributor 2 of 2",
        [&] { Tamper("UPDATE members SET contributor = 2 WHERE contributor = 1 AND job = 'b'"); }},
       {"a member is contributor -1 of 2",
@@ -377,7 +442,7 @@ TEST_F(StoreTest, ASnapshotOfANewerFormatIsToldFromDamage) {
   WriteTwoJobs();
   v1::Snapshot newer = MakeSnapshot(TestState("b", 3));
   newer.set_format_version(2);
-  Tamper("UPDATE jobs SET state = ? WHERE name = 'b'", Blob{newer.SerializeAsString()});
+  Tamper("UPDATE states SET state = ? WHERE job = 'b' AND step = 3", Blob{newer.SerializeAsString()});
   const absl::Status status = StatusOfLoad();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
   EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("job \"b\""), HasSubstr("format_version is 2")));

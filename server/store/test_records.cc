@@ -30,6 +30,19 @@ v1::LayerState TestLayer(const std::string& name, uint64_t tag, int experts) {
 // Of the job; later than that of its versions, as after restarts.
 uint64_t TestEpoch(uint64_t tag) { return tag + 1; }
 
+v1::Move TestMove(uint64_t tag, const v1::JobState& state) {
+  v1::Move move;
+  move.set_base_step(tag - (tag % 4 == 0 ? 2 : 1));
+  move.mutable_routed_with()->set_epoch(1);
+  move.mutable_routed_with()->set_step(move.base_step());
+  for (int i = 0; i < state.layers_size(); ++i) move.add_layers();
+  if (tag % 4 == 0) {
+    *move.mutable_layers(0)->mutable_counts() = state.layers(0).last_counts();
+    move.mutable_layers(0)->set_tokens(tag);
+  }
+  return move;
+}
+
 core::VersionRecord TestVersion(uint64_t tag) { return {tag, /*epoch=*/1, tag % 3 != 0, ~tag}; }
 
 std::vector<v1::Member> TestMembers(uint64_t tag) {
@@ -66,6 +79,7 @@ v1::JobState TestState(const std::string& job, uint64_t tag, int layers, int exp
     state.mutable_last_commit()->add_participants(contributor);
   }
   state.set_fingerprint(uint64_t{0xf000000000000000});
+  if (tag > 1) *state.mutable_move() = TestMove(tag, state);
   return state;
 }
 
@@ -82,6 +96,7 @@ core::Write TestWrite(const std::string& job, uint64_t tag, int layers, int expe
 core::JobRecord TestRecord(const std::string& job, uint64_t tag) {
   core::JobRecord record;
   record.state = TestState(job, tag);
+  for (const uint64_t step : core::EarlierSteps(record.state)) record.earlier.push_back(TestState(job, step));
   record.epoch = TestEpoch(tag);
   record.members = TestMembers(tag);
   const uint64_t first = tag > core::kKeptVersions ? tag - core::kKeptVersions + 1 : 1;
@@ -91,6 +106,7 @@ core::JobRecord TestRecord(const std::string& job, uint64_t tag) {
 
 std::string Text(const core::JobRecord& record) {
   std::string text = absl::StrCat("epoch ", record.epoch, "\n", record.state.DebugString());
+  for (const v1::JobState& state : record.earlier) absl::StrAppend(&text, "earlier ", state.DebugString());
   for (const v1::Member& member : record.members) absl::StrAppend(&text, "member ", member.DebugString());
   for (const core::VersionRecord& version : record.versions) {
     absl::StrAppend(&text, "version ", version.step, " epoch ", version.epoch, " ok ", version.ok, " hash ",

@@ -40,7 +40,6 @@ JobChecker::JobChecker(const JobScenario& scenario, Journal* journal)
     : scenario_(scenario),
       plan_(job::TestPlan(scenario.spec)),
       model_(&plan_, ModelOptions(scenario)),
-      trajectory_(model_.Trajectory(scenario.steps)),
       journal_(journal) {}
 
 template <typename... Words>
@@ -67,6 +66,7 @@ void JobChecker::OnDisk(const JobRecord& record) {
     Complain("the state of step ", step, " changes on disk");
   }
   CheckVersions(record);
+  CheckEarlier(record);
   CheckMembers(record);
 }
 
@@ -76,15 +76,39 @@ void JobChecker::OnNewStep(const JobRecord& record) {
   if (version.epoch() != record.epoch) {
     Complain("step ", version.step(), " is committed in epoch ", version.epoch(), " by the life ", record.epoch);
   }
-  job::JobState expected = trajectory_[version.step()];
-  if (version.step() > 0) journal_->Count(expected.ok ? "step taken" : "step skipped");
+  job::JobState expected = model_.Trajectory(version.step(), deliveries_).back();
+  if (version.step() > 0) CountStep(expected);
   expected.version.set_epoch(version.epoch());
-  const v1::JobState message = ToProto(plan_, expected);
+  for (v1::Version& stale : expected.stale_versions) stale.set_epoch(committed_[stale.step()].version.epoch);
   committed_.push_back({{version.step(), version.epoch(), expected.ok, job::StateHash(expected)},
-                        message.SerializeAsString(),
+                        record.state.SerializeAsString(),
                         job::CommittedVersionOf(plan_, expected)->SerializeAsString()});
-  if (record.state.SerializeAsString() != committed_.back().state) {
-    Complain("the state of step ", version.step(), " is not the reference's: ", Difference(message, record.state));
+  // What is kept of the move shows in the steps that join it.
+  v1::JobState is = record.state;
+  is.clear_move();
+  const v1::JobState should_be = ToProto(plan_, expected);
+  if (is.SerializeAsString() != should_be.SerializeAsString()) {
+    Complain("the state of step ", version.step(), " is not the reference's: ", Difference(should_be, is));
+  }
+}
+
+void JobChecker::CountStep(const job::JobState& state) {
+  journal_->Count(state.ok ? "step taken" : "step skipped");
+  if (state.staleness > 0) journal_->Count(absl::StrCat("stale step with lag ", plan_.effective.lag()));
+  if (state.stale_versions.size() > 1) journal_->Count("step routed with several stale versions");
+  if (state.participants.empty()) journal_->Count("step without participants");
+}
+
+// Of the earlier states, those that are needed, as they were committed.
+void JobChecker::CheckEarlier(const JobRecord& record) {
+  const std::vector<uint64_t> steps = EarlierSteps(record.state);
+  if (record.earlier.size() != steps.size()) {
+    return Complain("the disk keeps ", record.earlier.size(), " earlier states instead of ", steps.size());
+  }
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (record.earlier[i].SerializeAsString() != committed_[steps[i]].state) {
+      Complain("the earlier state of step ", steps[i], " is not the one that was committed");
+    }
   }
 }
 
@@ -130,7 +154,11 @@ void JobChecker::OnRest(const v1::JobState& state, const v1::DescribeJobResponse
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Answers
+// Pushes and answers
+
+void JobChecker::OnAccepted(const v1::PushRequest& push) {
+  deliveries_[{push.step(), push.contributor()}] = {push.routed_with().step(), push.provisional(), push.counts_lost()};
+}
 
 void JobChecker::OnEpochAnswered(uint64_t epoch, const JobRecord* record) {
   if (record == nullptr || epoch != record->epoch) {
@@ -161,6 +189,7 @@ void JobChecker::OnJoinAnswer(const v1::JoinRequest& request, const v1::JoinResp
                               const JobRecord* record) {
   OnEpochAnswered(response.epoch(), record);
   OnVersion(response.version(), record);
+  if (response.has_previous()) OnVersion(response.previous(), record);
   if (record == nullptr) return;
   if (response.open_step() != response.version().version().step() + 1) {
     Complain("step ", response.open_step(), " is open beside version ", response.version().version().step());

@@ -31,6 +31,9 @@ class JobChecker {
 
   // The coordinator lives in `epoch` now.
   void OnLife(uint64_t epoch);
+  // The coordinator accepts a contributor's push of the open step. Until the step is on disk, a later one of the same
+  // contributor takes its place: in a later life, or of a new incarnation.
+  void OnAccepted(const v1::PushRequest& push);
   // After a write.
   void OnDisk(const JobRecord& record);
   // The coordinator lets `incarnation` leave.
@@ -57,6 +60,8 @@ class JobChecker {
   template <typename... Words>
   void Complain(const Words&... words);
   void OnNewStep(const JobRecord& record);
+  void CountStep(const job::JobState& state);
+  void CheckEarlier(const JobRecord& record);
   void CheckVersions(const JobRecord& record);
   void CheckMembers(const JobRecord& record);
   void OnEpochAnswered(uint64_t epoch, const JobRecord* record);
@@ -64,10 +69,10 @@ class JobChecker {
   const JobScenario scenario_;
   const job::JobPlan plan_;
   const job::ReferenceModel model_;
-  // By step.
-  const std::vector<job::JobState> trajectory_;
   Journal* const journal_;
 
+  // The last that the coordinator has accepted of each.
+  job::ReferenceModel::Deliveries deliveries_;
   // By step: what the disk has held.
   std::vector<Committed> committed_;
   uint64_t disk_epoch_ = 0;

@@ -1,6 +1,7 @@
 #include "server/core/simulation/disk.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace evenkeel::core::simulation {
 namespace {
@@ -17,8 +18,20 @@ void Put(const T& item, Key key, std::vector<T>* items) {
   }
 }
 
+void PutState(const v1::JobState& state, JobRecord* record) {
+  std::vector<v1::JobState> older = std::move(record->earlier);
+  older.push_back(std::move(record->state));
+  record->earlier.clear();
+  for (const uint64_t step : EarlierSteps(state)) {
+    const auto found = std::find_if(older.begin(), older.end(),
+                                    [step](const v1::JobState& other) { return other.version().step() == step; });
+    if (found != older.end()) record->earlier.push_back(std::move(*found));
+  }
+  record->state = state;
+}
+
 void ApplyTo(const Write& write, JobRecord* record) {
-  if (write.state != nullptr) record->state = *write.state;
+  if (write.state != nullptr) PutState(*write.state, record);
   record->epoch = write.epoch;
   for (const VersionRecord& version : write.versions) {
     Put(

@@ -94,10 +94,11 @@ void Server::Push(uint64_t caller, v1::PushRequest request, Done<Version> done) 
   const CallId call = next_call_++;
   parked_.emplace(call, Parked{request.job(), caller, std::move(done)});
   const std::string place = absl::StrCat(request.job(), "/", request.contributor());
-  const uint64_t step = request.step();
+  const v1::PushRequest sent = request;
   const PushResult result = parts_->Push(world_->loop.now(), call, &request, &*coordinator_, &effects_);
-  world_->journal.Note("server: push of step ", step, " by ", place, " incarnation ", request.incarnation(), ": ",
-                       NameOf(result));
+  if (result == PushResult::kAccepted) checkers_.at(sent.job())->OnAccepted(sent);
+  world_->journal.Note("server: push of step ", sent.step(), " by ", place, " incarnation ", request.incarnation(),
+                       ": ", NameOf(result));
   world_->journal.Count(NameOf(result));
   ScheduleFlush();
 }
