@@ -38,10 +38,6 @@ grpc::ServerUnaryReactor* Service::Join(grpc::CallbackServerContext* context, co
                                         v1::JoinResponse* response) {
   const absl::Status status = CheckRequest(*context, *request);
   if (!status.ok()) return FinishWith(context, status);
-  if (request->job().lag() == 1) {
-    // Core runs it; but JoinResponse carries the newest version alone, and who resumes would need the one before it.
-    return FinishWith(context, NotBuiltYet("job.lag 1 is not built yet; use 0"));
-  }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   engine_->Join(*request, AnswerInto(reactor, response));
   return reactor;
