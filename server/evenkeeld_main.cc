@@ -91,7 +91,7 @@ absl::Status Run() {
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<store::Store> store, store::Store::Open(config.state_dir()));
   telemetry::Metrics metrics;
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<engine::Engine> engine,
-                            engine::Engine::Start(config, std::move(store), &metrics, DieOfStore));
+                            engine::Engine::Start(config, std::move(store), &metrics, {Log, DieOfStore}));
   std::unique_ptr<telemetry::MetricsServer> metrics_server;
   if (config.metrics_listen() != kNoMetrics) {
     EVENKEEL_ASSIGN_OR_RETURN(metrics_server, telemetry::MetricsServer::Start(config.metrics_listen(), &metrics));

@@ -22,6 +22,11 @@ std::string YesNo(bool value) { return value ? "yes" : "no"; }
 
 std::string Joined(const v1::JobSummary& job) { return absl::StrCat(job.joined(), "/", job.contributors()); }
 
+// Nothing, where the last step was routed with the version that was due.
+std::string Staleness(const v1::JobSummary& job) {
+  return job.staleness() == 0 ? "" : absl::StrCat("routed with a version ", job.staleness(), " steps late; ");
+}
+
 // "below min tokens"
 std::string ReasonText(v1::UpdateReason::Kind reason) {
   const std::string word = v1::UpdateReason::Kind_Name(reason);
@@ -95,9 +100,9 @@ std::string ShowJob(const v1::DescribeJobResponse& response) {
   const v1::JobSummary& job = response.summary();
   return absl::StrFormat(
       "job %s: step %d committed in epoch %d, step %d open in epoch %d; %s contributors joined; "
-      "max violation %s; state hash %s\n\n%s\n%s",
+      "max violation %s; %sstate hash %s\n\n%s\n%s",
       absl::Utf8SafeCEscape(job.name()), job.version().step(), job.version().epoch(), job.open_step(), job.epoch(),
-      Joined(job), Number(job.max_violation()), Hex(job.state_hash()), ShowContributors(response),
+      Joined(job), Number(job.max_violation()), Staleness(job), Hex(job.state_hash()), ShowContributors(response),
       ShowLayers(response));
 }
 

@@ -34,6 +34,7 @@ v1::JobSummary Job::Summary() const {
   for (const float violation : reply_->max_violation()) sum += violation;
   summary.set_max_violation(sum / plan_.layers.size());
   summary.set_state_hash(versions_.back().state_hash);
+  summary.set_staleness(state_.staleness);
   return summary;
 }
 

@@ -9,7 +9,6 @@
 #include "base/error_detail.h"
 #include "base/status_macros.h"
 #include "evenkeel/v1/error_detail.pb.h"
-#include "server/engine/job_view.h"
 
 namespace evenkeel::engine {
 namespace {
@@ -37,9 +36,9 @@ std::string PushLabel(core::PushResult result, const core::Effects& effects) {
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(const v1::CoordinatorConfig& config,
                                                       std::unique_ptr<store::Store> store, telemetry::Metrics* metrics,
-                                                      std::function<void(const absl::Status&)> fatal) {
+                                                      Listener listener) {
   EVENKEEL_ASSIGN_OR_RETURN(const std::vector<core::JobRecord> records, store->Load());
-  std::unique_ptr<Engine> engine(new Engine(config, std::move(store), metrics, std::move(fatal)));
+  std::unique_ptr<Engine> engine(new Engine(config, std::move(store), metrics, std::move(listener)));
   core::Effects effects;
   EVENKEEL_RETURN_IF_ERROR(engine->coordinator_.Restore(records, &effects));
   if (!effects.writes.empty()) EVENKEEL_RETURN_IF_ERROR(engine->store_->Apply(effects.writes));
@@ -49,8 +48,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(const v1::CoordinatorConfi
 }
 
 Engine::Engine(const v1::CoordinatorConfig& config, std::unique_ptr<store::Store> store, telemetry::Metrics* metrics,
-               std::function<void(const absl::Status&)> fatal)
-    : coordinator_(config), store_(std::move(store)), metrics_(metrics), fatal_(std::move(fatal)) {}
+               Listener listener)
+    : coordinator_(config), store_(std::move(store)), metrics_(metrics), listener_(std::move(listener)) {}
 
 Engine::~Engine() { Stop(); }
 
@@ -105,7 +104,7 @@ void Engine::RunBatch(const std::vector<Event>& events) {
     const absl::Status status = store_->Apply(effects.writes);
     if (!status.ok()) {
       failed_ = true;
-      fatal_(status);
+      listener_.fatal(status);
       return;
     }
   }
@@ -199,14 +198,15 @@ void Engine::Answer(core::Answer answer) {
 
 void Engine::Publish(const core::Effects& effects, double store_seconds) {
   for (const core::CommitEvent& commit : effects.commits) {
-    tokens_total_[commit.job] += commit.tokens;
+    totals_[commit.job].Add(commit);
+    if (!commit.lost.empty()) listener_.log(LostLine(commit));
     metrics_->ObserveCommit(commit.job, absl::ToDoubleSeconds(commit.barrier_wait) + store_seconds, store_seconds);
   }
   std::set<std::string> jobs;
   for (const core::Write& write : effects.writes) jobs.insert(write.job);
   for (const std::string& job : jobs) {
     const absl::StatusOr<v1::DescribeJobResponse> description = coordinator_.DescribeLayers(job);
-    if (description.ok()) metrics_->Publish(MakeJobView(*description, tokens_total_[job]));
+    if (description.ok()) metrics_->Publish(MakeJobView(*description, totals_[job]));
   }
 }
 

@@ -15,6 +15,7 @@
 #include "evenkeel/v1/coordinator_config.pb.h"
 #include "server/core/coordinator.h"
 #include "server/core/effects.h"
+#include "server/engine/job_view.h"
 #include "server/store/store.h"
 #include "server/telemetry/metrics.h"
 
@@ -32,11 +33,18 @@ class Engine {
   using Done = std::function<void(absl::StatusOr<T>)>;
   using PushDone = Done<std::shared_ptr<const v1::CommittedVersion>>;
 
-  // Restores what the store holds, in its next epoch, and starts. `metrics` outlives the engine. `fatal` is called, on
-  // the engine's thread, when a write fails: nothing is answered from then on, and the process must end.
+  // What the engine tells its process; both are called on the engine's thread.
+  struct Listener {
+    // A line for people to read.
+    std::function<void(const std::string&)> log;
+    // A write has failed: nothing is answered from then on, and the process must end.
+    std::function<void(const absl::Status&)> fatal;
+  };
+
+  // Restores what the store holds, in its next epoch, and starts. `metrics` outlives the engine.
   static absl::StatusOr<std::unique_ptr<Engine>> Start(const v1::CoordinatorConfig& config,
                                                        std::unique_ptr<store::Store> store, telemetry::Metrics* metrics,
-                                                       std::function<void(const absl::Status&)> fatal);
+                                                       Listener listener);
 
   // Stops as Stop does.
   ~Engine();
@@ -69,7 +77,7 @@ class Engine {
   };
 
   Engine(const v1::CoordinatorConfig& config, std::unique_ptr<store::Store> store, telemetry::Metrics* metrics,
-         std::function<void(const absl::Status&)> fatal);
+         Listener listener);
 
   void Post(Event event);
   void Run();
@@ -86,9 +94,9 @@ class Engine {
   core::Coordinator coordinator_;
   const std::unique_ptr<store::Store> store_;
   telemetry::Metrics* const metrics_;
-  const std::function<void(const absl::Status&)> fatal_;
+  const Listener listener_;
   std::unordered_map<core::CallId, ParkedPush> parked_;
-  std::unordered_map<std::string, uint64_t> tokens_total_;
+  std::unordered_map<std::string, JobTotals> totals_;
   bool failed_ = false;
   bool shutting_down_ = false;
 

@@ -2,14 +2,28 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "evenkeel/v1/bias_coordinator.pb.h"
+#include "server/core/effects.h"
 #include "server/telemetry/metrics.h"
 
 namespace evenkeel::engine {
 
+// What the commits of a job add up to since the coordinator started.
+struct JobTotals {
+  uint64_t tokens = 0;
+  uint64_t stale_commits = 0;
+  uint64_t lost_contributions = 0;
+
+  void Add(const core::CommitEvent& commit);
+};
+
 // What the metrics page shows of a job that core has described.
 std::shared_ptr<const telemetry::JobView> MakeJobView(const v1::DescribeJobResponse& description,
-                                                      uint64_t tokens_total);
+                                                      const JobTotals& totals);
+
+// One line on what a commit lacks: job, step, and at most three of the contributors that had lost their counts.
+std::string LostLine(const core::CommitEvent& commit);
 
 }  // namespace evenkeel::engine

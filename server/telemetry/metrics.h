@@ -24,7 +24,11 @@ struct JobView {
   uint64_t step = 0;
   int contributors = 0;
   int joined = 0;
-  uint64_t tokens_total = 0;  // valid tokens of all steps since the coordinator started
+  uint64_t staleness = 0;  // of the last commit, in steps
+  // Since the coordinator started:
+  uint64_t tokens_total = 0;  // valid tokens of all steps
+  uint64_t stale_commits_total = 0;
+  uint64_t lost_contributions_total = 0;
   std::vector<Layer> layers;
 };
 

@@ -27,7 +27,10 @@ std::shared_ptr<const JobView> View(const std::string& job, uint64_t step) {
   view->step = step;
   view->contributors = 4;
   view->joined = 3;
+  view->staleness = 5;
   view->tokens_total = step * 2048;
+  view->stale_commits_total = 6;
+  view->lost_contributions_total = 9;
   view->layers = {{"layers.0", 1.5, -1, 0.5, step}, {"layers.1", 0.25, -0.125, 0.0625, step - 1}};
   return view;
 }
@@ -48,6 +51,9 @@ TEST(MetricsTest, ShowsAJobAndItsLayers) {
   EXPECT_EQ(page.Value("evenkeel_job_contributors", {{"job", "job"}}), 4);
   EXPECT_EQ(page.Value("evenkeel_job_joined", {{"job", "job"}}), 3);
   EXPECT_EQ(page.Value("evenkeel_job_tokens_total", {{"job", "job"}}), 7 * 2048);
+  EXPECT_EQ(page.Value("evenkeel_staleness_steps", {{"job", "job"}}), 5);
+  EXPECT_EQ(page.Value("evenkeel_stale_commits_total", {{"job", "job"}}), 6);
+  EXPECT_EQ(page.Value("evenkeel_lost_contributions_total", {{"job", "job"}}), 9);
   EXPECT_EQ(page.Value("evenkeel_layer_max_violation_ratio", {{"job", "job"}, {"layer", "layers.0"}}), 1.5);
   EXPECT_EQ(page.Value("evenkeel_layer_min_violation_ratio", {{"job", "job"}, {"layer", "layers.0"}}), -1);
   EXPECT_EQ(page.Value("evenkeel_layer_avg_violation_ratio", {{"job", "job"}, {"layer", "layers.1"}}), 0.0625);

@@ -40,6 +40,15 @@ constexpr JobMetric kJobMetrics[] = {
      [](const JobView& view) { return static_cast<double>(view.joined); }},
     {"evenkeel_job_tokens_total", MetricType::Counter, "Valid tokens of all steps since the coordinator's start.",
      [](const JobView& view) { return static_cast<double>(view.tokens_total); }},
+    {"evenkeel_staleness_steps", MetricType::Gauge,
+     "Steps by which what routed the last committed step was older than what was due, the most over its contributors.",
+     [](const JobView& view) { return static_cast<double>(view.staleness); }},
+    {"evenkeel_stale_commits_total", MetricType::Counter,
+     "Committed steps that a contributor had routed with an older version than the one due.",
+     [](const JobView& view) { return static_cast<double>(view.stale_commits_total); }},
+    {"evenkeel_lost_contributions_total", MetricType::Counter,
+     "Contributions to committed steps that their contributors could not keep until they were delivered.",
+     [](const JobView& view) { return static_cast<double>(view.lost_contributions_total); }},
 };
 
 // One number of each layer of each job.

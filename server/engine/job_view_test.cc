@@ -1,0 +1,47 @@
+#include "server/engine/job_view.h"
+
+#include "gtest/gtest.h"
+
+namespace evenkeel::engine {
+namespace {
+
+core::CommitEvent Commit(uint64_t step, uint64_t tokens, uint64_t staleness, std::vector<int> lost) {
+  return {"job", step, absl::ZeroDuration(), tokens, staleness, std::move(lost)};
+}
+
+TEST(JobTotalsTest, AddUpWhatCommitsSay) {
+  JobTotals totals;
+  totals.Add(Commit(1, 100, 0, {}));
+  totals.Add(Commit(2, 10, 3, {4}));
+  totals.Add(Commit(3, 1, 4, {0, 4}));
+  EXPECT_EQ(totals.tokens, 111u);
+  EXPECT_EQ(totals.stale_commits, 2u);
+  EXPECT_EQ(totals.lost_contributions, 3u);
+}
+
+TEST(JobViewTest, ShowsTheSummaryAndTheTotals) {
+  v1::DescribeJobResponse description;
+  description.mutable_summary()->set_name("job");
+  description.mutable_summary()->mutable_version()->set_step(7);
+  description.mutable_summary()->set_staleness(5);
+  const auto view = MakeJobView(description, {/*tokens=*/100, /*stale_commits=*/2, /*lost_contributions=*/3});
+  EXPECT_EQ(view->job, "job");
+  EXPECT_EQ(view->step, 7u);
+  EXPECT_EQ(view->staleness, 5u);
+  EXPECT_EQ(view->tokens_total, 100u);
+  EXPECT_EQ(view->stale_commits_total, 2u);
+  EXPECT_EQ(view->lost_contributions_total, 3u);
+}
+
+TEST(LostLineTest, NamesJobStepAndAFewContributors) {
+  EXPECT_EQ(
+      LostLine(Commit(7, 0, 0, {2})),
+      "job \"job\": step 7 is committed without the counts of contributor 2, lost before they could be delivered");
+  EXPECT_EQ(
+      LostLine(Commit(7, 0, 0, {2, 3, 5, 8, 9})),
+      "job \"job\": step 7 is committed without the counts of contributor 2, 3, 5 and 2 more, lost before they could "
+      "be delivered");
+}
+
+}  // namespace
+}  // namespace evenkeel::engine
