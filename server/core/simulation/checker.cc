@@ -50,7 +50,10 @@ void JobChecker::Complain(const Words&... words) {
 // ---------------------------------------------------------------------------------------------------------------------
 // The disk
 
-void JobChecker::OnLife(uint64_t epoch) {
+void JobChecker::OnLife(uint64_t epoch, const JobRecord& record) {
+  if (record.state.has_move() && record.state.move().base_step() + 1 < record.state.version().step()) {
+    journal_->Count("life that begins within a move");
+  }
   if (epoch <= answered_epoch_) Complain("epoch ", epoch, " is used again: ", answered_epoch_, " has been heard of");
 }
 
@@ -157,6 +160,8 @@ void JobChecker::OnRest(const v1::JobState& state, const v1::DescribeJobResponse
 // Pushes and answers
 
 void JobChecker::OnAccepted(const v1::PushRequest& push) {
+  if (push.provisional()) journal_->Count("push provisional");
+  if (push.counts_lost()) journal_->Count("push with lost counts");
   deliveries_[{push.step(), push.contributor()}] = {push.routed_with().step(), push.provisional(), push.counts_lost()};
 }
 

@@ -29,8 +29,8 @@ class JobChecker {
   const job::JobPlan& plan() const { return plan_; }
   const job::ReferenceModel& model() const { return model_; }
 
-  // The coordinator lives in `epoch` now.
-  void OnLife(uint64_t epoch);
+  // The coordinator lives in `epoch` now, from what `record` holds.
+  void OnLife(uint64_t epoch, const JobRecord& record);
   // The coordinator accepts a contributor's push of the open step. Until the step is on disk, a later one of the same
   // contributor takes its place: in a later life, or of a new incarnation.
   void OnAccepted(const v1::PushRequest& push);

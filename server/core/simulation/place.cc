@@ -42,7 +42,7 @@ void Place::StartWorker() {
 
 void Place::Disturb() {
   if (starting_ || workers_.empty() || finished() || workers_.size() >= kMaxDisturbedWorkers) return;
-  switch (world_->random.Between(0, 2)) {
+  switch (world_->random.Between(0, 3)) {
     case 0:
       world_->journal.Count("worker crashed");
       return workers_.back().Die("crashes");
@@ -53,6 +53,9 @@ void Place::Disturb() {
       world_->journal.Count("worker given up");
       world_->journal.Note(workers_.back().name(), ": is given up, and does not know it");
       return StartWorkerAfter(world_->random.Between(1, 80));
+    case 3:
+      world_->journal.Count("worker cut off");
+      return workers_.back().CutOff(world_->random.Between(50, 1000));
   }
 }
 

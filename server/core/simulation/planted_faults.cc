@@ -173,6 +173,57 @@ class LosesABit final : public Unseen {
   }
 };
 
+// Lets every stale step move the bias on its own.
+class WindsUp final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    push->set_provisional(true);
+    return Parts::Push(now, call, push, coordinator, effects);
+  }
+};
+
+// Puts what is newest into the earlier state of `step`.
+void Overwrite(uint64_t step, JobRecord* record) {
+  for (v1::JobState& state : record->earlier) {
+    if (state.version().step() == step) *state.mutable_layers() = record->state.layers();
+  }
+}
+
+// A new life takes the newest state for the one from which the move began.
+class LosesTheBase final : public Unseen {
+ public:
+  std::vector<JobRecord> Load(const Disk& disk) override {
+    std::vector<JobRecord> records = disk.Load();
+    for (JobRecord& record : records) {
+      if (record.state.spec().lag() == 0) Overwrite(record.state.move().base_step(), &record);
+    }
+    return records;
+  }
+};
+
+// A new life takes the newest version for the one before, which with lag 1 routes the open step.
+class LosesThePrevious final : public Unseen {
+ public:
+  std::vector<JobRecord> Load(const Disk& disk) override {
+    std::vector<JobRecord> records = disk.Load();
+    for (JobRecord& record : records) {
+      if (record.state.spec().lag() == 1) Overwrite(record.state.version().step() - 1, &record);
+    }
+    return records;
+  }
+};
+
+// A new life does not know which steps have moved the bias together.
+class ForgetsTheMove final : public Unseen {
+ public:
+  std::vector<JobRecord> Load(const Disk& disk) override {
+    std::vector<JobRecord> records = disk.Load();
+    for (JobRecord& record : records) record.state.clear_move();
+    return records;
+  }
+};
+
 template <typename T>
 MakeParts Make() {
   return [] { return std::make_unique<T>(); };
@@ -194,6 +245,10 @@ std::vector<PlantedFault> PlantedFaults() {
       {"ReusesEpochs", Make<ReusesEpochs>(), "is used again"},
       {"ForgetsMembers", Make<ForgetsMembers>(), "is answered FAILED_PRECONDITION"},
       {"LosesABit", Make<LosesABit>(), "is not the reference's"},
+      {"WindsUp", Make<WindsUp>(), "is not the reference's"},
+      {"LosesTheBase", Make<LosesTheBase>(), "is not the reference's"},
+      {"LosesThePrevious", Make<LosesThePrevious>(), "is answered with another version"},
+      {"ForgetsTheMove", Make<ForgetsTheMove>(), "is not the reference's"},
   };
 }
 

@@ -67,7 +67,7 @@ JobScenario DrawJob(const std::string& name, Random* random) {
   JobScenario job;
   job.spec = DrawSpec(name, random);
   job.owned = DrawOwned(job.spec, random);
-  job.steps = random->Between(1, 10);
+  job.steps = random->Between(1, 16);
   job.seed = random->Next();
   job.one_skip_in = random->OneOf({0, 5, 20});
   job.scale = random->Percent(20) ? uint64_t{1} << 33 : 1;

@@ -41,7 +41,9 @@ void Server::Start() {
   const absl::Status status = coordinator_->Restore(parts_->Load(world_->disk), &effects_);
   if (!status.ok()) return world_->journal.Complain("Restore: ", status.ToString());
   const v1::ListJobsResponse list = coordinator_->List();
-  for (const v1::JobSummary& job : list.jobs()) checkers_.at(job.name())->OnLife(job.epoch());
+  for (const v1::JobSummary& job : list.jobs()) {
+    checkers_.at(job.name())->OnLife(job.epoch(), *RecordOf(job.name()));
+  }
   Flush();
 }
 

@@ -1,6 +1,7 @@
 #include "server/core/simulation/worker.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,13 @@ namespace evenkeel::core::simulation {
 
 using Reason = v1::ErrorDetail;
 
+namespace {
+
+// How far it runs ahead of what it has delivered.
+constexpr size_t kMaxLog = 12;
+
+}  // namespace
+
 Worker::Worker(World* world, Server* server, JobChecker* checker, Checkpoint* checkpoint, Options options)
     : world_(world),
       server_(server),
@@ -18,7 +26,8 @@ Worker::Worker(World* world, Server* server, JobChecker* checker, Checkpoint* ch
       checkpoint_(checkpoint),
       options_(std::move(options)),
       name_(absl::StrCat(checker->plan().effective.name(), "/", options_.contributor, "#", options_.incarnation)),
-      step_(options_.next_step) {}
+      step_(options_.next_step),
+      provisional_(world->random.Percent(25)) {}
 
 void Worker::Die(const char* why) {
   if (dead_) return;
@@ -41,6 +50,15 @@ bool Worker::End(uint64_t call) {
   return true;
 }
 
+void Worker::Send(EventLoop::Event deliver) {
+  if (!IsCutOff()) world_->network.Send(std::move(deliver));
+}
+
+void Worker::CutOff(int duration_ms) {
+  world_->journal.Note(name_, ": is cut off for ", duration_ms, " ms");
+  cut_off_until_ms_ = world_->loop.now_ms() + duration_ms;
+}
+
 void Worker::After(int delay_ms, Action action) { Begin(delay_ms, action); }
 
 void Worker::Breach(const char* call, const absl::Status& status) {
@@ -57,9 +75,9 @@ void Worker::Join() {
     request.add_owned_layers(checker_->plan().layers[layer].name);
   }
   const uint64_t call = Begin(world_->random.Between(40, 150), &Worker::Join);
-  world_->network.Send([this, call, request] {
+  Send([this, call, request] {
     server_->Join(request, [this, call](const absl::StatusOr<v1::JoinResponse>& response) {
-      world_->network.Send([this, call, response] {
+      Send([this, call, response] {
         if (End(call)) OnJoined(response);
       });
     });
@@ -76,12 +94,14 @@ void Worker::OnJoined(const absl::StatusOr<v1::JoinResponse>& response) {
   }
   epoch_ = response->epoch();
   joined_ = true;
+  if (response->has_previous()) Learn(response->previous());
   Hear(response->version());
   GoOn();
 }
 
 void Worker::OnJoinRefused(const absl::Status& status) {
   const v1::ErrorDetail detail = DetailOf(status);
+  RunAhead();
   if (absl::IsUnavailable(status)) return After(world_->random.Between(5, 30), &Worker::Join);
   if (detail.reason() == Reason::REPLACED) return Die("has been replaced");
   if (detail.reason() == Reason::STEP_BEHIND && !joined_) {
@@ -102,9 +122,9 @@ void Worker::SendLeave() {
   request.set_contributor(options_.contributor);
   request.set_incarnation(options_.incarnation);
   const uint64_t call = Begin(world_->random.Between(20, 60), &Worker::SendLeave);
-  world_->network.Send([this, call, request] {
+  Send([this, call, request] {
     server_->Leave(request, [this, call](const absl::StatusOr<v1::LeaveResponse>& response) {
-      world_->network.Send([this, call, status = response.status()] {
+      Send([this, call, status = response.status()] {
         if (End(call)) OnLeft(status);
       });
     });
@@ -119,33 +139,61 @@ void Worker::OnLeft(const absl::Status& status) {
 // ---------------------------------------------------------------------------------------------------------------------
 // Push
 
-v1::PushRequest Worker::MakePush() {
+// Runs the step after the last that it has run, with the newest version that it knows and may use.
+void Worker::Run() {
+  const uint64_t step = step_ + log_.size();
+  const uint64_t behind = 1 + checker_->plan().effective.lag();
+  const uint64_t due = step - std::min(step, behind);
+  const auto after = versions_.upper_bound(due);
+  if (after == versions_.begin()) {
+    return world_->journal.Complain(name_, ": knows no version that could route step ", step);
+  }
+  Ran ran;
+  ran.routed_with = std::prev(after)->second;
+  const bool stale = ran.routed_with.step() < due;
+  ran.provisional = stale && provisional_;
+  ran.counts_lost = stale && world_->random.Percent(15);
+  if (stale) world_->journal.Note(name_, ": runs step ", step, " with version ", ran.routed_with.step());
+  log_.push_back(ran);
+}
+
+// Maybe one step more than it has delivered, if it has begun at all.
+void Worker::RunAhead() {
+  const bool can = !versions_.empty() && log_.size() < kMaxLog && step_ + log_.size() <= checker_->scenario().steps;
+  if (can && world_->random.Percent(IsCutOff() ? 80 : 20)) Run();
+}
+
+v1::PushRequest Worker::MakePush() const {
+  const Ran& ran = log_.front();
   v1::PushRequest push = checker_->model().Payload(options_.contributor, step_);
   push.set_job(checker_->plan().effective.name());
   push.set_contributor(options_.contributor);
   push.set_incarnation(options_.incarnation);
   push.set_epoch(epoch_);
   push.set_step(step_);
-  const uint64_t behind = 1 + checker_->plan().effective.lag();
-  const uint64_t due = step_ - std::min(step_, behind);
-  const auto version = checkpoint_->versions.find(due);
-  if (version == checkpoint_->versions.end()) {
-    world_->journal.Complain(name_, ": has never heard of version ", due, ", which routes step ", step_);
-  } else {
-    *push.mutable_routed_with() = version->second;
+  *push.mutable_routed_with() = ran.routed_with;
+  push.set_provisional(ran.provisional);
+  push.set_counts_lost(ran.counts_lost);
+  if (ran.counts_lost) {
+    push.clear_valid_tokens();
+    push.clear_short_slots();
+    push.clear_routed();
   }
   return push;
 }
 
 void Worker::Push() {
   CancelPush();
+  if (log_.empty()) Run();
+  if (log_.empty()) return;
+  RunAhead();
   const uint64_t caller = world_->random.Next();
   pushing_ = caller;
   const v1::PushRequest push = MakePush();
   const uint64_t call = Begin(world_->random.Between(20, 200), &Worker::Push);
-  world_->network.Send([this, call, caller, push] {
+  Send([this, call, caller, push] {
     server_->Push(caller, push, [this, call](const absl::StatusOr<Server::Version>& version) {
-      world_->network.Send([this, call, version] {
+      Send([this, call, version] {
         if (End(call)) OnPushed(version);
       });
     });
@@ -155,7 +203,7 @@ void Worker::Push() {
 // The deadline of the last push has passed: the server is told, sooner or later.
 void Worker::CancelPush() {
   if (pushing_ == 0) return;
-  world_->network.Send([this, caller = pushing_] { server_->Cancel(checker_->plan().effective.name(), caller); });
+  Send([this, caller = pushing_] { server_->Cancel(checker_->plan().effective.name(), caller); });
   pushing_ = 0;
 }
 
@@ -183,6 +231,11 @@ void Worker::OnPushRefused(const absl::Status& status) {
 // ---------------------------------------------------------------------------------------------------------------------
 // Steps
 
+void Worker::Learn(const v1::CommittedVersion& heard) {
+  checker_->OnHeard(heard);
+  versions_[heard.version().step()] = heard.version();
+}
+
 void Worker::Hear(const v1::CommittedVersion& heard) {
   const v1::Version& version = heard.version();
   if (version.epoch() < newest_.epoch() || version.step() < newest_.step()) {
@@ -190,13 +243,14 @@ void Worker::Hear(const v1::CommittedVersion& heard) {
                              "}");
   }
   newest_ = version;
-  checker_->OnHeard(heard);
-  checkpoint_->versions[version.step()] = version;
+  Learn(heard);
+  for (; step_ <= version.step(); ++step_) {
+    if (!log_.empty()) log_.pop_front();
+  }
   checkpoint_->next_step = std::max(checkpoint_->next_step, version.step() + 1);
 }
 
 void Worker::GoOn() {
-  step_ = std::max(step_, newest_.step() + 1);
   finished_ = step_ > checker_->scenario().steps;
   if (finished_) {
     world_->journal.Note(name_, ": has finished");

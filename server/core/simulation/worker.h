@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <string>
@@ -17,13 +18,14 @@ namespace evenkeel::core::simulation {
 struct Checkpoint {
   // The step to run next.
   uint64_t next_step = 1;
-  // The versions heard of, by step.
-  std::map<uint64_t, v1::Version> versions;
 };
 
 // One process of a contributor, from start to death: the client's side of the protocol. It joins, pushes step after
 // step, repeats with the same payload what it hears no answer to, and joins again when the coordinator has restarted.
-// Any refusal that an honest contributor should never see goes to the journal as a breach.
+// Where the coordinator is out of reach, or slow, it may run further steps with the newest version that it has, and
+// deliver them later, in order; some processes move their bias on by themselves then, and some lose counts. What it
+// knows of versions it has heard in its own life. Any refusal that an honest contributor should never see goes to the
+// journal as a breach.
 class Worker {
  public:
   struct Options {
@@ -42,6 +44,8 @@ class Worker {
   void Die(const char* why);
   // It gives its slot back before it dies.
   void Leave();
+  // Nothing that it says or is told arrives for so long.
+  void CutOff(int duration_ms);
 
   bool dead() const { return dead_; }
   bool finished() const { return finished_; }
@@ -51,11 +55,20 @@ class Worker {
 
  private:
   using Action = void (Worker::*)();
+  // A step that it has run, and what it will say of it however often it pushes it.
+  struct Ran {
+    v1::Version routed_with;
+    bool provisional = false;
+    bool counts_lost = false;
+  };
 
   // Begins a call of which one answer is awaited, for so long; then `again` is run.
   uint64_t Begin(int timeout_ms, Action again);
   // Whether the answer to that call is still awaited; from now on it is not.
   bool End(uint64_t call);
+  bool IsCutOff() const { return world_->loop.now_ms() < cut_off_until_ms_; }
+  // To the server, or from it, by way of the network.
+  void Send(EventLoop::Event deliver);
   // Runs `action` after a pause in which nothing is awaited.
   void After(int delay_ms, Action action);
   void Breach(const char* call, const absl::Status& status);
@@ -63,6 +76,8 @@ class Worker {
   void Join();
   void OnJoined(const absl::StatusOr<v1::JoinResponse>& response);
   void OnJoinRefused(const absl::Status& status);
+  void Run();
+  void RunAhead();
   void Push();
   void OnPushed(const absl::StatusOr<Server::Version>& version);
   void OnPushRefused(const absl::Status& status);
@@ -70,10 +85,11 @@ class Worker {
   void SendLeave();
   void OnLeft(const absl::Status& status);
 
+  void Learn(const v1::CommittedVersion& version);
   void Hear(const v1::CommittedVersion& version);
   // To the step after the newest version, or to the end.
   void GoOn();
-  v1::PushRequest MakePush();
+  v1::PushRequest MakePush() const;
 
   World* const world_;
   Server* const server_;
@@ -82,7 +98,15 @@ class Worker {
   const Options options_;
   const std::string name_;
 
+  // To be delivered next.
   uint64_t step_;
+  // The steps that it has run, from step_ on.
+  std::deque<Ran> log_;
+  // What it has heard of, by step.
+  std::map<uint64_t, v1::Version> versions_;
+  // Moves its bias on by itself while it hears nothing.
+  const bool provisional_;
+  int64_t cut_off_until_ms_ = 0;
   uint64_t epoch_ = 0;
   bool joined_ = false;
   bool dead_ = false;
