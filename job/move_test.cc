@@ -163,7 +163,7 @@ TEST(MoveTest, ADroppedStepIsInNoMove) {
   Bench bench(SpecWithPreset("evenkeel"));
   Bench without(SpecWithPreset("evenkeel"));
   for (Bench* each : {&bench, &without}) each->Commit(0, Some(*each));
-  bench.Commit(0, Both(bench), /*ok=*/false);
+  bench.Commit(0, Some(bench), /*ok=*/false);
   EXPECT_EQ(bench.state.layers[0].balance.last_reason, balance::UpdateReason::kSkipped);
   EXPECT_EQ(bench.state.position, 1u);
   EXPECT_EQ(bench.move.base->version.step(), 0u);

@@ -584,7 +584,7 @@ TEST(JobPushTest, AMoveMayNotOutgrowAnUpdate) {
   // Contributor 0 owns layer "a", contributor 1 layer "b".
   JoinedBench bench(job::TestSpec(2), {{0}, {1}});
   bench.PushAllUntil(2);
-  const uint64_t half = balance::kMaxCountSum / 4;  // of what layer "a", at two slots a token, can hold
+  const uint64_t half = balance::kMaxCountSum / 4 + 1;  // of what layer "a", at two slots a token, can hold
   const auto fill = [&](v1::PushRequest* push) {
     push->clear_short_slots();
     push->set_valid_tokens(0, half);
@@ -599,7 +599,11 @@ TEST(JobPushTest, AMoveMayNotOutgrowAnUpdate) {
   EXPECT_TRUE(bench.IsWaiting(waits)) << "as a move of its own it has room";
   EXPECT_THAT(bench.AnswerTo(PushStale(bench, 1, 1)).status(), full) << "which would make it join";
   PushStale(bench, 1, 3);
-  EXPECT_EQ(bench.job().committed_step(), 4u);
+  ASSERT_EQ(bench.job().committed_step(), 4u);
+  EXPECT_TRUE(bench.IsWaiting(PushStale(bench, 1, 3)));
+  EXPECT_THAT(bench.AnswerTo(PushStale(bench, 0, 4, fill)).status(), full) << "the other makes it join";
+  PushStale(bench, 0, 4);
+  EXPECT_EQ(bench.job().State().move().base_step(), 3u);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
