@@ -127,7 +127,8 @@ TEST_F(ReferenceCountTest, SumsThatCannotBeAreRefusedWhole) {
   const int64_t most = kMaxCount;
   ASSERT_TRUE(AddCounts<int64_t>(CountType::kInt64, {most, 2, 0, 0}, kMaxCount / 2, 0).ok());
   ASSERT_TRUE(AddCounts<int64_t>(CountType::kInt64, {most + 1, -1, 0, 0}, kMaxCount / 2, 0).ok());
-  ExpectOnlyRefused(5);
+  ASSERT_TRUE(AddCounts<int64_t>(CountType::kInt64, std::vector<int64_t>(4, int64_t{1} << 62), 0, 0).ok());
+  ExpectOnlyRefused(6);
 }
 
 TEST_F(ReferenceCountTest, FloatsThatCountNothingAreRefused) {

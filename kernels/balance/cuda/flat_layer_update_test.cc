@@ -6,9 +6,10 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "kernels/balance/cuda/emulated_block.h"
 #include "kernels/balance/cuda/flat_job.h"
 #include "kernels/balance/layer_rule.h"
+#include "kernels/balance/layer_update.h"
+#include "kernels/emulated_block.h"
 
 namespace evenkeel::balance {
 namespace {
@@ -21,7 +22,7 @@ const std::vector<int> kSizes = {7, 8, 1, 64, 256, 257, 60, 384, 1000, 1024, 204
 template <int kThreads>
 void RunShuffled(uint64_t seed, const FlatUpdate& update) {
   for (int i = 0; i < update.num_layers; ++i) {
-    ShuffledBlock<kThreads> block(seed + i);
+    ShuffledBlock<kThreads, BlockMemory<kThreads>> block(seed + i);
     UpdateFlatLayer(block, update, i);
   }
 }
@@ -29,7 +30,7 @@ void RunShuffled(uint64_t seed, const FlatUpdate& update) {
 template <int kThreads>
 void RunThreaded(const FlatUpdate& update) {
   for (int i = 0; i < update.num_layers; ++i) {
-    ThreadedBlock<kThreads>::RunAll([&](ThreadedBlock<kThreads>& block) { UpdateFlatLayer(block, update, i); });
+    ThreadedBlock<kThreads, BlockMemory<kThreads>>::RunAll([&](auto& block) { UpdateFlatLayer(block, update, i); });
   }
 }
 

@@ -3,25 +3,40 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <numeric>
 #include <random>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
-#include "kernels/balance/layer_update.h"
+// Blocks of threads without a GPU, for tests. They run, as the device does, text that is made of phases:
+//   Block::kThreads  how many threads
+//   memory()         what they share: plain data, and garbage to begin with
+//   Phase(function)  calls function(thread) for each of its threads, at once or in any order, and comes back when all
+//                    have returned
+namespace evenkeel {
 
-// Blocks of threads without a GPU, for tests: they run the text of layer_update.h as the device does.
-namespace evenkeel::balance {
+// Such as a device's shared memory holds when a kernel begins.
+inline constexpr uint8_t kSharedGarbage = 0xab;
+
+template <class Memory>
+void FillWithGarbage(Memory* memory) {
+  static_assert(std::is_trivially_copyable_v<Memory>);
+  std::memset(static_cast<void*>(memory), kSharedGarbage, sizeof(Memory));
+}
 
 // One thread that does the work of all, in each phase in an order of its own: what a phase leaves must not depend on
 // it.
-template <int kNumThreads>
+template <int kNumThreads, class Memory>
 class ShuffledBlock {
  public:
   static constexpr int kThreads = kNumThreads;
 
   explicit ShuffledBlock(uint64_t seed) : random_(seed), order_(kThreads) {
     std::iota(order_.begin(), order_.end(), 0);
+    FillWithGarbage(&memory_);
   }
 
   template <typename Function>
@@ -30,17 +45,17 @@ class ShuffledBlock {
     for (const int thread : order_) function(thread);
   }
 
-  BlockMemory<kThreads>& memory() { return memory_; }
+  Memory& memory() { return memory_; }
 
  private:
   std::mt19937_64 random_;
   std::vector<int> order_;
-  BlockMemory<kThreads> memory_;
+  Memory memory_;
 };
 
 // One of kThreads real threads, which meet only at the ends of phases, as on the device: ThreadSanitizer sees whether
 // that is enough, and a barrier that not all reach never opens.
-template <int kNumThreads>
+template <int kNumThreads, class Memory>
 class ThreadedBlock {
  public:
   static constexpr int kThreads = kNumThreads;
@@ -48,7 +63,8 @@ class ThreadedBlock {
   // Calls run(block) on every thread of a block, and comes back when all have returned.
   template <typename Run>
   static void RunAll(Run run) {
-    BlockMemory<kThreads> memory;
+    Memory memory;
+    FillWithGarbage(&memory);
     pthread_barrier_t barrier;
     pthread_barrier_init(&barrier, nullptr, kThreads);
     std::vector<std::thread> threads;
@@ -68,15 +84,15 @@ class ThreadedBlock {
     pthread_barrier_wait(barrier_);
   }
 
-  BlockMemory<kThreads>& memory() { return *memory_; }
+  Memory& memory() { return *memory_; }
 
  private:
-  ThreadedBlock(int thread, pthread_barrier_t* barrier, BlockMemory<kThreads>* memory)
+  ThreadedBlock(int thread, pthread_barrier_t* barrier, Memory* memory)
       : thread_(thread), barrier_(barrier), memory_(memory) {}
 
   const int thread_;
   pthread_barrier_t* const barrier_;
-  BlockMemory<kThreads>* const memory_;
+  Memory* const memory_;
 };
 
-}  // namespace evenkeel::balance
+}  // namespace evenkeel
