@@ -18,6 +18,7 @@ class DeviceArray {
  public:
   // Every byte is `fill`.
   DeviceArray(const DeviceStream& stream, int64_t size, uint8_t fill) : stream_(stream), size_(size) {
+    if (size == 0) return;
     absl::StatusOr<DeviceMemory> memory = DeviceMemory::Allocate(size * sizeof(Value));
     Expect(memory.status());
     if (!memory.ok()) return;

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/counting/cuda/cuda_count.h"
+#include "kernels/counting/cuda/emulated_count.h"
 #include "kernels/routing/cuda/cuda_backward.h"
 #include "kernels/routing/cuda/cuda_router.h"
 #include "kernels/routing/warp/emulated_backward.h"
@@ -94,3 +96,27 @@ absl::Status RouteBackwardCuda(const RouteSpec& spec, const RouteBackwardInput& 
 }
 
 }  // namespace evenkeel::routing
+
+namespace evenkeel::counting {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kBlocks = 3;
+
+}  // namespace
+
+absl::Status EnqueueCountIds(const IdsInput& input, const CountOutput& output, CUstream_st* stream) {
+  const absl::Status status = ValidateCount(input, output);
+  if (!status.ok() || input.rows == 0) return status;
+  stream->work.push_back([=] { EmulatedCountIds<kThreads>(input, output, kBlocks, /*seed=*/1).IgnoreError(); });
+  return absl::OkStatus();
+}
+
+absl::Status EnqueueAddCounts(const CountsInput& input, const CountOutput& output, CUstream_st* stream) {
+  const absl::Status status = ValidateCount(input, output);
+  if (!status.ok()) return status;
+  stream->work.push_back([=] { EmulatedAddCounts<kThreads>(input, output, /*seed=*/1).IgnoreError(); });
+  return absl::OkStatus();
+}
+
+}  // namespace evenkeel::counting

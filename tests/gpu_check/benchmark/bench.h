@@ -39,6 +39,9 @@ absl::Status MeasureBackward(const Bench& bench, const RouteSeries& series);
 // "balance_update": 61 layers of 256 experts. INTERNAL when a layer was refused.
 absl::Status MeasureUpdate(const Bench& bench);
 
+// "count_ids": EnqueueCountIds, of int32 ids of 8 of 256 experts. INTERNAL when it does not count every slot.
+absl::Status MeasureCountIds(const Bench& bench, int64_t rows);
+
 // The beginning of a series' record.
 Record RecordOf(absl::string_view what, const RouteSeries& series, int64_t rows);
 

@@ -130,7 +130,8 @@ TEST_F(BenchTest, WhatComesTooLateIsSaid) {
   ASSERT_TRUE(MeasureForward(bench_, Series("sigmoid", {1, 2})).ok());
   ASSERT_TRUE(MeasureBackward(bench_, Series("softmax", {1})).ok());
   ASSERT_TRUE(MeasureUpdate(bench_).ok());
-  EXPECT_THAT(json_, SizeIs(3));
+  ASSERT_TRUE(MeasureCountIds(bench_, 1).ok());
+  EXPECT_THAT(json_, SizeIs(4));
   EXPECT_THAT(json_, Each(HasSubstr("\"skipped\": \"no time left\"")));
 }
 
@@ -153,6 +154,13 @@ TEST_F(BenchTest, TheUpdateAndTheEmptyKernelAreMeasuredInEachMode) {
   ASSERT_THAT(json_, SizeIs(4));
   EXPECT_NEAR(Number(json_[0], "us"), kPlainNothingMicroseconds, 0.01);
   EXPECT_NEAR(Number(json_[1], "us"), kPlainNothingMicroseconds + kPlainEventMicroseconds, 1e-6);
+}
+
+TEST_F(BenchTest, CountingIsMeasuredInEachMode) {
+  ASSERT_TRUE(MeasureCountIds(bench_, 3).ok());
+  ASSERT_THAT(json_, SizeIs(4));
+  EXPECT_THAT(json_, Each(HasSubstr(R"({"what": "count_ids", "experts": 256, "top_k": 8, "rows": 3, )")));
+  EXPECT_EQ(Number(json_[0], "bytes"), 3 * 8 * 4);
 }
 
 TEST_F(BenchTest, ACopyReadsAndWrites) {

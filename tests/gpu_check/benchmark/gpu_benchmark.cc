@@ -20,6 +20,7 @@ namespace {
 
 constexpr int kSamples = 41;
 constexpr int kQuickSamples = 15;
+constexpr int64_t kCountedRows = 32768;
 constexpr size_t kSeriesBeforeTheRest = 6;  // forwards: those of the bars, and softmax
 
 void Say(const std::string& progress) { std::fprintf(stderr, "gpu benchmark: %s\n", progress.c_str()); }
@@ -49,8 +50,9 @@ absl::Status Named(absl::string_view part, const RouteSeries& series, const absl
 }
 
 absl::Status MeasureSmallParts(const Bench& bench) {
-  Say("the balance update, and backwards");
+  Say("the balance update, counting, and backwards");
   EVENKEEL_RETURN_IF_ERROR(MeasureUpdate(bench));
+  EVENKEEL_RETURN_IF_ERROR(MeasureCountIds(bench, kCountedRows));
   for (const RouteSeries& series : BackwardSeries(bench.quick)) {
     EVENKEEL_RETURN_IF_ERROR(Named("backwards", series, MeasureBackward(bench, series)));
   }

@@ -14,6 +14,7 @@
 //   route           RouteCuda: logits of N(0, 1) into int32 ids, float32 weights and counts
 //   route_backward  RouteBackwardCuda, from gradients of the weights
 //   balance_update  EnqueueFlatUpdate, 61 layers of 256 experts
+//   count_ids       EnqueueCountIds, int32 ids of 8 of 256 experts
 //
 // and the rest says how it went:
 //

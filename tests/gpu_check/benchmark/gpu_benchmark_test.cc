@@ -36,7 +36,7 @@ int Find(const std::vector<std::string>& records, const std::string& what, const
 
 TEST(GpuBenchmarkTest, TheBandwidthComesFirstAndTheBarsBeforeTheRest) {
   const std::vector<std::string> records = Records(/*quick=*/false, /*python=*/"");
-  ASSERT_EQ(records.size(), 1 + 1 + 4 + 22 + 1 + 2);
+  ASSERT_EQ(records.size(), 1 + 1 + 4 + 22 + 1 + 1 + 2);
   EXPECT_THAT(records[0], StartsWith(R"({"what": "copy", "bytes_per_second": )"));
   EXPECT_EQ(records[1], R"({"what": "eager", "skipped": "no Python was named"})");
   EXPECT_EQ(Find(records, "empty_kernel", "us"), 2);
@@ -50,7 +50,8 @@ TEST(GpuBenchmarkTest, TheBandwidthComesFirstAndTheBarsBeforeTheRest) {
 
 TEST(GpuBenchmarkTest, QuickGoesThroughAllParts) {
   const std::vector<std::string> records = Records(/*quick=*/true, /*python=*/"");
-  for (const std::string what : {"copy", "eager", "empty_kernel", "route", "balance_update", "route_backward"}) {
+  for (const std::string what :
+       {"copy", "eager", "empty_kernel", "route", "balance_update", "count_ids", "route_backward"}) {
     Find(records, what, "");
   }
 }
