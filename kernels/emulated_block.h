@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <numeric>
@@ -65,33 +66,38 @@ class ThreadedBlock {
   static void RunAll(Run run) {
     Memory memory;
     FillWithGarbage(&memory);
-    pthread_barrier_t barrier;
-    pthread_barrier_init(&barrier, nullptr, kThreads);
+    Barriers barriers;
+    for (pthread_barrier_t& barrier : barriers) pthread_barrier_init(&barrier, nullptr, kThreads);
     std::vector<std::thread> threads;
     for (int thread = 0; thread < kThreads; ++thread) {
       threads.emplace_back([&, thread] {
-        ThreadedBlock block(thread, &barrier, &memory);
+        ThreadedBlock block(thread, &barriers, &memory);
         run(block);
       });
     }
     for (std::thread& thread : threads) thread.join();
-    pthread_barrier_destroy(&barrier);
+    for (pthread_barrier_t& barrier : barriers) pthread_barrier_destroy(&barrier);
   }
 
   template <typename Function>
   void Phase(Function function) {
     function(thread_);
-    pthread_barrier_wait(barrier_);
+    pthread_barrier_wait(&(*barriers_)[phase_++ % 2]);
   }
 
   Memory& memory() { return *memory_; }
 
  private:
-  ThreadedBlock(int thread, pthread_barrier_t* barrier, Memory* memory)
-      : thread_(thread), barrier_(barrier), memory_(memory) {}
+  // Of phases in turn. With one, a thread that leaves it late would seem to have met those that wait there again, and
+  // ThreadSanitizer would not see what they did in between.
+  using Barriers = std::array<pthread_barrier_t, 2>;
+
+  ThreadedBlock(int thread, Barriers* barriers, Memory* memory)
+      : thread_(thread), barriers_(barriers), memory_(memory) {}
 
   const int thread_;
-  pthread_barrier_t* const barrier_;
+  Barriers* const barriers_;
+  int64_t phase_ = 0;
   Memory* const memory_;
 };
 

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/balance/cuda/cuda_update.h"
 #include "kernels/balance/cuda/flat_layer_update.h"
+#include "kernels/device_block.cuh"
 
 namespace evenkeel::balance {
 namespace {
@@ -11,29 +12,9 @@ namespace {
 // One expert a thread in most models.
 constexpr int kThreadsPerBlock = 256;
 
-class DeviceBlock {
- public:
-  static constexpr int kThreads = kThreadsPerBlock;
-
-  __device__ explicit DeviceBlock(BlockMemory<kThreads>& memory) : memory_(memory) {}
-
-  template <typename Function>
-  EVENKEEL_HD void Phase(Function function) {
-#ifdef __CUDA_ARCH__
-    function(static_cast<int>(threadIdx.x));
-    __syncthreads();
-#endif
-  }
-
-  EVENKEEL_HD BlockMemory<kThreads>& memory() { return memory_; }
-
- private:
-  BlockMemory<kThreads>& memory_;
-};
-
 __global__ void __launch_bounds__(kThreadsPerBlock, 1) UpdateFlatLayers(FlatUpdate update) {
   __shared__ BlockMemory<kThreadsPerBlock> memory;
-  DeviceBlock block(memory);
+  DeviceBlock<kThreadsPerBlock, BlockMemory<kThreadsPerBlock>> block(memory);
   UpdateFlatLayer(block, update, static_cast<int>(blockIdx.x));
 }
 

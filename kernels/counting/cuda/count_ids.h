@@ -28,14 +28,14 @@ namespace evenkeel::counting {
 
 inline constexpr int kMostSlots = 32;
 
-// What the threads of a block share. A block with fewer experts has only the beginning of it.
+// What the threads of a block share. A block with fewer experts has only the beginning of it. It counts fewer than 2^32
+// slots: so many ids for each block are more memory than there is.
 struct CountMemory {
   uint32_t valid_rows;
   uint32_t short_slots;
   uint32_t refused;
   uint32_t row_is_refused;                   // of a long row
   uint32_t seen[routing::kMaxExperts / 32];  // of a long row, a bit an expert
-  // Of fewer than 2^32 rows a block: so many ids are more memory than there is.
   uint32_t counts[routing::kMaxExperts];
 };
 

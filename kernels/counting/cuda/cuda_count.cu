@@ -4,43 +4,24 @@
 #include "kernels/counting/cuda/add_counts.h"
 #include "kernels/counting/cuda/count_ids.h"
 #include "kernels/counting/cuda/cuda_count.h"
+#include "kernels/device_block.cuh"
 #include "kernels/grid_size.cuh"
 
 namespace evenkeel::counting {
 namespace {
 
 // Small blocks, so that a batch of some ten thousand rows, a thread each, is on every multiprocessor; few of them at a
-// time, as each adds a count of each expert to the totals.
+// time, as each adds a count of each expert to the totals, and fewer where a row takes many registers.
 constexpr int kThreadsPerBlock = 256;
-constexpr int kBlocksPerMultiprocessor = 4;
+template <int kSlots>
+inline constexpr int kBlocksPerMultiprocessor = kSlots <= 16 ? 4 : 2;
 
-template <class Memory>
-class DeviceBlock {
- public:
-  static constexpr int kThreads = kThreadsPerBlock;
-
-  __device__ explicit DeviceBlock(Memory& memory) : memory_(memory) {}
-
-  template <typename Function>
-  EVENKEEL_HD void Phase(Function function) {
-#ifdef __CUDA_ARCH__
-    function(static_cast<int>(threadIdx.x));
-    __syncthreads();
-#endif
-  }
-
-  EVENKEEL_HD Memory& memory() { return memory_; }
-
- private:
-  Memory& memory_;
-};
-
-using IdsBlock = DeviceBlock<CountMemory>;
-using SumsBlock = DeviceBlock<SumMemory<kThreadsPerBlock>>;
+using IdsBlock = DeviceBlock<kThreadsPerBlock, CountMemory>;
+using SumsBlock = DeviceBlock<kThreadsPerBlock, SumMemory<kThreadsPerBlock>>;
 
 // CountMemoryBytes of shared memory.
 template <int kSlots, typename Id>
-__global__ void __launch_bounds__(kThreadsPerBlock, kBlocksPerMultiprocessor)
+__global__ void __launch_bounds__(kThreadsPerBlock, kBlocksPerMultiprocessor<kSlots>)
     CountIds(const __grid_constant__ IdsInput input, const __grid_constant__ CountOutput output) {
   extern __shared__ CountMemory count_memory[];
   IdsBlock block(*count_memory);
@@ -63,7 +44,7 @@ cudaError_t LaunchCountIds(IdsInput input, CountOutput output, CUstream_st* stre
   const auto kernel = CountIds<kSlots, Id>;
   const size_t bytes = CountMemoryBytes(input.num_experts);
   unsigned blocks = 0;
-  cudaError_t error = GridSize(input.rows, kRowsAtATime<kSlots, IdsBlock>, kBlocksPerMultiprocessor, &blocks);
+  cudaError_t error = GridSize(input.rows, kRowsAtATime<kSlots, IdsBlock>, kBlocksPerMultiprocessor<kSlots>, &blocks);
   if (error == cudaSuccess && bytes > kSharedBytesAtHand) {
     error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(CountMemory));
   }
