@@ -184,7 +184,7 @@ EVENKEEL_HD_INLINE void AddToTotals(Block& block, const IdsInput& input, const C
   });
 }
 
-// What a block of the grid does. kSlots is SlotsFor(input.top_k), and Id the type that input.id_type names.
+// What a block of the grid does. kSlots has room for top_k, or is 0 for long rows; Id is what input.id_type names.
 template <int kSlots, typename Id, typename Block>
 EVENKEEL_HD_INLINE void CountIdsInBlock(Block& block, const IdsInput& input, const CountOutput& output,
                                         GridPlace place) {
@@ -211,8 +211,7 @@ auto CallWithId(routing::IdType id_type, Call call) {
   return id_type == routing::IdType::kInt32 ? call(slots, int32_t{}) : call(slots, int64_t{});
 }
 
-// call(std::integral_constant<int, kSlots>(), Id()) for the kSlots and the Id of CountIdsInBlock: kSlots is the least
-// that has room for top_k, and 0 for long rows.
+// call(std::integral_constant<int, kSlots>(), Id()) for the least kSlots and the Id of CountIdsInBlock.
 template <typename Call>
 auto CallForIds(const IdsInput& input, Call call) {
   if (input.top_k <= 2) return CallWithId<2>(input.id_type, call);
