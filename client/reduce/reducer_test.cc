@@ -21,8 +21,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "client/device/test_runtime.h"
+#include "client/reduce/fake_nccl_path.h"
 #include "client/reduce/forked_process.h"
 #include "client/reduce/gloo_reducer.h"
+#include "client/reduce/nccl_library.h"
+#include "client/reduce/nccl_reducer.h"
+#include "client/reduce/staged_reducer.h"
 #include "client/reduce/store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -58,6 +63,23 @@ absl::StatusOr<std::unique_ptr<Reducer>> MakeGloo(const Membership& member, Rend
   options.timeout = member.timeout;
   options.toward = "127.0.0.1";
   return MakeGlooReducer(options, rendezvous);
+}
+
+// By the double of libnccl, on a device of plain memory, which lives as long as the process.
+absl::StatusOr<std::unique_ptr<Reducer>> MakeNccl(const Membership& member, Rendezvous* rendezvous) {
+  setenv("EVENKEEL_NCCL_LIBRARY", kFakeNcclPath, 1);
+  auto library = OpenNccl();
+  if (!library.ok()) return library.status();
+  TestRuntimeOptions device;
+  device.seed = member.incarnation;
+  auto* const runtime = new TestRuntime(device);
+  NcclOptions options;
+  options.rank = member.place.rank;
+  options.size = member.place.size;
+  options.timeout = member.timeout;
+  auto reducer = MakeNcclReducer(options, *library->release(), runtime, rendezvous);
+  if (!reducer.ok()) return reducer.status();
+  return MakeStagedReducer(*std::move(reducer), runtime, member.timeout);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -425,7 +447,7 @@ TEST_P(ReducerTest, SizesThatDifferAreAnError) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Gloo, ReducerTest, ::testing::Values(Kind{"Gloo", MakeGloo}),
+INSTANTIATE_TEST_SUITE_P(All, ReducerTest, ::testing::Values(Kind{"Gloo", MakeGloo}, Kind{"Nccl", MakeNccl}),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace
