@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "client/device/note_access.h"
 #include "client/device/test_stream.h"
 
 // One recording is one flag, which whoever waits for it keeps: that the event is recorded again is nothing to him.
@@ -242,6 +243,8 @@ absl::Status TestRuntime::Copy(void* to, const void* from, size_t bytes, DeviceS
   EVENKEEL_CHECK(bytes == 0 || map->IsDeviceOrPinned(to, bytes));
   EVENKEEL_CHECK(bytes == 0 || map->IsDeviceOrPinned(from, bytes));
   Find(stream).Push(&Enqueued::copies, [=] {
+    NoteRead(from, bytes);
+    NoteWrite(to, bytes);
     if (bytes > 0) std::memmove(to, from, bytes);
     return true;
   });
@@ -251,6 +254,7 @@ absl::Status TestRuntime::Copy(void* to, const void* from, size_t bytes, DeviceS
 absl::Status TestRuntime::FillZero(void* memory, size_t bytes, DeviceStream stream) {
   EVENKEEL_CHECK(bytes == 0 || memory_.map()->IsDeviceOrPinned(memory, bytes));
   Find(stream).Push(&Enqueued::fills, [=] {
+    NoteWrite(memory, bytes);
     if (bytes > 0) std::memset(memory, 0, bytes);
     return true;
   });

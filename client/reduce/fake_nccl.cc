@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "client/device/note_access.h"
 #include "client/device/test_stream.h"
 #include "client/reduce/nccl_abi.h"
 
@@ -240,7 +241,10 @@ class Collective {
     if (group_->state() != nccl::kSuccess || group_->turn != call_.number) return false;
     const Socket::Outcome outcome = group_->rank() == 0 ? Lead() : Follow();
     if (outcome == Socket::kLost) group_->Fail();
-    if (outcome == Socket::kDone) ++group_->turn;
+    if (outcome == Socket::kDone) {
+      evenkeel::client::NoteWrite(values_, call_.bytes);
+      ++group_->turn;
+    }
     return outcome == Socket::kDone;
   }
 
