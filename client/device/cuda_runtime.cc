@@ -170,38 +170,44 @@ class CudaRuntime final : public DeviceRuntime {
                      const routing::RouteOutput& output, routing::RouteStats* stats, DeviceStream stream) override {
     const Call call(device_);
     EVENKEEL_RETURN_IF_ERROR(call.status());
-    return routing::RouteCuda(spec, input, output, stats, stream);
+    return Launched(routing::RouteCuda(spec, input, output, stats, stream));
   }
 
   absl::Status RouteBackward(const routing::RouteSpec& spec, const routing::RouteBackwardInput& input,
                              const routing::RouteBackwardOutput& output, DeviceStream stream) override {
     const Call call(device_);
     EVENKEEL_RETURN_IF_ERROR(call.status());
-    return routing::RouteBackwardCuda(spec, input, output, stream);
+    return Launched(routing::RouteBackwardCuda(spec, input, output, stream));
   }
 
   absl::Status CountIds(const counting::IdsInput& input, const counting::CountOutput& output,
                         DeviceStream stream) override {
     const Call call(device_);
     EVENKEEL_RETURN_IF_ERROR(call.status());
-    return counting::EnqueueCountIds(input, output, stream);
+    return Launched(counting::EnqueueCountIds(input, output, stream));
   }
 
   absl::Status AddCounts(const counting::CountsInput& input, const counting::CountOutput& output,
                          DeviceStream stream) override {
     const Call call(device_);
     EVENKEEL_RETURN_IF_ERROR(call.status());
-    return counting::EnqueueAddCounts(input, output, stream);
+    return Launched(counting::EnqueueAddCounts(input, output, stream));
   }
 
   absl::Status Update(const balance::FlatUpdate& update, DeviceStream stream) override {
     const Call call(device_);
     EVENKEEL_RETURN_IF_ERROR(call.status());
-    return balance::EnqueueFlatUpdate(update, stream);
+    return Launched(balance::EnqueueFlatUpdate(update, stream));
   }
 
  private:
   static void Ignore(cudaError_t error) { Checked("", error).IgnoreError(); }
+
+  // What CUDA remembers of a launch that failed is told; the trainer is not to meet it as its own.
+  static absl::Status Launched(const absl::Status& status) {
+    if (absl::IsInternal(status)) cudaGetLastError();
+    return status;
+  }
 
   const int device_;
   const DeviceInfo info_;

@@ -3,12 +3,17 @@
 #include "client/device/cuda_runtime.h"
 
 #include <cstring>
+#include <memory>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+
+#if EVENKEEL_HAVE_CUDA
+#include "cuda_runtime_api.h"
+#endif
 
 namespace evenkeel::client {
 namespace {
@@ -70,8 +75,41 @@ TEST_F(GpuTest, MemoryIsZeroAndStreamsCopyInOrder) {
 TEST_F(GpuTest, MemoryThatIsNotThereIsAnError) {
   EXPECT_EQ(runtime_->Allocate(size_t{1} << 60).status().code(), absl::StatusCode::kResourceExhausted);
   // And nothing that a later call meets.
-  EXPECT_TRUE(runtime_->CreateEvent().ok());
+  const DeviceEvent event = runtime_->CreateEvent().value();
+  EXPECT_TRUE(runtime_->Happened(event).ok());
+  runtime_->DestroyEvent(event);
 }
+
+#if EVENKEEL_HAVE_CUDA
+// A trainer captures, and forbids to all threads what could wait: to allocate and to ask is safe all the same, and is
+// no part of the graph.
+TEST_F(GpuTest, DoesNotDisturbAGraphThatIsCaptured) {
+  const DeviceStream own = runtime_->CreateStream().value();
+  const DeviceStream captured = runtime_->CreateStream().value();
+  void* const before = runtime_->Allocate(100).value();
+  ASSERT_EQ(cudaStreamBeginCapture(captured, cudaStreamCaptureModeGlobal), cudaSuccess);
+  EXPECT_TRUE(runtime_->FillZero(before, 100, captured).ok());
+  void* const memory = runtime_->Allocate(100).value();
+  void* const pinned = runtime_->AllocatePinned(100).value();
+  const DeviceEvent event = runtime_->CreateEvent().value();
+  EXPECT_TRUE(runtime_->Copy(pinned, memory, 100, own).ok());
+  EXPECT_TRUE(runtime_->Record(event, own).ok());
+  while (!runtime_->Happened(event).value()) {
+  }
+  cudaGraph_t graph = nullptr;
+  ASSERT_EQ(cudaStreamEndCapture(captured, &graph), cudaSuccess);
+  size_t nodes = 0;
+  EXPECT_EQ(cudaGraphGetNodes(graph, nullptr, &nodes), cudaSuccess);
+  EXPECT_EQ(nodes, 1);
+  EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+  runtime_->DestroyEvent(event);
+  runtime_->FreePinned(pinned);
+  runtime_->Free(memory);
+  runtime_->Free(before);
+  runtime_->DestroyStream(captured);
+  runtime_->DestroyStream(own);
+}
+#endif
 
 TEST_F(GpuTest, TellsOfTheDevice) {
   EXPECT_FALSE(runtime_->info().name.empty());

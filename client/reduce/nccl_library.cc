@@ -21,31 +21,26 @@ std::string Environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-struct Place {
-  std::string file;
-  int flags = RTLD_NOW | RTLD_LOCAL;
-};
-
-std::vector<Place> Places() {
+// What is given to the loader, in this order.
+std::vector<std::string> Places() {
   const std::string chosen = Environment("EVENKEEL_NCCL_LIBRARY");
-  if (!chosen.empty()) return {{chosen}};
-  std::vector<Place> places = {{kName, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD}, {kName}};
+  if (!chosen.empty()) return {chosen};
+  std::vector<std::string> places = {kName};
   for (const char* variable : {"CUDA_PATH", "CUDA_HOME"}) {
     const std::string root = Environment(variable);
-    if (!root.empty()) places.push_back({absl::StrCat(root, "/lib64/", kName)});
+    if (!root.empty()) places.push_back(absl::StrCat(root, "/lib64/", kName));
   }
-  places.push_back({absl::StrCat("/usr/local/cuda/lib64/", kName)});
-  places.push_back({absl::StrCat("/usr/lib/x86_64-linux-gnu/", kName)});
+  places.push_back(absl::StrCat("/usr/local/cuda/lib64/", kName));
+  places.push_back(absl::StrCat("/usr/lib/x86_64-linux-gnu/", kName));
   return places;
 }
 
 absl::StatusOr<void*> OpenAny() {
   std::vector<std::string> reasons;
-  for (const Place& place : Places()) {
-    void* const library = dlopen(place.file.c_str(), place.flags);
+  for (const std::string& place : Places()) {
+    void* const library = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library != nullptr) return library;
-    // The loader has nothing to say of one that is not loaded yet; its reasons begin with the file.
-    if ((place.flags & RTLD_NOLOAD) == 0) reasons.push_back(dlerror());
+    reasons.push_back(dlerror());  // which begins with the place
   }
   return absl::NotFoundError(
       absl::StrCat("libnccl was not found (EVENKEEL_NCCL_LIBRARY may name its file): ", absl::StrJoin(reasons, "; ")));
@@ -87,10 +82,10 @@ std::string NcclVersionName(int version) {
   return absl::StrCat(major, ".", rest / 100, ".", rest % 100);
 }
 
-absl::Status NcclLibrary::Checked(absl::string_view call, int result, NcclComm comm) const {
+absl::Status NcclLibrary::Checked(absl::string_view call, int result) const {
   if (result == nccl::kSuccess || result == nccl::kInProgress) return absl::OkStatus();
   std::string message = absl::StrCat(call, ": ", GetErrorString(result));
-  const char* const last = GetLastError(comm);
+  const char* const last = GetLastError(nullptr);
   if (last != nullptr && *last != '\0') absl::StrAppend(&message, " (", last, ")");
   switch (result) {
     case nccl::kRemoteError:

@@ -11,9 +11,9 @@
 
 namespace evenkeel::client {
 
-// The oldest that is used. 2.14 has communicators that do not block; before 2.18.3 a sum could come out wrong (its
-// notes: "data corruption with Tree/LL128"), and up to 2.18 ncclCommAbort could hang when another thread than the
-// enqueuing one called it, which is how a lost rank is left.
+// The oldest that is used. 2.14 has communicators that do not block. Before 2.18.3 a sum could come out wrong (its
+// notes: "data corruption with Tree/LL128"), and up to 2.18 ncclCommAbort, which is how a lost rank is left, could hang
+// in a process that aborts on several threads, as a trainer and Evenkeel may.
 inline constexpr int kOldestNccl = 2'19'01;
 
 // "2.19.1"
@@ -39,15 +39,14 @@ struct NcclLibrary {
   const char* (*GetErrorString)(int result);
   const char* (*GetLastError)(NcclComm comm);
 
-  // OK for kSuccess and kInProgress; else `call` with NCCL's words, and `comm`'s last error (of any, where null):
-  // UNAVAILABLE for a rank or a connection that is lost, FAILED_PRECONDITION for a use that NCCL refuses (two ranks on
-  // one GPU), INTERNAL for the rest.
-  absl::Status Checked(absl::string_view call, int result, NcclComm comm) const;
+  // OK for kSuccess and kInProgress; else `call` with NCCL's words: UNAVAILABLE for a rank or a connection that is
+  // lost, FAILED_PRECONDITION for a use that NCCL refuses (two ranks on one GPU), INTERNAL for the rest.
+  absl::Status Checked(absl::string_view call, int result) const;
 };
 
 // Opens libnccl: the file that the environment's EVENKEEL_NCCL_LIBRARY names, and no other, if it names one; else the
-// libnccl.so.2 that the process has loaded already, as PyTorch brings its own; else the loader's, by that name; else
-// that of the CUDA installation: in lib64 of $CUDA_PATH, of $CUDA_HOME and of /usr/local/cuda, and in
+// loader's libnccl.so.2, which is the one that the process has loaded already, as PyTorch brings its own, or one of the
+// machine's; else that of the CUDA installation: in lib64 of $CUDA_PATH, of $CUDA_HOME and of /usr/local/cuda, and in
 // /usr/lib/x86_64-linux-gnu.
 //   NOT_FOUND            there is none; with every place, and the loader's reason
 //   FAILED_PRECONDITION  it is older than kOldestNccl, or lacks a function, which is named

@@ -3,10 +3,16 @@
 #include "client/reduce/nccl_library.h"
 
 #include <dlfcn.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "client/reduce/fake_nccl_path.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -32,8 +38,26 @@ class Variable {
   const char* const name_;
 };
 
-// The first of all, before anything is loaded.
-TEST(AbsentNcclLibraryTest, NamesEveryPlaceThatWasTried) {
+// What OpenNccl finds, said by a process of its own: what is loaded stays.
+[[noreturn]] void SayWhatIsFound() {
+  const auto library = OpenNccl();
+  std::fprintf(stderr, "found %s\n", library.ok() ? (*library)->path.c_str() : library.status().ToString().c_str());
+  std::_Exit(0);
+}
+
+// These come first, before anything is loaded.
+
+TEST(UnloadedNcclTest, TheOneThatIsLoadedComesFirst) {
+  const Variable path("CUDA_PATH", "/cuda/path");
+  EXPECT_EXIT(
+      {
+        dlopen(kFakeNcclPath, RTLD_NOW | RTLD_LOCAL);
+        SayWhatIsFound();
+      },
+      testing::ExitedWithCode(0), std::string("found .*") + kFakeNcclPath);
+}
+
+TEST(UnloadedNcclTest, NamesEveryPlaceThatWasTried) {
   const Variable path("CUDA_PATH", "/cuda/path");
   const Variable home("CUDA_HOME", "/cuda/home");
   const auto library = OpenNccl();
@@ -47,6 +71,18 @@ TEST(AbsentNcclLibraryTest, NamesEveryPlaceThatWasTried) {
   }
 }
 
+TEST(UnloadedNcclTest, IsFoundInTheCudaInstallation) {
+  if (OpenNccl().ok()) GTEST_SKIP() << "this machine has one";
+  const std::string folder = absl::StrCat(std::getenv("TEST_TMPDIR"), "/cuda");
+  ASSERT_EQ(mkdir(folder.c_str(), 0755), 0);
+  ASSERT_EQ(mkdir((folder + "/lib64").c_str(), 0755), 0);
+  char fake[PATH_MAX];
+  ASSERT_NE(realpath(kFakeNcclPath, fake), nullptr);
+  ASSERT_EQ(symlink(fake, (folder + "/lib64/libnccl.so.2").c_str()), 0);
+  const Variable home("CUDA_HOME", folder);
+  EXPECT_EXIT(SayWhatIsFound(), testing::ExitedWithCode(0), "found " + folder + "/lib64/libnccl.so.2");
+}
+
 TEST(NcclLibraryTest, OpensTheFileThatTheEnvironmentNames) {
   const Variable file("EVENKEEL_NCCL_LIBRARY", kFakeNcclPath);
   const auto library = OpenNccl();
@@ -55,13 +91,6 @@ TEST(NcclLibraryTest, OpensTheFileThatTheEnvironmentNames) {
   EXPECT_THAT((*library)->path, EndsWith(kFakeNcclPath));
   NcclUniqueId id;
   EXPECT_EQ((*library)->GetUniqueId(&id), nccl::kSuccess);
-}
-
-TEST(NcclLibraryTest, OpensTheOneThatIsLoaded) {
-  ASSERT_NE(dlopen(kFakeNcclPath, RTLD_NOW | RTLD_LOCAL), nullptr);
-  const auto library = OpenNccl();
-  ASSERT_TRUE(library.ok()) << library.status();
-  EXPECT_THAT((*library)->path, EndsWith(kFakeNcclPath));
 }
 
 TEST(NcclLibraryTest, AFileThatIsNamedIsTheOnlyPlace) {
@@ -96,15 +125,15 @@ TEST(NcclLibraryTest, ErrorsSayWhatFailedAndHow) {
   const Variable file("EVENKEEL_NCCL_LIBRARY", kFakeNcclPath);
   const auto library = OpenNccl();
   ASSERT_TRUE(library.ok()) << library.status();
-  EXPECT_TRUE((*library)->Checked("call", nccl::kSuccess, nullptr).ok());
-  EXPECT_TRUE((*library)->Checked("call", nccl::kInProgress, nullptr).ok());
-  const absl::Status lost = (*library)->Checked("ncclAllReduce", nccl::kRemoteError, nullptr);
+  EXPECT_TRUE((*library)->Checked("call", nccl::kSuccess).ok());
+  EXPECT_TRUE((*library)->Checked("call", nccl::kInProgress).ok());
+  const absl::Status lost = (*library)->Checked("ncclAllReduce", nccl::kRemoteError);
   EXPECT_EQ(lost.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(lost.message(),
             "ncclAllReduce: remote process exited or there was a network error (the double has no more to say)");
-  EXPECT_EQ((*library)->Checked("call", nccl::kSystemError, nullptr).code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ((*library)->Checked("call", nccl::kInvalidUsage, nullptr).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ((*library)->Checked("call", nccl::kInvalidArgument, nullptr).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ((*library)->Checked("call", nccl::kSystemError).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ((*library)->Checked("call", nccl::kInvalidUsage).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ((*library)->Checked("call", nccl::kInvalidArgument).code(), absl::StatusCode::kInternal);
 }
 
 TEST(NcclLibraryTest, VersionsHaveNames) {

@@ -98,7 +98,7 @@ class NcclReducer final : public DeviceReducer {
 
   absl::Status Checked(absl::string_view name, const absl::StatusOr<int>& result) {
     if (!result.ok()) return result.status();
-    return library_.Checked(name, *result, nullptr);
+    return library_.Checked(name, *result);
   }
 
   const NcclComm comm_;
@@ -133,7 +133,7 @@ absl::StatusOr<NcclUniqueId> Meet(const NcclOptions& options, const NcclLibrary&
   NcclUniqueId id = {};
   std::string value = Salt();
   if (options.rank == 0) {
-    EVENKEEL_RETURN_IF_ERROR(library.Checked("ncclGetUniqueId", library.GetUniqueId(&id), nullptr));
+    EVENKEEL_RETURN_IF_ERROR(library.Checked("ncclGetUniqueId", library.GetUniqueId(&id)));
     value.append(id.bytes, sizeof(id.bytes));
   }
   if (options.size == 1) return id;
@@ -165,7 +165,7 @@ absl::StatusOr<std::unique_ptr<DeviceReducer>> MakeNcclReducer(const NcclOptions
   NcclConfig config;
   NcclComm comm = nullptr;
   const int begun = library.CommInitRankConfig(&comm, options.size, id, options.rank, &config);
-  EVENKEEL_RETURN_IF_ERROR(library.Checked("ncclCommInitRankConfig", begun, nullptr));
+  EVENKEEL_RETURN_IF_ERROR(library.Checked("ncclCommInitRankConfig", begun));
   auto reducer = std::make_unique<NcclReducer>(comm, /*own=*/true, options, library);
   const absl::Status made = reducer->Call("ncclCommInitRankConfig", deadline, [begun] { return begun; });
   if (made.ok()) return reducer;
@@ -179,8 +179,8 @@ absl::StatusOr<std::unique_ptr<DeviceReducer>> AdoptNcclReducer(NcclComm comm, c
   if (comm == nullptr) return absl::InvalidArgumentError("the ncclComm_t is null; it must be a communicator");
   int rank = 0;
   int size = 0;
-  EVENKEEL_RETURN_IF_ERROR(library.Checked("ncclCommUserRank", library.CommUserRank(comm, &rank), nullptr));
-  EVENKEEL_RETURN_IF_ERROR(library.Checked("ncclCommCount", library.CommCount(comm, &size), nullptr));
+  EVENKEEL_RETURN_IF_ERROR(library.Checked("ncclCommUserRank", library.CommUserRank(comm, &rank)));
+  EVENKEEL_RETURN_IF_ERROR(library.Checked("ncclCommCount", library.CommCount(comm, &size)));
   if (rank != options.rank || size != options.size) {
     return absl::InvalidArgumentError(absl::StrCat("the ncclComm_t is that of rank ", rank, " of ", size,
                                                    "; it must be that of rank ", options.rank, " of ", options.size));

@@ -11,12 +11,12 @@
 
 namespace evenkeel::client {
 
-// Several communicators on one GPU can wait for each other for ever, unless all GPUs run their collectives in one
-// order: NCCL asks for one order on all ranks, by streams that wait for each other, or, from 2.26 on and with
-// NCCL_LAUNCH_ORDER_IMPLICIT=1, by the order of the host's calls (and never by two threads at a time on one GPU). So
-// call EnqueueSum and EnqueueBroadcast on the thread that launches the trainer's own collectives, at the same place
-// among them on every rank; and without that variable, have the stream wait for those before, and those after it for
-// the stream.
+// Several communicators on one GPU wait for each other for ever where two GPUs run their collectives in different
+// orders: NCCL asks for one order of all collectives on all GPUs, made by streams that wait for each other, or, from
+// 2.26 on and with NCCL_LAUNCH_ORDER_IMPLICIT=1 in the environment, by the order in which the host launches them. So
+// EnqueueSum and EnqueueBroadcast are called at the same place among the trainer's own collectives on every rank, on
+// the thread that launches those, and, without that variable, on a stream that waits for the ones before it and that
+// the ones after it wait for.
 
 struct NcclOptions {
   int rank = 0;
