@@ -39,8 +39,9 @@ struct NcclOptions {
 // neither an end nor a sum.
 //
 // Abort waits for the call to NCCL that is in progress, which waits for nothing, and not for what it enqueued; a second
-// one does nothing. The destructor ends the communicator together with the other ranks, if they do so within
-// `timeout` and ten seconds, and else alone; what is enqueued must have run, or Abort been called.
+// one does nothing. The destructor ends the communicator together with the other ranks, or, where they do not end
+// theirs within ten seconds (or `timeout`, if that is shorter), alone; what is enqueued must have run, or Abort been
+// called.
 absl::StatusOr<std::unique_ptr<DeviceReducer>> MakeNcclReducer(const NcclOptions& options, const NcclLibrary& library,
                                                                DeviceRuntime* runtime, Rendezvous* rendezvous);
 
