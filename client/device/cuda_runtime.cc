@@ -7,6 +7,7 @@
 
 #include "base/status_macros.h"
 #include "cuda_runtime_api.h"
+#include "kernels/balance/cuda/cuda_next_step.h"
 #include "kernels/balance/cuda/cuda_update.h"
 #include "kernels/counting/cuda/cuda_count.h"
 #include "kernels/routing/cuda/cuda_backward.h"
@@ -192,6 +193,12 @@ class CudaRuntime final : public DeviceRuntime {
     const Call call(device_);
     EVENKEEL_RETURN_IF_ERROR(call.status());
     return Launched(counting::EnqueueAddCounts(input, output, stream));
+  }
+
+  absl::Status NextStep(const balance::NextStep& next, DeviceStream stream) override {
+    const Call call(device_);
+    EVENKEEL_RETURN_IF_ERROR(call.status());
+    return balance::EnqueueNextStep(next, stream);
   }
 
   absl::Status Update(const balance::FlatUpdate& update, DeviceStream stream) override {

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/balance/cuda/flat_update.h"
+#include "kernels/balance/cuda/next_step.h"
 #include "kernels/counting/count.h"
 #include "kernels/routing/route.h"
 #include "kernels/routing/route_backward.h"
@@ -78,6 +79,7 @@ class DeviceRuntime {
                                 DeviceStream stream) = 0;
   virtual absl::Status AddCounts(const counting::CountsInput& input, const counting::CountOutput& output,
                                  DeviceStream stream) = 0;
+  virtual absl::Status NextStep(const balance::NextStep& next, DeviceStream stream) = 0;
   virtual absl::Status Update(const balance::FlatUpdate& update, DeviceStream stream) = 0;
 };
 

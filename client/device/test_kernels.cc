@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "kernels/balance/cuda/flat_layer_update.h"
+#include "kernels/balance/cuda/take_next_step.h"
 #include "kernels/counting/reference_count.h"
 #include "kernels/routing/cpu/cpu_router.h"
 #include "kernels/routing/reference/reference_backward.h"
@@ -80,6 +81,7 @@ Kernel CountKernel(const Map& map, Count count, const Input& input, const counti
 }
 
 // layer_update.h's block of one thread.
+template <class Memory>
 class OneThread {
  public:
   static constexpr int kThreads = 1;
@@ -88,13 +90,19 @@ class OneThread {
   void Phase(Function function) {
     function(0);
   }
-  balance::BlockMemory<kThreads>& memory() { return memory_; }
+  Memory& memory() { return memory_; }
 
  private:
-  balance::BlockMemory<kThreads> memory_;
+  Memory memory_;
 };
 
-// What the layers name can be read only when they are there: when the kernel runs.
+// What tables and layers name can be read only when they are there: when the kernel runs.
+
+void CheckTable(const MemoryMap& map, const balance::RateTable& table) {
+  EVENKEEL_CHECK(table.size >= 1);
+  EVENKEEL_CHECK(map.IsDevice(table.rates, table.size * sizeof(float)));
+}
+
 void CheckLayer(const MemoryMap& map, const balance::FlatUpdate& update, const balance::FlatLayer& layer) {
   CheckArray(map, update.counts + layer.first_expert, layer.rule.num_experts);
   CheckArray(map, update.bias + layer.first_expert, layer.rule.num_experts);
@@ -164,6 +172,21 @@ absl::StatusOr<Kernel> AddCountsKernel(const Map& map, const counting::CountsInp
   return CountKernel(map, counting::ReferenceAddCounts, input, output);
 }
 
+absl::StatusOr<Kernel> NextStepKernel(const Map& map, const balance::NextStep& next) {
+  EVENKEEL_RETURN_IF_ERROR(balance::ValidateNextStep(next));
+  if (next.num_layers == 0) return Kernel();
+  CheckArray(*map, next.skips, 1);
+  CheckArray(*map, next.tables, next.num_layers);
+  CheckArray(*map, next.place, 1);
+  CheckArray(*map, next.step, 1);
+  CheckArray(*map, next.rates, next.num_layers);
+  return Kernel([map, next] {
+    for (int i = 0; i < next.num_layers; ++i) CheckTable(*map, next.tables[i]);
+    OneThread<balance::NoMemory> block;
+    balance::TakeNextStep(block, next);
+  });
+}
+
 absl::StatusOr<Kernel> UpdateKernel(const Map& map, const balance::FlatUpdate& update) {
   if (update.num_layers < 0) {
     return absl::InvalidArgumentError(
@@ -179,7 +202,7 @@ absl::StatusOr<Kernel> UpdateKernel(const Map& map, const balance::FlatUpdate& u
   return Kernel([map, update] {
     for (int i = 0; i < update.num_layers; ++i) {
       CheckLayer(*map, update, update.layers[i]);
-      OneThread block;
+      OneThread<balance::BlockMemory<1>> block;
       balance::UpdateFlatLayer(block, update, i);
     }
   });

@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "client/device/test_memory.h"
 #include "kernels/balance/cuda/flat_update.h"
+#include "kernels/balance/cuda/next_step.h"
 #include "kernels/counting/count.h"
 #include "kernels/routing/route.h"
 #include "kernels/routing/route_backward.h"
@@ -26,6 +27,7 @@ absl::StatusOr<Kernel> CountIdsKernel(const Map& map, const counting::IdsInput& 
                                       const counting::CountOutput& output);
 absl::StatusOr<Kernel> AddCountsKernel(const Map& map, const counting::CountsInput& input,
                                        const counting::CountOutput& output);
+absl::StatusOr<Kernel> NextStepKernel(const Map& map, const balance::NextStep& next);
 absl::StatusOr<Kernel> UpdateKernel(const Map& map, const balance::FlatUpdate& update);
 
 }  // namespace evenkeel::client

@@ -291,6 +291,10 @@ absl::Status TestRuntime::AddCounts(const counting::CountsInput& input, const co
   return Launch(AddCountsKernel(memory_.map(), input, output), stream);
 }
 
+absl::Status TestRuntime::NextStep(const balance::NextStep& next, DeviceStream stream) {
+  return Launch(NextStepKernel(memory_.map(), next), stream);
+}
+
 absl::Status TestRuntime::Update(const balance::FlatUpdate& update, DeviceStream stream) {
   return Launch(UpdateKernel(memory_.map(), update), stream);
 }

@@ -76,6 +76,7 @@ class TestRuntime final : public DeviceRuntime {
                         DeviceStream stream) override;
   absl::Status AddCounts(const counting::CountsInput& input, const counting::CountOutput& output,
                          DeviceStream stream) override;
+  absl::Status NextStep(const balance::NextStep& next, DeviceStream stream) override;
   absl::Status Update(const balance::FlatUpdate& update, DeviceStream stream) override;
 
  private:

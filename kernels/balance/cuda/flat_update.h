@@ -23,8 +23,9 @@ struct FlatStep {
 };
 
 // What a step is given, what it moves, and nothing that changes from step to step but by what the addresses hold: a
-// CUDA graph that has captured it once runs every step. The schedule is the host's to evaluate, as its cosine is. "All"
-// is the number of experts of all layers.
+// CUDA graph that has captured it once runs every step. The schedule is the host's to evaluate, as its cosine is: step by
+// step, or once for all of them where `step` and `rates` are made here too (next_step.h). "All" is the number of experts
+// of all layers.
 struct FlatUpdate {
   int num_layers;           // >= 0
   const FlatLayer* layers;  // [num_layers]

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/balance/cuda/next_step.h"
+#include "kernels/ieee.h"
+
+namespace evenkeel::balance {
+
+EVENKEEL_HD_INLINE float RateOf(const RateTable& table, uint64_t position) {
+  return table.rates[(position < table.size ? position : table.size) - 1];
+}
+
+// What one Block (layer_update.h) does for a step, of as many threads as you like; it needs no memory.
+template <typename Block>
+EVENKEEL_HD_INLINE void TakeNextStep(Block& block, const NextStep& next) {
+  const FlatPlace before = *next.place;
+  const bool all_took = *next.skips == 0;
+  const StepInfo info = {before.step + 1, before.position + 1, next.mode};
+  block.Phase([&](int thread) {
+    for (int layer = thread; layer < next.num_layers; layer += Block::kThreads) {
+      next.rates[layer] = RateOf(next.tables[layer], info.position);
+    }
+  });
+  // All have read the place.
+  block.Phase([&](int thread) {
+    if (thread != 0) return;
+    *next.step = {info, all_took || next.apply_skipped};
+    *next.place = {info.step, all_took ? info.position : before.position};
+  });
+}
+
+// What its threads share.
+struct NoMemory {};
+
+}  // namespace evenkeel::balance
