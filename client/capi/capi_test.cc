@@ -86,7 +86,11 @@ TEST_F(CApiTest, RunsAStep) {
   // The bias of the script is 0, 1/8, 2/8, 3/8; the scores of the first row are 0.95, 0.88, 0.73 and 0.5.
   EXPECT_THAT(ids, testing::ElementsAre(1, 2, 3, 2));
   const std::vector<int32_t> more = {1, 2};
-  ASSERT_EQ(evenkeel_count(worker_, 0, more.data(), 1, nullptr), EVENKEEL_OK);
+  evenkeel_ids chosen;
+  evenkeel_ids_init(&chosen, sizeof(chosen));
+  chosen.rows = 1;
+  chosen.ids = more.data();
+  ASSERT_EQ(evenkeel_count(worker_, 0, &chosen), EVENKEEL_OK);
   const std::vector<uint64_t> counts = {0, 0, 5, 5};
   ASSERT_EQ(evenkeel_add_counts(worker_, 0, counts.data(), 5, 0), EVENKEEL_OK);
   ASSERT_EQ(evenkeel_commit(worker_, 1, 1), EVENKEEL_OK);
@@ -122,7 +126,7 @@ TEST_F(CApiTest, ANullPointerIsAnError) {
   ExpectRefused(evenkeel_worker_join(&options_, nullptr), "worker is null");
   ExpectRefused(evenkeel_begin_step(nullptr, 1), "worker is null");
   ExpectRefused(evenkeel_route(nullptr, 0, nullptr, nullptr), "worker is null");
-  ExpectRefused(evenkeel_count(nullptr, 0, nullptr, 0, nullptr), "worker is null");
+  ExpectRefused(evenkeel_count(nullptr, 0, nullptr), "worker is null");
   ExpectRefused(evenkeel_add_counts(nullptr, 0, nullptr, 0, 0), "worker is null");
   ExpectRefused(evenkeel_commit(nullptr, 1, 1), "worker is null");
   ExpectRefused(evenkeel_read_report(nullptr, nullptr), "worker is null");
@@ -134,7 +138,10 @@ TEST_F(CApiTest, ANullPointerIsAnError) {
   Join();
   ASSERT_EQ(evenkeel_begin_step(worker_, 1), EVENKEEL_OK);
   ExpectRefused(evenkeel_route(worker_, 0, nullptr, nullptr), "evenkeel_tokens is null");
-  ExpectRefused(evenkeel_count(worker_, 0, nullptr, 1, nullptr), "ids is null");
+  ExpectRefused(evenkeel_count(worker_, 0, nullptr), "evenkeel_ids is null");
+  ExpectRefused(evenkeel_route_backward(worker_, 0, nullptr, nullptr), "evenkeel_tokens is null");
+  EXPECT_EQ(evenkeel_set_stream(worker_, nullptr), EVENKEEL_FAILED_PRECONDITION);
+  EXPECT_THAT(evenkeel_last_error(), testing::HasSubstr("has no device"));
   ExpectRefused(evenkeel_add_counts(worker_, 0, nullptr, 0, 0), "counts is null");
   ExpectRefused(evenkeel_read_report(worker_, nullptr), "evenkeel_report is null");
 }
@@ -198,6 +205,39 @@ TEST_F(CApiTest, NamesABadOption) {
   options_.job = "run";
   layer_.name = nullptr;
   ExpectRefused(evenkeel_worker_join(&options_, &worker_), "a layer's name is empty");
+}
+
+TEST_F(CApiTest, TypesThatThereAreNot) {
+  Join();
+  ASSERT_EQ(evenkeel_begin_step(worker_, 1), EVENKEEL_OK);
+  evenkeel_tokens tokens;
+  evenkeel_tokens_init(&tokens, sizeof(tokens));
+  evenkeel_assignments assignments;
+  evenkeel_assignments_init(&assignments, sizeof(assignments));
+  tokens.logits_type = 3;
+  ExpectRefused(evenkeel_route(worker_, 0, &tokens, &assignments), "logits_type is 3");
+  tokens.logits_type = EVENKEEL_BFLOAT16;
+  assignments.ids_type = 2;
+  ExpectRefused(evenkeel_route(worker_, 0, &tokens, &assignments), "ids_type is 2");
+  evenkeel_gradients gradients;
+  evenkeel_gradients_init(&gradients, sizeof(gradients));
+  gradients.d_logits_type = -1;
+  ExpectRefused(evenkeel_route_backward(worker_, 0, &tokens, &gradients), "d_logits_type is -1");
+  evenkeel_ids ids;
+  evenkeel_ids_init(&ids, sizeof(ids));
+  ids.ids_type = 7;
+  ExpectRefused(evenkeel_count(worker_, 0, &ids), "ids_type is 7");
+}
+
+TEST_F(CApiTest, ADeviceThatIsNotThereIsNamed) {
+  options_.device = 0;
+  EXPECT_NE(evenkeel_worker_join(&options_, &worker_), EVENKEEL_OK) << "tests run where there is no GPU";
+  EXPECT_STRNE(evenkeel_last_error(), "");
+  options_.device = -1;
+  options_.group_reducer = "nccl";
+  ExpectRefused(evenkeel_worker_join(&options_, &worker_), "needs a device");
+  options_.group_reducer = "mpi";
+  ExpectRefused(evenkeel_worker_join(&options_, &worker_), "group.reducer is \"mpi\"");
 }
 
 TEST_F(CApiTest, TheCppHeaderRefusesAZeroByte) {

@@ -24,11 +24,17 @@ struct evenkeel_worker {
 
 namespace {
 
+using evenkeel::Assignments;
+using evenkeel::FloatType;
+using evenkeel::Gradients;
 using evenkeel::GroupOptions;
+using evenkeel::Ids;
+using evenkeel::IntType;
 using evenkeel::LayerOptions;
 using evenkeel::LossOptions;
 using evenkeel::OnLoss;
 using evenkeel::StepReport;
+using evenkeel::Tokens;
 using evenkeel::WorkerOptions;
 using evenkeel::client::CheckStruct;
 using evenkeel::client::Guarded;
@@ -37,8 +43,12 @@ using evenkeel::client::ReadStruct;
 using evenkeel::client::WriteStruct;
 
 constexpr evenkeel_layer_options kLayerDefaults = {sizeof(evenkeel_layer_options), nullptr, 0, 0, nullptr, 1};
-constexpr evenkeel_tokens kTokensDefaults = {sizeof(evenkeel_tokens), 0, nullptr, 0, nullptr};
-constexpr evenkeel_assignments kAssignmentsDefaults = {sizeof(evenkeel_assignments), nullptr, nullptr};
+constexpr evenkeel_tokens kTokensDefaults = {sizeof(evenkeel_tokens), 0, nullptr, 0, nullptr, EVENKEEL_FLOAT32};
+constexpr evenkeel_assignments kAssignmentsDefaults = {sizeof(evenkeel_assignments), nullptr, nullptr, EVENKEEL_INT32,
+                                                       EVENKEEL_FLOAT32};
+constexpr evenkeel_gradients kGradientsDefaults = {
+    sizeof(evenkeel_gradients), nullptr, EVENKEEL_INT32, EVENKEEL_FLOAT32, EVENKEEL_FLOAT32, nullptr, nullptr};
+constexpr evenkeel_ids kIdsDefaults = {sizeof(evenkeel_ids), 0, nullptr, 0, nullptr, EVENKEEL_INT32};
 constexpr evenkeel_report kReportDefaults = {sizeof(evenkeel_report), 0, 0, 0, 0, 0, nullptr, 0, 0, 0, 0};
 
 // Those of WorkerOptions.
@@ -60,6 +70,7 @@ evenkeel_worker_options WorkerDefaults() {
   options.loss_patience_ms = defaults.loss.patience.count();
   options.loss_log_steps = defaults.loss.log_steps;
   options.loss_fail_when_full = defaults.loss.fail_when_full ? 1 : 0;
+  options.device = defaults.device;
   return options;
 }
 
@@ -102,6 +113,8 @@ absl::StatusOr<GroupOptions> GroupOf(const evenkeel_worker_options& options) {
   group.count = options.group_count;
   group.store = StringOf(options.group_store);
   group.interface = StringOf(options.group_interface);
+  group.reducer = StringOf(options.group_reducer);
+  group.nccl_comm = options.nccl_comm;
   group.timeout = std::chrono::milliseconds(options.group_timeout_ms);
   group.allow_divergence = options.allow_divergence != 0;
   return group;
@@ -134,6 +147,7 @@ absl::StatusOr<WorkerOptions> OptionsOf(const evenkeel_worker_options* given) {
   EVENKEEL_ASSIGN_OR_RETURN(result.layers, LayersOf(options));
   result.balance = StringOf(options.balance);
   result.lag = options.lag;
+  result.device = options.device;
   EVENKEEL_ASSIGN_OR_RETURN(result.loss, LossOf(options));
   result.next_step = options.next_step;
   result.join_timeout = std::chrono::milliseconds(options.join_timeout_ms);
@@ -157,14 +171,64 @@ evenkeel_status WithWorker(Handle* handle, Call call) {
       [&] { return handle != nullptr ? call(*handle->worker) : absl::InvalidArgumentError("worker is null"); });
 }
 
+// Reads one of the enums above into that of options.h, which has the same numbers.
+template <typename Type>
+absl::Status ReadType(const char* field, int32_t number, Type last, Type* type) {
+  if (number < 0 || number > static_cast<int32_t>(last)) {
+    return absl::InvalidArgumentError(absl::StrCat(field, " is ", number, "; it is none of the types that there are"));
+  }
+  *type = static_cast<Type>(number);
+  return absl::OkStatus();
+}
+
+absl::Status ReadFloatType(const char* field, int32_t number, FloatType* type) {
+  return ReadType(field, number, FloatType::kFloat16, type);
+}
+
+absl::Status ReadIntType(const char* field, int32_t number, IntType* type) {
+  return ReadType(field, number, IntType::kInt64, type);
+}
+
+absl::StatusOr<Tokens> TokensOf(const evenkeel_tokens* given) {
+  evenkeel_tokens tokens;
+  EVENKEEL_RETURN_IF_ERROR(ReadStruct("evenkeel_tokens", kTokensDefaults, given, &tokens));
+  Tokens result = {tokens.rows, tokens.logits, tokens.logits_stride, tokens.valid_mask};
+  EVENKEEL_RETURN_IF_ERROR(ReadFloatType("logits_type", tokens.logits_type, &result.logits_type));
+  return result;
+}
+
 absl::Status Route(evenkeel::client::Worker& worker, int32_t layer, const evenkeel_tokens* given_tokens,
                    const evenkeel_assignments* given_assignments) {
-  evenkeel_tokens tokens;
-  EVENKEEL_RETURN_IF_ERROR(ReadStruct("evenkeel_tokens", kTokensDefaults, given_tokens, &tokens));
+  EVENKEEL_ASSIGN_OR_RETURN(const Tokens tokens, TokensOf(given_tokens));
   evenkeel_assignments assignments;
   EVENKEEL_RETURN_IF_ERROR(ReadStruct("evenkeel_assignments", kAssignmentsDefaults, given_assignments, &assignments));
-  return worker.Route(layer, {tokens.rows, tokens.logits, tokens.logits_stride, tokens.valid_mask},
-                      {assignments.ids, assignments.weights});
+  Assignments result = {assignments.ids, assignments.weights};
+  EVENKEEL_RETURN_IF_ERROR(ReadIntType("ids_type", assignments.ids_type, &result.ids_type));
+  EVENKEEL_RETURN_IF_ERROR(ReadFloatType("weights_type", assignments.weights_type, &result.weights_type));
+  return worker.Route(layer, tokens, result);
+}
+
+absl::Status RouteBackward(evenkeel::client::Worker& worker, int32_t layer, const evenkeel_tokens* given_tokens,
+                           const evenkeel_gradients* given_gradients) {
+  EVENKEEL_ASSIGN_OR_RETURN(const Tokens tokens, TokensOf(given_tokens));
+  evenkeel_gradients gradients;
+  EVENKEEL_RETURN_IF_ERROR(ReadStruct("evenkeel_gradients", kGradientsDefaults, given_gradients, &gradients));
+  Gradients result;
+  result.ids = gradients.ids;
+  result.d_weights = gradients.d_weights;
+  result.d_logits = gradients.d_logits;
+  EVENKEEL_RETURN_IF_ERROR(ReadIntType("ids_type", gradients.ids_type, &result.ids_type));
+  EVENKEEL_RETURN_IF_ERROR(ReadFloatType("d_weights_type", gradients.d_weights_type, &result.d_weights_type));
+  EVENKEEL_RETURN_IF_ERROR(ReadFloatType("d_logits_type", gradients.d_logits_type, &result.d_logits_type));
+  return worker.RouteBackward(layer, tokens, result);
+}
+
+absl::Status Count(evenkeel::client::Worker& worker, int32_t layer, const evenkeel_ids* given) {
+  evenkeel_ids ids;
+  EVENKEEL_RETURN_IF_ERROR(ReadStruct("evenkeel_ids", kIdsDefaults, given, &ids));
+  Ids result = {ids.rows, ids.ids, ids.ids_stride, ids.valid_mask};
+  EVENKEEL_RETURN_IF_ERROR(ReadIntType("ids_type", ids.ids_type, &result.ids_type));
+  return worker.Count(layer, result);
 }
 
 absl::Status ReadReport(const evenkeel::client::Worker& worker, evenkeel_report* report) {
@@ -203,6 +267,12 @@ void evenkeel_assignments_init(evenkeel_assignments* assignments, size_t struct_
   InitStruct(kAssignmentsDefaults, assignments, struct_size);
 }
 
+void evenkeel_gradients_init(evenkeel_gradients* gradients, size_t struct_size) {
+  InitStruct(kGradientsDefaults, gradients, struct_size);
+}
+
+void evenkeel_ids_init(evenkeel_ids* ids, size_t struct_size) { InitStruct(kIdsDefaults, ids, struct_size); }
+
 void evenkeel_report_init(evenkeel_report* report, size_t struct_size) {
   InitStruct(kReportDefaults, report, struct_size);
 }
@@ -222,9 +292,13 @@ evenkeel_status evenkeel_route(evenkeel_worker* worker, int32_t layer, const eve
   return WithWorker(worker, [&](auto& known) { return Route(known, layer, tokens, assignments); });
 }
 
-evenkeel_status evenkeel_count(evenkeel_worker* worker, int32_t layer, const int32_t* ids, int64_t rows,
-                               const uint8_t* valid_mask) {
-  return WithWorker(worker, [&](auto& known) { return known.Count(layer, ids, rows, valid_mask); });
+evenkeel_status evenkeel_route_backward(evenkeel_worker* worker, int32_t layer, const evenkeel_tokens* tokens,
+                                        const evenkeel_gradients* gradients) {
+  return WithWorker(worker, [&](auto& known) { return RouteBackward(known, layer, tokens, gradients); });
+}
+
+evenkeel_status evenkeel_count(evenkeel_worker* worker, int32_t layer, const evenkeel_ids* ids) {
+  return WithWorker(worker, [&](auto& known) { return Count(known, layer, ids); });
 }
 
 evenkeel_status evenkeel_add_counts(evenkeel_worker* worker, int32_t layer, const uint64_t* counts,
@@ -234,6 +308,10 @@ evenkeel_status evenkeel_add_counts(evenkeel_worker* worker, int32_t layer, cons
 
 evenkeel_status evenkeel_commit(evenkeel_worker* worker, uint64_t step, int32_t ok) {
   return WithWorker(worker, [&](auto& known) { return known.Commit(step, ok != 0); });
+}
+
+evenkeel_status evenkeel_set_stream(evenkeel_worker* worker, void* stream) {
+  return WithWorker(worker, [&](auto& known) { return known.SetStream(stream); });
 }
 
 const float* evenkeel_bias(const evenkeel_worker* worker, int32_t layer) {

@@ -44,10 +44,14 @@ static int run_step(evenkeel_worker* worker, uint64_t step) {
   evenkeel_assignments_init(&assignments, sizeof(assignments));
   assignments.ids = routed;
   assignments.weights = weights;
+  evenkeel_ids chosen;
+  evenkeel_ids_init(&chosen, sizeof(chosen));
+  chosen.rows = kTokens;
+  chosen.ids = ids;
 
   return failed("begin_step", evenkeel_begin_step(worker, step)) ||
          failed("route", evenkeel_route(worker, 0, &tokens, &assignments)) ||
-         failed("count", evenkeel_count(worker, 1, ids, kTokens, NULL)) ||
+         failed("count", evenkeel_count(worker, 1, &chosen)) ||
          failed("commit", evenkeel_commit(worker, step, 1));
 }
 

@@ -51,7 +51,7 @@ TEST(SyntheticTokensTest, AreThoseOfTheLibrary) {
         ASSERT_TRUE(tokens.logits_stride == 0 || tokens.logits_stride == 8);
         std::vector<float> logits(30 * 8);
         load->FillLogits({step, rank, 100, 30}, layer, logits.data(), 8);
-        EXPECT_TRUE(std::equal(logits.begin(), logits.end(), tokens.logits));
+        EXPECT_TRUE(std::equal(logits.begin(), logits.end(), static_cast<const float*>(tokens.logits)));
         EXPECT_TRUE(std::equal(valid.begin(), valid.end(), tokens.valid_mask));
       }
     }

@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
-#include "client/reduce/polling.h"
+#include "client/polling.h"
 
 namespace evenkeel::client {
 namespace {

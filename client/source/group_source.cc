@@ -12,14 +12,8 @@
 namespace evenkeel::client {
 namespace {
 
-constexpr uint32_t kProtocolVersion = 1;
-
 // How often the leader tells a group that waits with it that there is nothing to tell yet.
 constexpr std::chrono::seconds kPendingInterval(1);
-
-absl::Status WithRank(int place, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat("rank ", place, " of the group: ", status.message()));
-}
 
 }  // namespace
 
@@ -27,14 +21,13 @@ GroupSource::GroupSource(const v1::JobSpec& spec, const GroupMember& member, Com
                          std::unique_ptr<BiasSource> inner, std::unique_ptr<Rendezvous> rendezvous,
                          MakeReducer make_reducer)
     : spec_(spec),
-      member_(member),
       commits_(commits),
+      meeting_(spec, member, commits, std::move(rendezvous)),
       inner_(std::move(inner)),
-      rendezvous_(std::move(rendezvous)),
       make_reducer_(std::move(make_reducer)),
       frame_(spec),
       thread_(&GroupSource::Run, this) {
-  EVENKEEL_CHECK(inner_ != nullptr || !has_inner());
+  EVENKEEL_CHECK((inner_ != nullptr) == meeting_.commits());
 }
 
 GroupSource::~GroupSource() {
@@ -48,64 +41,11 @@ GroupSource::~GroupSource() {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Joining
-
-v1::GroupHello GroupSource::Hello(uint64_t next_step, const absl::Status& status,
-                                  const v1::JoinResponse& joined) const {
-  v1::GroupHello hello;
-  hello.set_protocol_version(kProtocolVersion);
-  hello.set_incarnation(member_.incarnation);
-  hello.set_fingerprint(member_.fingerprint);
-  hello.set_next_step(next_step);
-  hello.set_join_code(static_cast<int>(status.code()));
-  hello.set_join_message(std::string(status.message()));
-  if (status.ok() && commits_ == Commits::kLeader && leads()) *hello.mutable_joined() = joined;
-  return hello;
-}
-
-absl::Status GroupSource::CheckHello(int place, const std::string& bytes, uint64_t next_step,
-                                     v1::GroupHello* hello) const {
-  if (!hello->ParseFromString(bytes)) {
-    return WithRank(place, absl::InvalidArgumentError("what it left at the rendezvous is no greeting of this library"));
-  }
-  if (hello->protocol_version() != kProtocolVersion) {
-    return WithRank(place, absl::InvalidArgumentError(absl::StrCat("it speaks version ", hello->protocol_version(),
-                                                                   " of the protocol, this rank ", kProtocolVersion)));
-  }
-  if (hello->join_code() != 0) {
-    return WithRank(place, absl::Status(static_cast<absl::StatusCode>(hello->join_code()), hello->join_message()));
-  }
-  if (hello->fingerprint() != member_.fingerprint) {
-    return WithRank(place, absl::InvalidArgumentError(
-                               "its layers or its balance config are not this rank's; they must be the same"));
-  }
-  if (hello->next_step() != next_step) {
-    return WithRank(place, absl::InvalidArgumentError(
-                               absl::StrCat("its next_step is ", hello->next_step(), ", this rank's ", next_step)));
-  }
-  return absl::OkStatus();
-}
+// The caller's side of a commit
 
 absl::Status GroupSource::Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) {
-  // Whatever comes of it, the others wait to be told.
-  const absl::Status status = has_inner() ? inner_->Join(next_step, deadline, joined) : absl::OkStatus();
-  const std::string own = Hello(next_step, status, *joined).SerializeAsString();
-  const absl::StatusOr<std::vector<std::string>> all = rendezvous_->Exchange("join", own, deadline);
-  EVENKEEL_RETURN_IF_ERROR(status);
-  EVENKEEL_RETURN_IF_ERROR(all.status());
-  std::vector<v1::GroupHello> hellos(all->size());
-  for (size_t place = 0; place < all->size(); ++place) {
-    EVENKEEL_RETURN_IF_ERROR(CheckHello(static_cast<int>(place), (*all)[place], next_step, &hellos[place]));
-  }
-  if (has_inner()) return absl::OkStatus();
-  joined->Swap(hellos[0].mutable_joined());
-  EVENKEEL_RETURN_IF_ERROR(VerifyLayers(spec_, joined->effective()));
-  if (joined->has_previous()) EVENKEEL_RETURN_IF_ERROR(VerifyVersion(spec_, joined->previous()));
-  return VerifyVersion(spec_, joined->version());
+  return meeting_.Join(inner_.get(), next_step, deadline, joined);
 }
-
-// ---------------------------------------------------------------------------------------------------------------------
-// The caller's side of a commit
 
 void GroupSource::Push(StepCountsPtr counts) {
   MutexLock lock(&mutex_);
@@ -211,9 +151,9 @@ absl::StatusOr<bool> GroupSource::Commit(StepCountsPtr counts, v1::CommittedVers
   EVENKEEL_RETURN_IF_ERROR(counts->Arrive());
   EVENKEEL_RETURN_IF_ERROR(reducer_->Sum(counts->sums()));
   const uint64_t next = counts->step + 1;
-  if (has_inner()) inner_->Push(std::move(counts));
+  if (inner_ != nullptr) inner_->Push(std::move(counts));
   if (commits_ == Commits::kEveryRank) return inner_->Await(next, Deadline::max(), version);
-  if (!leads()) return Hear(version);
+  if (!meeting_.leads()) return Hear(version);
   return Tell([&](Deadline deadline, v1::CommittedVersion* newer) { return inner_->Await(next, deadline, newer); },
               version);
 }
@@ -221,7 +161,7 @@ absl::StatusOr<bool> GroupSource::Commit(StepCountsPtr counts, v1::CommittedVers
 absl::StatusOr<bool> GroupSource::LeaveTogether(v1::CommittedVersion* version) {
   if (commits_ == Commits::kEveryRank) return inner_->Leave(Deadline::max(), version);
   // Ranks that have committed nothing have never met.
-  if (!leads()) return reducer_ != nullptr ? Hear(version) : false;
+  if (!meeting_.leads()) return reducer_ != nullptr ? Hear(version) : false;
   return Tell([&](Deadline deadline, v1::CommittedVersion* newest) { return inner_->Leave(deadline, newest); },
               version);
 }

@@ -14,24 +14,12 @@
 #include "client/reduce/reducer.h"
 #include "client/reduce/rendezvous.h"
 #include "client/source/bias_source.h"
+#include "client/source/group_meeting.h"
 #include "client/source/group_outcome.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "evenkeel/v1/group.pb.h"
 
 namespace evenkeel::client {
-
-// What a rank brings to its group.
-struct GroupMember {
-  int place = 0;  // 0 is the leader
-  uint64_t incarnation = 0;
-  uint64_t fingerprint = 0;  // of the job spec; equal on all ranks
-};
-
-// Who moves the bias by the sums of a group.
-enum class Commits {
-  kEveryRank,  // each by itself, by its `inner`: the same sums, the same bits
-  kLeader,     // the leader by its `inner`, and it tells the others; they have none
-};
 
 // A group of ranks that reduce their counts among themselves: one reduction a step, and one broadcast where the leader
 // commits. All ranks join, push and leave together.
@@ -44,14 +32,11 @@ class GroupSource : public BiasSource {
   // when it is there: it waits no longer than the reducer's own timeout.
   using MakeReducer = std::function<absl::StatusOr<std::unique_ptr<Reducer>>()>;
 
-  // `spec`, its layers sorted by name, is the job as all ranks of the group were told it. `inner` may be null where it
-  // does not commit.
+  // As GroupMeeting; `inner` is what this rank commits by, and null where it does not.
   GroupSource(const v1::JobSpec& spec, const GroupMember& member, Commits commits, std::unique_ptr<BiasSource> inner,
               std::unique_ptr<Rendezvous> rendezvous, MakeReducer make_reducer);
   ~GroupSource() override;
 
-  // The leader joins first where it commits; then all ranks of the group meet. INVALID_ARGUMENT, naming the rank, where
-  // one was told another job, or begins at another step.
   absl::Status Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) override;
   void Push(StepCountsPtr counts) override;
   absl::StatusOr<bool> Await(uint64_t step, Deadline deadline, v1::CommittedVersion* version) override;
@@ -61,12 +46,6 @@ class GroupSource : public BiasSource {
   Backlog backlog() override;
 
  private:
-  bool leads() const { return member_.place == 0; }
-  bool has_inner() const { return commits_ == Commits::kEveryRank || leads(); }
-
-  v1::GroupHello Hello(uint64_t next_step, const absl::Status& status, const v1::JoinResponse& joined) const;
-  absl::Status CheckHello(int place, const std::string& bytes, uint64_t next_step, v1::GroupHello* hello) const;
-
   // What comes of a step: the version that routes the next one, when it is another than before.
   struct Outcome {
     uint64_t routes = 0;  // a step, or kLeaving
@@ -94,10 +73,9 @@ class GroupSource : public BiasSource {
   bool stopping();
 
   const v1::JobSpec spec_;
-  const GroupMember member_;
   const Commits commits_;
+  GroupMeeting meeting_;
   const std::unique_ptr<BiasSource> inner_;
-  const std::unique_ptr<Rendezvous> rendezvous_;
   const MakeReducer make_reducer_;
   // The committing thread's. The reducer is null before the first commit.
   OutcomeFrame frame_;

@@ -18,11 +18,12 @@ absl::Status LayerCounts::CheckRoom(uint64_t tokens) const {
                                                  ", are more assignments than a step can hold (2^48)"));
 }
 
-absl::Status LayerCounts::CheckRow(const int32_t* ids, int64_t row) {
+template <typename Id>
+absl::Status LayerCounts::CheckRow(const Id* ids, int64_t row) {
   const int num_experts = static_cast<int>(counts_.size());
   ++row_number_;
   for (int slot = 0; slot < top_k_; ++slot) {
-    const int32_t id = ids[slot];
+    const Id id = ids[slot];
     if (id == -1) continue;
     if (id < 0 || id >= num_experts) {
       return absl::InvalidArgumentError(
@@ -36,19 +37,31 @@ absl::Status LayerCounts::CheckRow(const int32_t* ids, int64_t row) {
   return absl::OkStatus();
 }
 
-absl::Status LayerCounts::AddIds(const int32_t* ids, int64_t rows, const uint8_t* valid_mask) {
-  if (rows < 0) return absl::InvalidArgumentError(absl::StrCat("rows is ", rows, "; it must be at least 0"));
-  if (rows > 0 && ids == nullptr) return absl::InvalidArgumentError(absl::StrCat("ids is null for ", rows, " rows"));
-  EVENKEEL_RETURN_IF_ERROR(CheckRoom(rows));
-  const auto valid = [&](int64_t row) { return valid_mask == nullptr || valid_mask[row] != 0; };
-  for (int64_t row = 0; row < rows; ++row) {
-    if (valid(row)) EVENKEEL_RETURN_IF_ERROR(CheckRow(ids + row * top_k_, row));
+absl::Status LayerCounts::AddIds(const Ids& ids) {
+  if (ids.rows < 0) return absl::InvalidArgumentError(absl::StrCat("rows is ", ids.rows, "; it must be at least 0"));
+  if (ids.rows > 0 && ids.ids == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("ids is null for ", ids.rows, " rows"));
   }
-  for (int64_t row = 0; row < rows; ++row) {
+  const int64_t stride = ids.ids_stride == 0 ? top_k_ : ids.ids_stride;
+  if (stride < top_k_) {
+    return absl::InvalidArgumentError(absl::StrCat("ids_stride is ", stride, "; it must be at least top_k ", top_k_));
+  }
+  EVENKEEL_RETURN_IF_ERROR(CheckRoom(ids.rows));
+  return ids.ids_type == IntType::kInt64 ? AddRows(static_cast<const int64_t*>(ids.ids), stride, ids)
+                                         : AddRows(static_cast<const int32_t*>(ids.ids), stride, ids);
+}
+
+template <typename Id>
+absl::Status LayerCounts::AddRows(const Id* ids, int64_t stride, const Ids& given) {
+  const auto valid = [&](int64_t row) { return given.valid_mask == nullptr || given.valid_mask[row] != 0; };
+  for (int64_t row = 0; row < given.rows; ++row) {
+    if (valid(row)) EVENKEEL_RETURN_IF_ERROR(CheckRow(ids + row * stride, row));
+  }
+  for (int64_t row = 0; row < given.rows; ++row) {
     if (!valid(row)) continue;
     ++tokens_;
     for (int slot = 0; slot < top_k_; ++slot) {
-      const int32_t id = ids[row * top_k_ + slot];
+      const Id id = ids[row * stride + slot];
       if (id == -1) {
         ++short_slots_;
       } else {

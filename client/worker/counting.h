@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "evenkeel/options.h"
 
 namespace evenkeel::client {
 
@@ -15,9 +16,8 @@ class LayerCounts {
  public:
   LayerCounts(int num_experts, int top_k);
 
-  // Assignments: ids [rows, top_k], -1 for a short slot. Rows whose mask entry is 0 are skipped (null: none is).
   // Refuses a row with an id outside -1 .. num_experts - 1, or with one that it holds twice.
-  absl::Status AddIds(const int32_t* ids, int64_t rows, const uint8_t* valid_mask);
+  absl::Status AddIds(const Ids& ids);
 
   // Sums made elsewhere: counts [num_experts].
   absl::Status AddCounts(const uint64_t* counts, uint64_t tokens, uint64_t short_slots);
@@ -35,7 +35,10 @@ class LayerCounts {
   uint64_t short_slots() const { return short_slots_; }
 
  private:
-  absl::Status CheckRow(const int32_t* ids, int64_t row);
+  template <typename Id>
+  absl::Status AddRows(const Id* ids, int64_t stride, const Ids& given);
+  template <typename Id>
+  absl::Status CheckRow(const Id* ids, int64_t row);
 
   const int top_k_;
   std::vector<uint64_t> counts_;

@@ -12,6 +12,8 @@
 namespace evenkeel::client {
 namespace {
 
+Ids Of(const int32_t* ids, int64_t rows, const uint8_t* valid_mask) { return {rows, ids, 0, valid_mask}; }
+
 using ::testing::AllOf;
 using ::testing::Each;
 using ::testing::ElementsAre;
@@ -29,7 +31,7 @@ void ExpectUntouched(const LayerCounts& counts) {
 TEST(AddIdsTest, CountsAssignmentsTokensAndShortSlots) {
   LayerCounts counts(4, 2);
   const std::vector<int32_t> ids = {0, 3, 3, 1, 2, -1, -1, -1};
-  ASSERT_TRUE(counts.AddIds(ids.data(), 4, nullptr).ok());
+  ASSERT_TRUE(counts.AddIds(Of(ids.data(), 4, nullptr)).ok());
   EXPECT_THAT(counts.counts(), ElementsAre(1, 1, 1, 2));
   EXPECT_EQ(counts.tokens(), 4);
   EXPECT_EQ(counts.short_slots(), 3);
@@ -39,7 +41,7 @@ TEST(AddIdsTest, MaskedRowsAreNeitherCountedNorLookedAt) {
   LayerCounts counts(4, 2);
   const std::vector<int32_t> ids = {0, 3, 99, 99, 2, -1};
   const std::vector<uint8_t> valid_mask = {1, 0, 255};
-  ASSERT_TRUE(counts.AddIds(ids.data(), 3, valid_mask.data()).ok());
+  ASSERT_TRUE(counts.AddIds(Of(ids.data(), 3, valid_mask.data())).ok());
   EXPECT_THAT(counts.counts(), ElementsAre(1, 0, 1, 1));
   EXPECT_EQ(counts.tokens(), 2);
   EXPECT_EQ(counts.short_slots(), 1);
@@ -59,7 +61,7 @@ TEST(AddIdsTest, RefusesBadRowsAndCountsNothing) {
   };
   for (const Case& bad : cases) {
     LayerCounts counts(4, 2);
-    const absl::Status status = counts.AddIds(bad.ids.data(), 2, nullptr);
+    const absl::Status status = counts.AddIds(Of(bad.ids.data(), 2, nullptr));
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr(bad.row), HasSubstr(bad.id)));
     ExpectUntouched(counts);
@@ -69,18 +71,18 @@ TEST(AddIdsTest, RefusesBadRowsAndCountsNothing) {
 TEST(AddIdsTest, TheSameIdInTwoRowsOrTwoCallsIsNoRepetition) {
   LayerCounts counts(2, 1);
   const std::vector<int32_t> ids = {1, 1};
-  ASSERT_TRUE(counts.AddIds(ids.data(), 2, nullptr).ok());
-  ASSERT_TRUE(counts.AddIds(ids.data(), 2, nullptr).ok());
+  ASSERT_TRUE(counts.AddIds(Of(ids.data(), 2, nullptr)).ok());
+  ASSERT_TRUE(counts.AddIds(Of(ids.data(), 2, nullptr)).ok());
   counts.Clear();
-  ASSERT_TRUE(counts.AddIds(ids.data(), 2, nullptr).ok());
+  ASSERT_TRUE(counts.AddIds(Of(ids.data(), 2, nullptr)).ok());
   EXPECT_THAT(counts.counts(), ElementsAre(0, 2));
 }
 
 TEST(AddIdsTest, RefusesRowsThatAreNone) {
   LayerCounts counts(4, 2);
-  EXPECT_THAT(std::string(counts.AddIds(nullptr, -1, nullptr).message()), HasSubstr("rows is -1"));
-  EXPECT_THAT(std::string(counts.AddIds(nullptr, 1, nullptr).message()), HasSubstr("ids is null"));
-  EXPECT_TRUE(counts.AddIds(nullptr, 0, nullptr).ok());
+  EXPECT_THAT(std::string(counts.AddIds(Of(nullptr, -1, nullptr)).message()), HasSubstr("rows is -1"));
+  EXPECT_THAT(std::string(counts.AddIds(Of(nullptr, 1, nullptr)).message()), HasSubstr("ids is null"));
+  EXPECT_TRUE(counts.AddIds(Of(nullptr, 0, nullptr)).ok());
   ExpectUntouched(counts);
 }
 
@@ -158,11 +160,11 @@ TEST(LayerCountsTest, MicroBatchesAddUp) {
         for (int slot = 0; slot < top_k; ++slot) ids.push_back(random() % 8 == 0 ? -1 : (start + slot) % experts);
       }
       LayerCounts part(experts, top_k);
-      ASSERT_TRUE(split.AddIds(ids.data() + first * top_k, rows, mask.data() + first).ok());
-      ASSERT_TRUE(part.AddIds(ids.data() + first * top_k, rows, mask.data() + first).ok());
+      ASSERT_TRUE(split.AddIds(Of(ids.data() + first * top_k, rows, mask.data() + first)).ok());
+      ASSERT_TRUE(part.AddIds(Of(ids.data() + first * top_k, rows, mask.data() + first)).ok());
       ASSERT_TRUE(summed.AddCounts(part.counts().data(), part.tokens(), part.short_slots()).ok());
     }
-    ASSERT_TRUE(whole.AddIds(ids.data(), static_cast<int64_t>(mask.size()), mask.data()).ok());
+    ASSERT_TRUE(whole.AddIds(Of(ids.data(), static_cast<int64_t>(mask.size()), mask.data())).ok());
     for (const LayerCounts* other : {&split, &summed}) {
       EXPECT_EQ(whole.counts(), other->counts());
       EXPECT_EQ(whole.tokens(), other->tokens());
@@ -172,6 +174,18 @@ TEST(LayerCountsTest, MicroBatchesAddUp) {
     for (const uint64_t count : whole.counts()) sum += count;
     EXPECT_EQ(sum, top_k * whole.tokens());
   }
+}
+
+TEST(LayerCountsTest, IdsMayBeOf64BitsAndApart) {
+  const std::vector<int64_t> ids = {2, 0, 99, 1, -1, 99, 2, 1, 99};
+  LayerCounts counts(3, 2);
+  ASSERT_TRUE(counts.AddIds({3, ids.data(), 3, nullptr, IntType::kInt64}).ok());
+  EXPECT_THAT(counts.counts(), ElementsAre(1, 2, 2));
+  EXPECT_EQ(counts.short_slots(), 1);
+  const std::vector<int64_t> wide = {(int64_t{1} << 32) + 1, 0};
+  EXPECT_FALSE(counts.AddIds({1, wide.data(), 0, nullptr, IntType::kInt64}).ok()) << "is not 1";
+  EXPECT_THAT(std::string(counts.AddIds({3, ids.data(), 1, nullptr, IntType::kInt64}).message()),
+              HasSubstr("ids_stride is 1"));
 }
 
 }  // namespace

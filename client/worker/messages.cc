@@ -1,10 +1,8 @@
 #include "client/worker/messages.h"
 
-#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "client/worker/process.h"
 #include "config/text.h"
@@ -30,10 +28,24 @@ absl::Status CheckOptions(const WorkerOptions& options) {
   return absl::OkStatus();
 }
 
+void DescribeDevice(const DeviceInfo& device, v1::WorkerInfo* worker) {
+  worker->set_device(device.name);
+  worker->set_compute_capability(device.compute_capability);
+  worker->set_device_memory(device.memory);
+  worker->set_driver_version(device.driver_version);
+  worker->set_cuda_version(device.cuda_version);
+}
+
+std::string RoutePath(const LayerTable::Layer& layer, const DeviceRuntime* runtime) {
+  if (!layer.route.has_value()) return "";
+  return runtime != nullptr ? "CUDA" : std::string(routing::CpuRoutePath(*layer.route));
+}
+
 }  // namespace
 
 absl::StatusOr<v1::JoinRequest> MakeJoinRequest(const WorkerOptions& options, const Group& group,
-                                                const LayerTable& layers, uint64_t incarnation) {
+                                                const LayerTable& layers, uint64_t incarnation,
+                                                const DeviceRuntime* runtime) {
   EVENKEEL_RETURN_IF_ERROR(CheckOptions(options));
   v1::JoinRequest request;
   request.set_protocol_version(kProtocolVersion);
@@ -48,6 +60,7 @@ absl::StatusOr<v1::JoinRequest> MakeJoinRequest(const WorkerOptions& options, co
   if (group.size() > 1) request.mutable_ranks()->Add(group.ranks.begin(), group.ranks.end());
   request.set_incarnation(incarnation);
   *request.mutable_worker() = DescribeProcess();
+  if (runtime != nullptr) DescribeDevice(runtime->info(), request.mutable_worker());
   for (const v1::LayerSpec& spec : layers.specs()) *job->add_layers() = spec;
   // One contributor that is the whole world owns what its ranks own together.
   if (layers.num_owned() < layers.size() && group.count > 1) {
@@ -56,19 +69,9 @@ absl::StatusOr<v1::JoinRequest> MakeJoinRequest(const WorkerOptions& options, co
     }
   }
   for (const int index : layers.protocol_order()) {
-    const absl::string_view path = layers[index].route.has_value() ? routing::CpuRoutePath(*layers[index].route) : "";
-    request.mutable_worker()->add_routing_paths(std::string(path));
+    request.mutable_worker()->add_routing_paths(RoutePath(layers[index], runtime));
   }
   return request;
-}
-
-void CopyCounts(const LayerTable& layers, const std::vector<LayerCounts>& counts, StepCounts* step) {
-  for (const int index : layers.protocol_order()) {
-    const LayerTable::Layer& layer = layers[index];
-    std::copy(counts[index].counts().begin(), counts[index].counts().end(),
-              step->mutable_counts().begin() + layer.offset);
-    step->mutable_totals()[layer.place] = {counts[index].tokens(), counts[index].short_slots(), /*refused=*/0};
-  }
 }
 
 }  // namespace evenkeel::client

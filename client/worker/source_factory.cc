@@ -3,12 +3,16 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "client/reduce/gloo_reducer.h"
+#include "client/reduce/nccl_reducer.h"
 #include "client/reduce/store.h"
+#include "client/source/background_source.h"
 #include "client/source/coordinator_source.h"
+#include "client/source/device_group_source.h"
 #include "client/source/group_source.h"
 #include "client/source/local_source.h"
 #include "job/job_plan.h"
@@ -43,9 +47,35 @@ GroupPlace PlaceOf(const WorkerOptions& options, const Group& group) {
   return place;
 }
 
+enum class Reduces { kNot, kOnHost, kOnDevice };
+
+absl::StatusOr<Reduces> ReducesOf(const WorkerOptions& options, const Group& group, bool has_device) {
+  const std::string& name = options.group.reducer;
+  if (!name.empty() && name != "gloo" && name != "nccl") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("group.reducer is \"", absl::CHexEscape(name), "\"; \"gloo\" and \"nccl\" are allowed"));
+  }
+  const bool on_device = name.empty() ? has_device : name == "nccl";
+  if (on_device && !has_device) {
+    return absl::InvalidArgumentError("group.reducer is \"nccl\", which needs a device; set device, or use \"gloo\"");
+  }
+  if (options.group.nccl_comm != nullptr && !on_device) {
+    return absl::InvalidArgumentError("group.nccl_comm is given, and the group does not reduce by \"nccl\"");
+  }
+  if (group.size() == 1) return Reduces::kNot;
+  return on_device ? Reduces::kOnDevice : Reduces::kOnHost;
+}
+
 absl::StatusOr<std::unique_ptr<BiasSource>> ForOneRank(const WorkerOptions& options, const v1::JoinRequest& join) {
   if (options.coordinator.empty()) return LocalSource::Make(join.job());
   return std::make_unique<CoordinatorSource>(options.coordinator, join, options.loss);
+}
+
+// On a device that moves the bias by itself nobody waits for what the host makes of it.
+absl::StatusOr<std::unique_ptr<BiasSource>> BesideADevice(const WorkerOptions& options, const v1::JoinRequest& join) {
+  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<BiasSource> source, ForOneRank(options, join));
+  if (!options.coordinator.empty()) return source;
+  return std::make_unique<BackgroundSource>(std::move(source));
 }
 
 // Of what all ranks of a group must have been told alike, which does not depend on what a coordinator makes of it.
@@ -55,34 +85,81 @@ absl::StatusOr<uint64_t> Fingerprint(const v1::JoinRequest& join) {
   return XXH3_64bits_withSeed(owned.data(), owned.size(), plan.fingerprint);
 }
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<BiasSource>> MakeBiasSource(const WorkerOptions& options, const Group& group,
-                                                           const v1::JoinRequest& join) {
-  EVENKEEL_RETURN_IF_ERROR(CheckDivergence(options, group));
-  if (group.size() == 1) return ForOneRank(options, join);
-
-  const Commits commits = options.coordinator.empty() ? Commits::kEveryRank : Commits::kLeader;
-  std::unique_ptr<BiasSource> inner;
-  if (commits == Commits::kEveryRank || group.is_leader()) {
-    EVENKEEL_ASSIGN_OR_RETURN(inner, ForOneRank(options, join));
-  }
+absl::StatusOr<GroupMember> MemberOf(const Group& group, const v1::JoinRequest& join) {
   GroupMember member;
   member.place = group.place;
   member.incarnation = join.incarnation();
   EVENKEEL_ASSIGN_OR_RETURN(member.fingerprint, Fingerprint(join));
-  EVENKEEL_ASSIGN_OR_RETURN(const std::string store, StoreOf(options));
-  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<Rendezvous> rendezvous,
-                            MakeRendezvous(store, PlaceOf(options, group), join.incarnation()));
+  return member;
+}
+
+GroupSource::MakeReducer ByGloo(const WorkerOptions& options, const Group& group, const std::string& store,
+                                Rendezvous* meeting) {
   GlooOptions gloo;
   gloo.rank = group.place;
   gloo.size = group.size();
   gloo.timeout = options.group.timeout;
   gloo.interface = options.group.interface;
   gloo.toward = HostOf(store);
+  return [gloo, meeting] { return MakeGlooReducer(gloo, meeting); };
+}
+
+// Into `made`. The reducer is made of what the source's meeting has, which lives as long as the worker.
+absl::Status ByNccl(const WorkerOptions& options, const Group& group, DeviceRuntime* runtime, Rendezvous* meeting,
+                    WorkerSource* made) {
+  EVENKEEL_ASSIGN_OR_RETURN(made->nccl, OpenNccl());
+  NcclOptions nccl;
+  nccl.rank = group.place;
+  nccl.size = group.size();
+  nccl.timeout = options.group.timeout;
+  made->device.timeout = options.group.timeout;
+  made->device.make_reducer = [nccl, library = made->nccl.get(), runtime, meeting,
+                               comm = static_cast<NcclComm>(options.group.nccl_comm)] {
+    return comm != nullptr ? AdoptNcclReducer(comm, nccl, *library) : MakeNcclReducer(nccl, *library, runtime, meeting);
+  };
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<WorkerSource> MakeWorkerSource(const WorkerOptions& options, const Group& group,
+                                              const v1::JoinRequest& join, DeviceRuntime* runtime) {
+  using Versions = DeviceWorkspaceOptions::Versions;
+  EVENKEEL_RETURN_IF_ERROR(CheckDivergence(options, group));
+  EVENKEEL_ASSIGN_OR_RETURN(const Reduces reduces, ReducesOf(options, group, runtime != nullptr));
+  const bool has_coordinator = !options.coordinator.empty();
+  WorkerSource made;
+  made.device.lag = options.lag;
+  made.device.first_step = options.next_step;
+  made.device.is_leader = group.is_leader();
+  if (reduces == Reduces::kNot) {
+    if (!has_coordinator) made.device.versions = Versions::kMade;
+    EVENKEEL_ASSIGN_OR_RETURN(made.source,
+                              runtime != nullptr ? BesideADevice(options, join) : ForOneRank(options, join));
+    return made;
+  }
+
+  const Commits commits = has_coordinator ? Commits::kLeader : Commits::kEveryRank;
+  EVENKEEL_ASSIGN_OR_RETURN(const GroupMember member, MemberOf(group, join));
+  EVENKEEL_ASSIGN_OR_RETURN(const std::string store, StoreOf(options));
+  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<Rendezvous> rendezvous,
+                            MakeRendezvous(store, PlaceOf(options, group), join.incarnation()));
   Rendezvous* const meeting = rendezvous.get();
-  return std::make_unique<GroupSource>(join.job(), member, commits, std::move(inner), std::move(rendezvous),
-                                       [gloo, meeting] { return MakeGlooReducer(gloo, meeting); });
+  std::unique_ptr<BiasSource> own;
+  if (commits == Commits::kEveryRank || group.is_leader()) {
+    EVENKEEL_ASSIGN_OR_RETURN(own,
+                              reduces == Reduces::kOnDevice ? BesideADevice(options, join) : ForOneRank(options, join));
+  }
+  if (reduces == Reduces::kOnDevice) {
+    made.device.versions = has_coordinator ? Versions::kBroadcast : Versions::kMade;
+    EVENKEEL_RETURN_IF_ERROR(ByNccl(options, group, runtime, meeting, &made));
+    made.source =
+        std::make_unique<DeviceGroupSource>(join.job(), member, commits, std::move(own), std::move(rendezvous));
+  } else {
+    made.source = std::make_unique<GroupSource>(join.job(), member, commits, std::move(own), std::move(rendezvous),
+                                                ByGloo(options, group, store, meeting));
+  }
+  return made;
 }
 
 }  // namespace evenkeel::client

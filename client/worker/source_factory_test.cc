@@ -30,7 +30,10 @@ WorkerOptions Options() {
 absl::StatusOr<std::unique_ptr<BiasSource>> Make(const WorkerOptions& options) {
   const LayerTable layers = *LayerTable::Make(options.layers);
   const Group group = *GroupOf(options.group, options.rank, options.world_size);
-  return MakeBiasSource(options, group, *MakeJoinRequest(options, group, layers, 17 + options.rank));
+  absl::StatusOr<WorkerSource> made =
+      MakeWorkerSource(options, group, *MakeJoinRequest(options, group, layers, 17 + options.rank), nullptr);
+  if (!made.ok()) return made.status();
+  return std::move(made->source);
 }
 
 void ExpectRefused(const WorkerOptions& options, const std::string& why) {
@@ -45,7 +48,7 @@ std::string Store() {
   return absl::StrCat("file://", mkdtemp(folder.data()));
 }
 
-TEST(MakeBiasSourceTest, OneRankAloneCommitsByItself) {
+TEST(MakeWorkerSourceTest, OneRankAloneCommitsByItself) {
   const auto source = Make(Options());
   ASSERT_TRUE(source.ok()) << source.status();
   v1::JoinResponse joined;
@@ -53,7 +56,7 @@ TEST(MakeBiasSourceTest, OneRankAloneCommitsByItself) {
   EXPECT_EQ(joined.version().bias_size(), 4);
 }
 
-TEST(MakeBiasSourceTest, ReplicasThatWouldDivergeAreRefusedUnlessAskedFor) {
+TEST(MakeWorkerSourceTest, ReplicasThatWouldDivergeAreRefusedUnlessAskedFor) {
   WorkerOptions options = Options();
   options.world_size = 4;
   ExpectRefused(options, "without a coordinator, 1 of 4 ranks would move their bias by their own counts");
@@ -68,7 +71,7 @@ TEST(MakeBiasSourceTest, ReplicasThatWouldDivergeAreRefusedUnlessAskedFor) {
   EXPECT_TRUE(Make(options).ok());
 }
 
-TEST(MakeBiasSourceTest, AGroupNeedsAPlaceToMeet) {
+TEST(MakeWorkerSourceTest, AGroupNeedsAPlaceToMeet) {
   WorkerOptions options = Options();
   options.world_size = 2;
   options.group.name = "world";
@@ -77,7 +80,7 @@ TEST(MakeBiasSourceTest, AGroupNeedsAPlaceToMeet) {
   ExpectRefused(options, "ftp://host");
 }
 
-TEST(MakeBiasSourceTest, RanksTalkOverTheInterfaceThatIsNamed) {
+TEST(MakeWorkerSourceTest, RanksTalkOverTheInterfaceThatIsNamed) {
   const std::string store = Store();
   StepCountsPool pool([] { return std::make_unique<StepCounts>(4, 1); });
   std::vector<std::thread> ranks;

@@ -4,16 +4,17 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "client/device/cuda_runtime.h"
+#include "client/device/device_runtime.h"
+#include "client/reduce/nccl_library.h"
 #include "client/source/bias_source.h"
-#include "client/source/step_counts.h"
-#include "client/worker/counting.h"
 #include "client/worker/layer_table.h"
 #include "client/worker/step_order.h"
+#include "client/worker/workspace.h"
 #include "evenkeel/options.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 
@@ -22,47 +23,58 @@ namespace evenkeel::client {
 // What the public headers promise of a worker; evenkeel.h and worker.h say what each call does, and how it fails.
 class Worker {
  public:
-  static absl::StatusOr<std::unique_ptr<Worker>> Join(const WorkerOptions& options);
+  // Makes the runtime of a device, for workers that have one.
+  using MakeRuntime = absl::StatusOr<std::unique_ptr<DeviceRuntime>> (*)(int device);
+
+  static absl::StatusOr<std::unique_ptr<Worker>> Join(const WorkerOptions& options,
+                                                      MakeRuntime make_runtime = MakeCudaRuntime);
+  ~Worker();
 
   absl::Status BeginStep(uint64_t step);
   absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments);
-  absl::Status Count(int layer, const int32_t* ids, int64_t rows, const uint8_t* valid_mask);
+  absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients);
+  absl::Status Count(int layer, const Ids& ids);
   absl::Status AddCounts(int layer, const uint64_t* counts, uint64_t valid_tokens, uint64_t short_slots);
   absl::Status Commit(uint64_t step, bool ok);
   absl::Status Leave();
+  absl::Status SetStream(void* stream) { return workspace_->SetStream(stream); }
 
   const float* bias(int layer) const {
-    return layer >= 0 && layer < layers_.size() ? &bias_[layers_[layer].offset] : nullptr;
+    return layer >= 0 && layer < layers_.size() ? workspace_->bias(layer) : nullptr;
   }
   const StepReport& report() const { return report_; }
   const std::string& summary() const { return summary_; }
 
  private:
-  Worker(const WorkerOptions& options, LayerTable layers, std::unique_ptr<BiasSource> source);
+  Worker(const WorkerOptions& options, LayerTable layers);
 
+  // That the index is a layer's, and the layer this worker's.
+  absl::Status CheckLayer(absl::string_view call, int layer) const;
   // That `call` may count at `layer` now.
   absl::Status CheckCounting(absl::string_view call, int layer) const;
-  // Makes version_ the current one.
+  // Tells of version_, which is the current one now.
   void Adopt();
-  // What is known of the version that routes `step`.
-  void Report(uint64_t step);
+  // Tells what is known of the version that routes `step`.
+  absl::Status Report(uint64_t step);
 
   const std::chrono::milliseconds patience_;
-  const LayerTable layers_;
   const uint64_t first_step_;
+  const LayerTable layers_;
+  StepOrder order_;
   int lag_ = 0;
   uint64_t first_version_ = 0;
-  StepOrder order_;
-  std::vector<LayerCounts> counts_;  // by the caller's index
-  std::vector<float> bias_;          // [total experts], in protocol order
+  // A device that makes its versions by itself is never behind.
+  bool makes_versions_ = false;
   StepReport report_;
   std::string summary_;
-
   // Kept from step to step for its memory.
   v1::CommittedVersion version_;
-  StepCountsPool pool_;
-  // The last member, for its threads read what comes from the pool.
-  const std::unique_ptr<BiasSource> source_;
+
+  std::unique_ptr<DeviceRuntime> runtime_;  // null on the host
+  std::unique_ptr<const NcclLibrary> nccl_;
+  std::unique_ptr<Workspace> workspace_;
+  // The last member, for its threads read what comes from the workspace.
+  std::unique_ptr<BiasSource> source_;
 };
 
 }  // namespace evenkeel::client

@@ -17,6 +17,12 @@
  * Memory stays with who made it. Arrays that are passed in are read, or written, before the call returns. Strings end
  * with a zero byte.
  *
+ * On a GPU (evenkeel_worker_options.device) nothing waits for it: calls enqueue their work on the trainer's stream
+ * (evenkeel_set_stream) and come back, and arrays are read, or written, when it runs. A commit moves the counts on
+ * through a stream of the library's; evenkeel_begin_step enqueues what brings the new bias to its address before
+ * anything that comes later on the trainer's stream. Route and count calls may be captured in a CUDA graph, which
+ * counts into the step that it is replayed in; capture one for steps of even and one for steps of odd numbers.
+ *
  * Threads: one at a time may call with the same worker; workers are independent of each other. What evenkeel_bias
  * points to may be read by any thread, and is written in evenkeel_begin_step and evenkeel_leave only.
  *
@@ -162,30 +168,78 @@ typedef struct evenkeel_worker_options {
    * evenkeel_begin_step fails. Defaults 1,000 and 0. */
   int32_t loss_log_steps;
   int32_t loss_fail_when_full;
+  /* CUDA's number of the GPU that this worker counts and routes on: every address that is passed in, and evenkeel_bias,
+   * is then of that GPU's memory. Default -1: there is none, and all is in the memory of the host. */
+  int32_t device;
+  /* How the ranks of the group reduce: "gloo", in the host's memory; "nccl", on the device. Null or "": as the worker
+   * counts. */
+  const char* group_reducer;
+  /* An ncclComm_t whose ranks are those of the group, in their order, for "nccl": it stays the caller's, who keeps it
+   * longer than the worker, and does not use it while the worker does. Null: the group makes one of its own. */
+  void* nccl_comm;
 } evenkeel_worker_options;
 EVENKEEL_EXPORT void evenkeel_worker_options_init(evenkeel_worker_options* options, size_t struct_size);
 
-/* The tokens of one micro-batch at one layer, in host memory. */
+/* What arrays hold. */
+enum { EVENKEEL_FLOAT32 = 0, EVENKEEL_BFLOAT16 = 1, EVENKEEL_FLOAT16 = 2 };
+enum { EVENKEEL_INT32 = 0, EVENKEEL_INT64 = 1 };
+
+/* The tokens of one micro-batch at one layer. */
 typedef struct evenkeel_tokens {
   size_t struct_size;
   int64_t rows;
-  /* float32 [rows, num_experts], `logits_stride` elements from row to row (0: num_experts). */
-  const float* logits;
+  /* [rows, num_experts], `logits_stride` elements from row to row (0: num_experts). */
+  const void* logits;
   int64_t logits_stride;
   /* bool [rows]; a token whose entry is 0 is neither routed nor counted. Null: all are valid. */
   const uint8_t* valid_mask;
+  /* EVENKEEL_FLOAT32 (default), _BFLOAT16 or _FLOAT16. */
+  int32_t logits_type;
 } evenkeel_tokens;
 EVENKEEL_EXPORT void evenkeel_tokens_init(evenkeel_tokens* tokens, size_t struct_size);
 
 /* Where evenkeel_route writes; null for what is not wanted. */
 typedef struct evenkeel_assignments {
   size_t struct_size;
-  /* int32 [rows, top_k], by descending biased score; -1 where there is no expert. */
-  int32_t* ids;
-  /* float32 [rows, top_k], from unbiased scores; 0 where there is no expert. */
-  float* weights;
+  /* [rows, top_k], by descending biased score; -1 where there is no expert. */
+  void* ids;
+  /* [rows, top_k], from unbiased scores; 0 where there is no expert. */
+  void* weights;
+  /* EVENKEEL_INT32 (default) or _INT64; EVENKEEL_FLOAT32 (default) or the logits' type. */
+  int32_t ids_type;
+  int32_t weights_type;
 } evenkeel_assignments;
 EVENKEEL_EXPORT void evenkeel_assignments_init(evenkeel_assignments* assignments, size_t struct_size);
+
+/* What evenkeel_route_backward reads and writes. */
+typedef struct evenkeel_gradients {
+  size_t struct_size;
+  /* [rows, top_k], as evenkeel_route wrote them; EVENKEEL_INT32 (default) or _INT64. */
+  const void* ids;
+  int32_t ids_type;
+  /* Of d_weights and of d_logits: EVENKEEL_FLOAT32 (default) or the logits' type. */
+  int32_t d_weights_type;
+  int32_t d_logits_type;
+  /* [rows, top_k], of the loss by the weights. */
+  const void* d_weights;
+  /* [rows, num_experts], of the loss by the logits: written wholly. */
+  void* d_logits;
+} evenkeel_gradients;
+EVENKEEL_EXPORT void evenkeel_gradients_init(evenkeel_gradients* gradients, size_t struct_size);
+
+/* What a router of the trainer's own chose. */
+typedef struct evenkeel_ids {
+  size_t struct_size;
+  int64_t rows;
+  /* [rows, top_k], `ids_stride` elements from row to row (0: top_k); -1 where there is no expert. */
+  const void* ids;
+  int64_t ids_stride;
+  /* bool [rows]; a row whose entry is 0 is skipped. Null: none is. */
+  const uint8_t* valid_mask;
+  /* EVENKEEL_INT32 (default) or _INT64. */
+  int32_t ids_type;
+} evenkeel_ids;
+EVENKEEL_EXPORT void evenkeel_ids_init(evenkeel_ids* ids, size_t struct_size);
 
 /* The newest version that a worker routes with, and what the coordinator said of the step that made it. */
 typedef struct evenkeel_report {
@@ -245,16 +299,22 @@ EVENKEEL_EXPORT evenkeel_status evenkeel_begin_step(evenkeel_worker* worker, uin
 EVENKEEL_EXPORT evenkeel_status evenkeel_route(evenkeel_worker* worker, int32_t layer, const evenkeel_tokens* tokens,
                                                const evenkeel_assignments* assignments);
 
-/* Counts the assignments of a router of the trainer's own: ids int32 [rows, top_k], -1 where there is none. Rows whose
- * entry in valid_mask, bool [rows] or null, is 0 are skipped.
+/* The backward pass of evenkeel_route: the gradient of a loss by the logits, from its gradient by the weights. The bias
+ * has no part in it. `tokens` as they were routed; its valid_mask is not read, for masked rows have no ids. May be
+ * called at any time. INVALID_ARGUMENT, FAILED_PRECONDITION as of evenkeel_route; nothing is written then. */
+EVENKEEL_EXPORT evenkeel_status evenkeel_route_backward(evenkeel_worker* worker, int32_t layer,
+                                                        const evenkeel_tokens* tokens,
+                                                        const evenkeel_gradients* gradients);
+
+/* Counts the assignments of a router of the trainer's own.
  *   FAILED_PRECONDITION  outside of begin_step and commit
  *   INVALID_ARGUMENT     an id is outside -1 .. num_experts - 1, or a row holds it twice; the message names row and id
- * Nothing is counted then. */
-EVENKEEL_EXPORT evenkeel_status evenkeel_count(evenkeel_worker* worker, int32_t layer, const int32_t* ids, int64_t rows,
-                                               const uint8_t* valid_mask);
+ * Nothing is counted then. On a device such a row is found later: it is not counted, and a later evenkeel_begin_step
+ * fails for good. */
+EVENKEEL_EXPORT evenkeel_status evenkeel_count(evenkeel_worker* worker, int32_t layer, const evenkeel_ids* ids);
 
 /* Counts what the trainer has counted: counts uint64 [num_experts], which sum to top_k * valid_tokens - short_slots
- * (INVALID_ARGUMENT otherwise, and nothing is counted). */
+ * (INVALID_ARGUMENT otherwise, and nothing is counted; on a device as for evenkeel_count). */
 EVENKEEL_EXPORT evenkeel_status evenkeel_add_counts(evenkeel_worker* worker, int32_t layer, const uint64_t* counts,
                                                     uint64_t valid_tokens, uint64_t short_slots);
 
@@ -262,6 +322,11 @@ EVENKEEL_EXPORT evenkeel_status evenkeel_add_counts(evenkeel_worker* worker, int
  * not taken on this worker: the step moves no bias on any. FAILED_PRECONDITION when `step` is not the one that
  * evenkeel_begin_step began. */
 EVENKEEL_EXPORT evenkeel_status evenkeel_commit(evenkeel_worker* worker, uint64_t step, int32_t ok);
+
+/* What is enqueued on the device from now on, is on `stream`, a cudaStream_t; by default it is the legacy default
+ * stream. One stream at a time routes and counts: another waits for it, as the trainer's own work does.
+ * FAILED_PRECONDITION where there is no device. */
+EVENKEEL_EXPORT evenkeel_status evenkeel_set_stream(evenkeel_worker* worker, void* stream);
 
 /* The current bias of `layer`: float32 [num_experts], at an address that stays the same as long as the worker. Null for
  * an index that is no layer's, and for a null worker. */

@@ -42,6 +42,11 @@ struct GroupOptions {
   std::string interface;
   // How long a rank waits for the others of its group; then it fails.
   std::chrono::milliseconds timeout{600'000};
+  // How the ranks reduce: "gloo", in the host's memory; "nccl", on the device. Empty: as the worker counts.
+  std::string reducer;
+  // An ncclComm_t whose ranks are those of the group, in their order, for "nccl": it stays the caller's, who keeps it
+  // longer than the worker, and does not use it while the worker does. Null: the group makes one of its own.
+  void* nccl_comm = nullptr;
   // Without a coordinator, groups that are smaller than the world go different ways. That is refused, unless this is
   // set.
   bool allow_divergence = false;
@@ -87,6 +92,9 @@ struct WorkerOptions {
   // step the whole next step to come back in. The same on all workers.
   int lag = 0;
   LossOptions loss;
+  // CUDA's number of the GPU that this worker counts and routes on: every address that is passed in, and bias(), is
+  // then of that GPU's memory. -1: there is none, and all is in the memory of the host.
+  int device = -1;
   // The optimizer step that BeginStep will be called for first.
   uint64_t next_step = 1;
   // Bounds of the only calls that wait: Join, and BeginStep and Leave. Each covers reconnecting to a coordinator that
@@ -95,22 +103,55 @@ struct WorkerOptions {
   std::chrono::milliseconds begin_step_timeout{60'000};
 };
 
-// The tokens of one micro-batch at one layer, in host memory; all arrays stay the caller's.
+// What arrays hold.
+enum class FloatType { kFloat32, kBFloat16, kFloat16 };
+enum class IntType { kInt32, kInt64 };
+
+// The tokens of one micro-batch at one layer; all arrays stay the caller's.
 struct Tokens {
   int64_t rows = 0;
-  // float32 [rows, num_experts], `logits_stride` elements from row to row (0: num_experts).
-  const float* logits = nullptr;
+  // [rows, num_experts], `logits_stride` elements from row to row (0: num_experts).
+  const void* logits = nullptr;
   int64_t logits_stride = 0;
   // bool [rows]; a token whose entry is 0 is neither routed nor counted. Null: all are valid.
   const uint8_t* valid_mask = nullptr;
+  FloatType logits_type = FloatType::kFloat32;
 };
 
 // Where Route() writes; null for what is not wanted.
 struct Assignments {
-  // int32 [rows, top_k], by descending biased score; -1 where there is no expert.
-  int32_t* ids = nullptr;
-  // float32 [rows, top_k], from unbiased scores; 0 where there is no expert.
-  float* weights = nullptr;
+  // [rows, top_k], by descending biased score; -1 where there is no expert.
+  void* ids = nullptr;
+  // [rows, top_k], from unbiased scores; 0 where there is no expert.
+  void* weights = nullptr;
+  IntType ids_type = IntType::kInt32;
+  // kFloat32, or the logits' type.
+  FloatType weights_type = FloatType::kFloat32;
+};
+
+// What RouteBackward() reads and writes.
+struct Gradients {
+  // [rows, top_k], as Route() wrote them.
+  const void* ids = nullptr;
+  IntType ids_type = IntType::kInt32;
+  // Each kFloat32, or the logits' type.
+  FloatType d_weights_type = FloatType::kFloat32;
+  FloatType d_logits_type = FloatType::kFloat32;
+  // [rows, top_k], of the loss by the weights.
+  const void* d_weights = nullptr;
+  // [rows, num_experts], of the loss by the logits: written wholly.
+  void* d_logits = nullptr;
+};
+
+// What a router of the trainer's own chose.
+struct Ids {
+  int64_t rows = 0;
+  // [rows, top_k], `ids_stride` elements from row to row (0: top_k); -1 where there is no expert.
+  const void* ids = nullptr;
+  int64_t ids_stride = 0;
+  // bool [rows]; a row whose entry is 0 is skipped. Null: none is.
+  const uint8_t* valid_mask = nullptr;
+  IntType ids_type = IntType::kInt32;
 };
 
 // The newest version that this worker routes with, and what the coordinator said of the step that made it.

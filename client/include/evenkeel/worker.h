@@ -14,12 +14,24 @@
 // which standard library made the one and the other.
 namespace evenkeel {
 
+namespace internal {
+
+inline evenkeel_tokens CTokens(const Tokens& tokens) {
+  return {sizeof(evenkeel_tokens), tokens.rows,       tokens.logits,
+          tokens.logits_stride,    tokens.valid_mask, static_cast<int32_t>(tokens.logits_type)};
+}
+
+}  // namespace internal
+
 // A training worker's end of the loop:
 //
 //   BeginStep(step) -> Route() or Count() for every layer and micro-batch -> Commit(step) -> BeginStep(step + 1) -> ...
 //
 // Counting is local; Commit hands the sums to a thread of the library, which delivers them, once, through restarts of
 // the coordinator. Only Join, BeginStep and Leave wait, and each no longer than its bound.
+//
+// On a GPU (WorkerOptions::device) nothing waits for it: calls enqueue their work on the trainer's stream (SetStream)
+// and come back; evenkeel.h says how a step goes there.
 //
 // One thread at a time may call a Worker. What bias() points to may be read by any thread, and is written only in
 // BeginStep and Leave.
@@ -54,20 +66,46 @@ class Worker {
   // no layer's, negative rows, missing logits or a stride below num_experts. Nothing is written or counted then. NaN
   // and infinite logits are data.
   Status Route(int layer, const Tokens& tokens, const Assignments& assignments) {
-    const evenkeel_tokens from = {sizeof(from), tokens.rows, tokens.logits, tokens.logits_stride, tokens.valid_mask};
-    const evenkeel_assignments to = {sizeof(to), assignments.ids, assignments.weights};
+    const evenkeel_tokens from = internal::CTokens(tokens);
+    const evenkeel_assignments to = {sizeof(to), assignments.ids, assignments.weights,
+                                     static_cast<int32_t>(assignments.ids_type),
+                                     static_cast<int32_t>(assignments.weights_type)};
     return Outcome(evenkeel_route(worker_, layer, &from, &to));
   }
 
-  // Counts the assignments of a router of the trainer's own: ids int32 [rows, top_k], -1 where there is none.
-  // Masked rows are skipped. INVALID_ARGUMENT, naming row and id, for an id outside -1 .. num_experts - 1 or one that a
-  // row holds twice; nothing is counted then.
+  // The backward pass of Route(): the gradient of a loss by the logits, from its gradient by the weights. The bias has
+  // no part in it. `tokens` as they were routed; its valid_mask is not read, for masked rows have no ids. May be called
+  // at any time. Errors as of Route(); nothing is written then.
+  Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) {
+    const evenkeel_tokens of = internal::CTokens(tokens);
+    const evenkeel_gradients with = {sizeof(with),
+                                     gradients.ids,
+                                     static_cast<int32_t>(gradients.ids_type),
+                                     static_cast<int32_t>(gradients.d_weights_type),
+                                     static_cast<int32_t>(gradients.d_logits_type),
+                                     gradients.d_weights,
+                                     gradients.d_logits};
+    return Outcome(evenkeel_route_backward(worker_, layer, &of, &with));
+  }
+
+  // Counts the assignments of a router of the trainer's own. INVALID_ARGUMENT, naming row and id, for an id outside
+  // -1 .. num_experts - 1 or one that a row holds twice; nothing is counted then. On a device such a row is found
+  // later: it is not counted, and a later BeginStep fails for good.
+  Status Count(int layer, const Ids& ids) {
+    const evenkeel_ids from = {sizeof(from),   ids.rows,       ids.ids,
+                               ids.ids_stride, ids.valid_mask, static_cast<int32_t>(ids.ids_type)};
+    return Outcome(evenkeel_count(worker_, layer, &from));
+  }
+  // ids [rows, top_k].
   Status Count(int layer, const int32_t* ids, int64_t rows, const uint8_t* valid_mask = nullptr) {
-    return Outcome(evenkeel_count(worker_, layer, ids, rows, valid_mask));
+    return Count(layer, {rows, ids, 0, valid_mask, IntType::kInt32});
+  }
+  Status Count(int layer, const int64_t* ids, int64_t rows, const uint8_t* valid_mask = nullptr) {
+    return Count(layer, {rows, ids, 0, valid_mask, IntType::kInt64});
   }
 
   // Counts what the trainer has counted: counts uint64 [num_experts], which sum to top_k * valid_tokens - short_slots
-  // (INVALID_ARGUMENT otherwise, and nothing is counted).
+  // (INVALID_ARGUMENT otherwise, and nothing is counted; on a device as for Count).
   Status AddCounts(int layer, const uint64_t* counts, uint64_t valid_tokens, uint64_t short_slots = 0) {
     return Outcome(evenkeel_add_counts(worker_, layer, counts, valid_tokens, short_slots));
   }
@@ -76,6 +114,11 @@ class Worker {
   // was not taken on this worker: the step moves no bias on any.
   // FAILED_PRECONDITION when `step` is not the one that BeginStep began.
   Status Commit(uint64_t step, bool ok = true) { return Outcome(evenkeel_commit(worker_, step, ok)); }
+
+  // What is enqueued on the device from now on, is on `stream`, a cudaStream_t; by default it is the legacy default
+  // stream. One stream at a time routes and counts: another waits for it, as the trainer's own work does.
+  // FAILED_PRECONDITION where there is no device.
+  Status SetStream(void* stream) { return Outcome(evenkeel_set_stream(worker_, stream)); }
 
   // The current bias of `layer`: float32 [num_experts], at an address that stays the same as long as the Worker. Null
   // for an index that is no layer's.
@@ -155,9 +198,11 @@ inline Status CGroup(const GroupOptions& group, evenkeel_worker_options* result)
   result->group_ranks = group.ranks.data();
   result->num_group_ranks = group.ranks.size();
   result->group_timeout_ms = group.timeout.count();
+  result->nccl_comm = group.nccl_comm;
   Status status = CString("group.name", group.name, &result->group);
   if (status.ok()) status = CString("group.store", group.store, &result->group_store);
   if (status.ok()) status = CString("group.interface", group.interface, &result->group_interface);
+  if (status.ok()) status = CString("group.reducer", group.reducer, &result->group_reducer);
   return status;
 }
 
@@ -178,6 +223,7 @@ inline Status COptions(const WorkerOptions& options, const std::vector<evenkeel_
   result->num_layers = layers.size();
   result->next_step = options.next_step;
   result->lag = options.lag;
+  result->device = options.device;
   CLoss(options.loss, result);
   result->join_timeout_ms = options.join_timeout.count();
   result->begin_step_timeout_ms = options.begin_step_timeout.count();

@@ -19,8 +19,8 @@ EVENKEEL_HD_INLINE void UpdateFlatLayer(Block& block, const FlatUpdate& update, 
   }
 
   const int64_t first = update.layers[index].first_expert;
-  const LayerBuffers buffers = {update.counts + first, update.tokens[index], update.bias + first, update.ema + first,
-                                update.pending + first};
+  const LayerBuffers buffers = {update.counts + first, update.tokens[index * update.tokens_stride], update.bias + first,
+                                update.ema + first, update.pending + first};
   LayerScalars scalars = update.scalars[index];
   const bool done = UpdateLayer(block, update.layers[index].rule, step.info, update.rates[index], buffers, &scalars);
   block.Phase([&](int thread) {

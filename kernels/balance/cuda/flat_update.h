@@ -23,9 +23,9 @@ struct FlatStep {
 };
 
 // What a step is given, what it moves, and nothing that changes from step to step but by what the addresses hold: a
-// CUDA graph that has captured it once runs every step. The schedule is the host's to evaluate, as its cosine is: step by
-// step, or once for all of them where `step` and `rates` are made here too (next_step.h). "All" is the number of experts
-// of all layers.
+// CUDA graph that has captured it once runs every step. The schedule is the host's to evaluate, as its cosine is: step
+// by step, or once for all of them where `step` and `rates` are made here too (next_step.h). "All" is the number of
+// experts of all layers.
 struct FlatUpdate {
   int num_layers;           // >= 0
   const FlatLayer* layers;  // [num_layers]
@@ -33,7 +33,7 @@ struct FlatUpdate {
   const FlatStep* step;    // [1]
   const float* rates;      // [num_layers], RateAt() of each layer's config at this position, as float32
   const uint64_t* counts;  // [all], assignments of the step, summed over ranks; left as they are
-  const uint64_t* tokens;  // [num_layers], valid tokens of the step
+  const uint64_t* tokens;  // [num_layers], valid tokens of the step, `tokens_stride` elements from layer to layer
 
   float* bias;            // [all], what the router adds
   float* ema;             // [all]
@@ -43,6 +43,8 @@ struct FlatUpdate {
   // [num_layers]. Set to 1, and nothing else of the layer is, where Update() would abort because counts or tokens add
   // up to more than kMaxCountSum. Never set to 0: it is the caller's to look at and to clear.
   uint32_t* refused;
+
+  int64_t tokens_stride = 1;
 };
 
 }  // namespace evenkeel::balance

@@ -1,0 +1,78 @@
+#include "client/source/background_source.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace evenkeel::client {
+
+BackgroundSource::BackgroundSource(std::unique_ptr<BiasSource> inner)
+    : inner_(std::move(inner)), thread_(&BackgroundSource::Run, this) {}
+
+BackgroundSource::~BackgroundSource() {
+  {
+    MutexLock lock(&mutex_);
+    stopping_ = true;
+    changed_.NotifyAll();
+  }
+  thread_.join();
+}
+
+absl::Status BackgroundSource::Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) {
+  return inner_->Join(next_step, deadline, joined);
+}
+
+void BackgroundSource::Push(StepCountsPtr counts) {
+  MutexLock lock(&mutex_);
+  pushes_.push_back(std::move(counts));
+  changed_.NotifyAll();
+}
+
+absl::StatusOr<bool> BackgroundSource::Await(uint64_t, Deadline, v1::CommittedVersion* version) {
+  MutexLock lock(&mutex_);
+  EVENKEEL_RETURN_IF_ERROR(error_);
+  return Give(version);
+}
+
+absl::StatusOr<bool> BackgroundSource::Leave(Deadline deadline, v1::CommittedVersion* version) {
+  MutexLock lock(&mutex_);
+  while (error_.ok() && !pushes_.empty()) {
+    if (changed_.WaitUntil(&mutex_, deadline) || pushes_.empty()) continue;
+    return absl::DeadlineExceededError(
+        absl::StrCat("the counts of ", pushes_.size(), " steps are still on the device"));
+  }
+  EVENKEEL_RETURN_IF_ERROR(error_);
+  return Give(version);
+}
+
+bool BackgroundSource::Give(v1::CommittedVersion* version) {
+  if (std::exchange(given_, true)) return false;
+  *version = newest_;
+  return true;
+}
+
+void BackgroundSource::Run() {
+  v1::CommittedVersion version;
+  while (true) {
+    StepCountsPtr counts;
+    {
+      MutexLock lock(&mutex_);
+      while (!stopping_ && pushes_.empty()) changed_.Wait(&mutex_);
+      if (stopping_) return;
+      counts = std::move(pushes_.front());
+    }
+    inner_->Push(std::move(counts));
+    const absl::StatusOr<bool> is_new = inner_->Await(/*step=*/UINT64_MAX, Deadline::max(), &version);
+    MutexLock lock(&mutex_);
+    pushes_.pop_front();
+    if (error_.ok()) error_ = is_new.status();
+    if (is_new.ok() && *is_new) {
+      newest_.Swap(&version);
+      given_ = false;
+    }
+    changed_.NotifyAll();
+  }
+}
+
+}  // namespace evenkeel::client

@@ -1,0 +1,97 @@
+#include "client/worker/host_workspace.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "client/worker/route_arguments.h"
+#include "kernels/routing/cpu/cpu_backward.h"
+#include "kernels/routing/cpu/cpu_router.h"
+
+namespace evenkeel::client {
+
+absl::Status AtLayer(const LayerTable::Layer& layer, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat(Quoted(layer), ": ", status.message()));
+}
+
+absl::StatusOr<const routing::RouteSpec*> RouteOf(const LayerTable::Layer& layer) {
+  if (layer.route.has_value()) return &*layer.route;
+  return absl::FailedPreconditionError(
+      absl::StrCat(Quoted(layer), " was joined without a route; count what the trainer routes, with Count"));
+}
+
+HostWorkspace::HostWorkspace(const LayerTable* layers)
+    : layers_(*layers),
+      bias_(layers_.total_experts()),
+      pool_([experts = layers_.total_experts(), size = layers_.size()] {
+        return std::make_unique<StepCounts>(experts, size);
+      }) {
+  counts_.reserve(layers_.size());
+  for (int i = 0; i < layers_.size(); ++i) counts_.emplace_back(layers_[i].num_experts, layers_[i].top_k);
+}
+
+absl::Status HostWorkspace::Adopt(const v1::CommittedVersion& version) {
+  std::copy(version.bias().begin(), version.bias().end(), bias_.begin());
+  return absl::OkStatus();
+}
+
+absl::Status HostWorkspace::BeginStep(uint64_t, const v1::CommittedVersion* version) {
+  if (version != nullptr) EVENKEEL_RETURN_IF_ERROR(Adopt(*version));
+  for (LayerCounts& counts : counts_) counts.Clear();
+  return absl::OkStatus();
+}
+
+absl::Status HostWorkspace::Route(int index, const Tokens& tokens, const Assignments& assignments) {
+  const LayerTable::Layer& layer = layers_[index];
+  EVENKEEL_ASSIGN_OR_RETURN(const routing::RouteSpec* const spec, RouteOf(layer));
+  LayerCounts& counts = counts_[index];
+  EVENKEEL_RETURN_IF_ERROR(AtLayer(layer, counts.CheckRoom(std::max<int64_t>(tokens.rows, 0))));
+  routing::RouteStats stats;
+  EVENKEEL_RETURN_IF_ERROR(
+      AtLayer(layer, routing::RouteCpu(*spec, InputOf(*spec, tokens, bias(index)),
+                                       OutputOf(*spec, assignments, counts.mutable_counts()), &stats)));
+  counts.AddRouted(stats.valid_rows, stats.short_slots);
+  return absl::OkStatus();
+}
+
+absl::Status HostWorkspace::RouteBackward(int index, const Tokens& tokens, const Gradients& gradients) {
+  const LayerTable::Layer& layer = layers_[index];
+  EVENKEEL_ASSIGN_OR_RETURN(const routing::RouteSpec* const spec, RouteOf(layer));
+  return AtLayer(layer, routing::RouteBackwardCpu(*spec, BackwardInputOf(*spec, tokens, gradients),
+                                                  BackwardOutputOf(*spec, gradients)));
+}
+
+absl::Status HostWorkspace::Count(int layer, const Ids& ids) {
+  return AtLayer(layers_[layer], counts_[layer].AddIds(ids));
+}
+
+absl::Status HostWorkspace::AddCounts(int layer, const uint64_t* counts, uint64_t valid_tokens, uint64_t short_slots) {
+  return AtLayer(layers_[layer], counts_[layer].AddCounts(counts, valid_tokens, short_slots));
+}
+
+absl::StatusOr<StepCountsPtr> HostWorkspace::Commit(uint64_t step, bool ok) {
+  StepCountsPtr counts = pool_.Take();
+  EVENKEEL_CHECK(counts != nullptr);
+  counts->step = step;
+  counts->set_skips(ok ? 0 : 1);
+  CopyCounts(layers_, counts_, counts.get());
+  return counts;
+}
+
+absl::Status HostWorkspace::SetStream(void*) {
+  return absl::FailedPreconditionError("SetStream: this worker has no device, as its options say");
+}
+
+void CopyCounts(const LayerTable& layers, const std::vector<LayerCounts>& counts, StepCounts* step) {
+  for (const int index : layers.protocol_order()) {
+    const LayerTable::Layer& layer = layers[index];
+    std::copy(counts[index].counts().begin(), counts[index].counts().end(),
+              step->mutable_counts().begin() + layer.offset);
+    step->mutable_totals()[layer.place] = {counts[index].tokens(), counts[index].short_slots(), /*refused=*/0};
+  }
+}
+
+}  // namespace evenkeel::client

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <vector>
+
+#include "client/worker/counting.h"
+#include "client/worker/layer_table.h"
+#include "client/worker/workspace.h"
+
+namespace evenkeel::client {
+
+// A Workspace in the memory of the host: everything is done when a call returns.
+class HostWorkspace : public Workspace {
+ public:
+  // `layers` outlives it.
+  explicit HostWorkspace(const LayerTable* layers);
+
+  absl::Status Adopt(const v1::CommittedVersion& version) override;
+  absl::Status BeginStep(uint64_t step, const v1::CommittedVersion* version) override;
+  absl::Status Report(StepReport*) override { return absl::OkStatus(); }
+  void Fail(const absl::Status&) override {}
+  absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments) override;
+  absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) override;
+  absl::Status Count(int layer, const Ids& ids) override;
+  absl::Status AddCounts(int layer, const uint64_t* counts, uint64_t valid_tokens, uint64_t short_slots) override;
+  absl::StatusOr<StepCountsPtr> Commit(uint64_t step, bool ok) override;
+  void Stop() override {}
+  absl::Status SetStream(void* stream) override;
+  const float* bias(int layer) const override { return &bias_[layers_[layer].offset]; }
+
+ private:
+  const LayerTable& layers_;
+  std::vector<LayerCounts> counts_;  // by the caller's index
+  std::vector<float> bias_;          // [total experts], in protocol order
+  StepCountsPool pool_;
+};
+
+// Writes what was counted (by the caller's layer index) into `step`, in protocol order.
+void CopyCounts(const LayerTable& layers, const std::vector<LayerCounts>& counts, StepCounts* step);
+
+// `status` with the layer's name before it.
+absl::Status AtLayer(const LayerTable::Layer& layer, const absl::Status& status);
+
+// The layer's route. FAILED_PRECONDITION where it has none.
+absl::StatusOr<const routing::RouteSpec*> RouteOf(const LayerTable::Layer& layer);
+
+}  // namespace evenkeel::client

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+
+#include "evenkeel/options.h"
+#include "kernels/routing/route.h"
+#include "kernels/routing/route_backward.h"
+#include "kernels/routing/route_spec.h"
+
+namespace evenkeel::client {
+
+// What the public calls take, as the kernels take it. Strides of 0 are those of rows without a gap.
+
+routing::DType DTypeOf(FloatType type);
+routing::IdType IdTypeOf(IntType type);
+
+routing::RouteInput InputOf(const routing::RouteSpec& spec, const Tokens& tokens, const float* bias);
+routing::RouteOutput OutputOf(const routing::RouteSpec& spec, const Assignments& assignments, uint64_t* counts);
+routing::RouteBackwardInput BackwardInputOf(const routing::RouteSpec& spec, const Tokens& tokens,
+                                            const Gradients& gradients);
+routing::RouteBackwardOutput BackwardOutputOf(const routing::RouteSpec& spec, const Gradients& gradients);
+
+}  // namespace evenkeel::client
