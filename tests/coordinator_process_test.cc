@@ -5,6 +5,7 @@
 #include <future>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -124,6 +125,73 @@ TEST_F(CoordinatorProcessTest, ALostReplyIsGivenAgainAfterARestart) {
   EXPECT_EQ(late->SerializeAsString(), version.SerializeAsString());
 }
 
+TEST_F(CoordinatorProcessTest, StaleStepsMoveTheBiasOnceThoughTheCoordinatorDiesAmongThem) {
+  // Both contributors deliver steps 4 to 9, all routed with version 2; maybe the coordinator dies before step 7.
+  const auto deliver = [&](bool dies) {
+    RunSteps(1, 3);
+    v1::CommittedVersion version;
+    v1::JoinResponse joined = MustJoin(0, 4);
+    for (uint64_t step = 4; step <= 9; ++step) {
+      if (dies && step == 7) {
+        KillAndRestart();
+        joined = MustJoin(0, step);
+        MustJoin(1, step);
+      }
+      std::vector<v1::PushRequest> pushes;
+      for (const int contributor : {0, 1}) {
+        v1::PushRequest& push = pushes.emplace_back(PushRequestOf(contributor, step, joined));
+        push.mutable_routed_with()->set_epoch(1);
+        push.mutable_routed_with()->set_step(2);
+      }
+      auto parked = PushLater(stub_.get(), pushes[0]);
+      const absl::StatusOr<v1::CommittedVersion> answer = Push(stub_.get(), pushes[1]);
+      EXPECT_TRUE(answer.ok()) << answer.status();
+      EXPECT_TRUE(parked.get().ok());
+      if (!answer.ok()) return version;
+      version = *answer;
+      EXPECT_EQ(version.staleness(), step - 3);
+    }
+    return version;
+  };
+  const v1::CommittedVersion undisturbed = deliver(/*dies=*/false);
+  options_.state_dir = NewFolder("state");
+  options_.listen = "127.0.0.1:0";
+  Start();
+  const v1::CommittedVersion version = deliver(/*dies=*/true);
+  EXPECT_EQ(version.version().epoch(), 2);
+  EXPECT_EQ(version.state_hash(), undisturbed.state_hash());
+}
+
+TEST_F(CoordinatorProcessTest, WithLagAJobThatStartsAgainIsToldWhatRoutesItsFirstTwoSteps) {
+  v1::JobSpec job = SmallJob("lagging", 1);
+  job.set_lag(1);
+  std::string newest, before;
+  for (uint64_t life = 1; life <= 3; ++life) {
+    const uint64_t open_step = 3 * life - 2;
+    const absl::StatusOr<v1::JoinResponse> joined = Join(stub_.get(), JoinOf(job, 0, /*incarnation=*/life, open_step));
+    ASSERT_TRUE(joined.ok()) << joined.status();
+    EXPECT_EQ(joined->open_step(), open_step);
+    EXPECT_EQ(joined->has_previous(), life > 1);
+    EXPECT_EQ(joined->previous().SerializeAsString(), before);
+    EXPECT_TRUE(life == 1 || joined->version().SerializeAsString() == newest);
+    newest = joined->version().SerializeAsString();
+    v1::Version due = life > 1 ? joined->previous().version() : joined->version().version();
+    v1::Version next = joined->version().version();
+    for (uint64_t step = open_step; step < open_step + 3; ++step) {
+      v1::PushRequest push = PushOf(job, 0, /*incarnation=*/life, step, *joined);
+      *push.mutable_routed_with() = due;
+      const absl::StatusOr<v1::CommittedVersion> version = Push(stub_.get(), push);
+      ASSERT_TRUE(version.ok()) << version.status();
+      EXPECT_EQ(version->staleness(), 0);
+      EXPECT_EQ(version->valid_from(), step + 2);
+      due = next;
+      next = version->version();
+      before = std::exchange(newest, version->SerializeAsString());
+    }
+    KillAndRestart();
+  }
+}
+
 TEST_F(CoordinatorProcessTest, ASecondStartOfTheJobIsRefusedBeforeItSpoilsAnything) {
   const v1::CommittedVersion version = RunSteps(1, 2);
   const absl::StatusOr<v1::JoinResponse> second = Join(stub_.get(), JoinOf(job_, 0, 77, 1));
@@ -208,7 +276,7 @@ TEST_F(CoordinatorProcessTest, AFullDiskEndsTheProcessAndLosesNothingThatWasAnsw
   process_->Wait();
   options_.state_dir = NewFolder("state");
   options_.listen = "127.0.0.1:0";
-  options_.max_file_bytes = 192 * 1024;
+  options_.max_file_bytes = 320 * 1024;  // a few steps more than the tables take
   Start();
   v1::JoinResponse a = MustJoin(0, 1);
   v1::JoinResponse b = MustJoin(1, 1);

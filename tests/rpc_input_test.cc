@@ -152,9 +152,6 @@ TEST_F(RpcInputTest, WhatIsNotBuiltYetSaysSo) {
     field == 7 ? join.set_rewind(true) : join.set_catch_up(true);
     EXPECT_EQ(ReasonOf(Join(stub_.get(), join).status()), v1::ErrorDetail::NOT_SUPPORTED);
   }
-  v1::JobSpec lagging = SmallJob("later", 1);
-  lagging.set_lag(1);
-  EXPECT_EQ(ReasonOf(Join(stub_.get(), JoinOf(lagging, 0, 1, 1)).status()), v1::ErrorDetail::NOT_SUPPORTED);
   v1::JoinRequest join = JoinOf(SmallJob("later", 1), 0, 1, 1);
   join.add_initial_bias(0.5f);
   EXPECT_EQ(ReasonOf(Join(stub_.get(), join).status()), v1::ErrorDetail::NOT_SUPPORTED);
@@ -201,14 +198,22 @@ TEST_F(RpcInputTest, TheMetricsPageShowsJobPushesCommitsAndLayers) {
   const absl::StatusOr<v1::JoinResponse> joined = Join(stub_.get(), JoinOf(job, 0, 1, 1));
   ASSERT_TRUE(joined.ok()) << joined.status();
   ASSERT_TRUE(Push(stub_.get(), PushOf(job, 0, 1, 1, *joined)).ok());
+  ASSERT_TRUE(Push(stub_.get(), PushOf(job, 0, 1, 2, *joined)).ok());  // with the initial bias, still
+  v1::PushRequest lost = PushOf(job, 0, 1, 3, *joined);
+  lost.set_counts_lost(true);
+  lost.clear_valid_tokens();
+  lost.clear_short_slots();
+  lost.clear_routed();
+  ASSERT_TRUE(Push(stub_.get(), lost).ok());
   // The page is published after the answer: a later call of the same queue orders the two.
   v1::ListJobsResponse response;
   ASSERT_TRUE(stub_->ListJobs(&context_, v1::ListJobsRequest(), &response).ok());
   const absl::StatusOr<std::string> page = HttpGet(process_->metrics_address(), "/metrics");
   ASSERT_TRUE(page.ok()) << page.status();
   for (const char* series :
-       {"evenkeel_job_step{job=\"seen\"} 1", "evenkeel_pushes_total{job=\"seen\",result=\"accepted\"} 1",
-        "evenkeel_step_commit_seconds_count{job=\"seen\"} 1",
+       {"evenkeel_job_step{job=\"seen\"} 3", "evenkeel_pushes_total{job=\"seen\",result=\"accepted\"} 3",
+        "evenkeel_step_commit_seconds_count{job=\"seen\"} 3", "evenkeel_staleness_steps{job=\"seen\"} 0",
+        "evenkeel_stale_commits_total{job=\"seen\"} 1", "evenkeel_lost_contributions_total{job=\"seen\"} 1",
         "evenkeel_layer_max_violation_ratio{job=\"seen\",layer=\"a\"}"}) {
     EXPECT_THAT(*page, HasSubstr(series));
   }
