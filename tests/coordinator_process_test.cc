@@ -162,6 +162,24 @@ TEST_F(CoordinatorProcessTest, StaleStepsMoveTheBiasOnceThoughTheCoordinatorDies
   EXPECT_EQ(version.state_hash(), undisturbed.state_hash());
 }
 
+TEST_F(CoordinatorProcessTest, LostCountsAreSaidOnce) {
+  const v1::JoinResponse a = MustJoin(0, 1);
+  const v1::JoinResponse b = MustJoin(1, 1);
+  v1::PushRequest lost = PushRequestOf(1, 1, b);
+  lost.set_counts_lost(true);
+  lost.clear_valid_tokens();
+  lost.clear_short_slots();
+  lost.clear_routed();
+  auto parked = PushLater(stub_.get(), lost);
+  const absl::StatusOr<v1::CommittedVersion> version = Push(stub_.get(), PushRequestOf(0, 1, a));
+  ASSERT_TRUE(version.ok()) << version.status();
+  EXPECT_THAT(version->participants(), ::testing::ElementsAre(0));
+  EXPECT_TRUE(parked.get().ok());
+  process_->Signal(SIGTERM);
+  EXPECT_THAT(process_->Wait().stderr_text,
+              HasSubstr("job \"run\": step 1 is committed without the counts of contributor 1"));
+}
+
 TEST_F(CoordinatorProcessTest, WithLagAJobThatStartsAgainIsToldWhatRoutesItsFirstTwoSteps) {
   v1::JobSpec job = SmallJob("lagging", 1);
   job.set_lag(1);

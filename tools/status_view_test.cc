@@ -1,5 +1,6 @@
 #include "tools/status_view.h"
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace evenkeel::tools {
@@ -31,6 +32,14 @@ TEST(StatusViewTest, JobsAreATable) {
 
 TEST(StatusViewTest, NoJobsAreALine) {
   EXPECT_EQ(ShowJobs(v1::ListJobsResponse()), "no jobs; the first worker that joins makes one\n");
+}
+
+TEST(StatusViewTest, AJobSaysHowLateItsLastStepWasRouted) {
+  v1::DescribeJobResponse response;
+  *response.mutable_summary() = Summary();
+  response.mutable_summary()->set_staleness(7);
+  EXPECT_THAT(ShowJob(response),
+              testing::HasSubstr("max violation 0.125; routed with a version 7 steps late; state hash"));
 }
 
 TEST(StatusViewTest, OneJobHasContributorsAndLayers) {

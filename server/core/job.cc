@@ -387,6 +387,7 @@ v1::Version Job::Due() const {
 bool Job::Knows(const v1::Version& version) const {
   const VersionRecord* kept = Kept(version.step());
   if (kept != nullptr) return kept->epoch == version.epoch();
+  if (version.epoch() == 0) return false;  // the move before the first has none
   const auto is = [&](const v1::Version& stale) { return Same(stale, version); };
   return is(move_.routed_with) || std::any_of(state_.stale_versions.begin(), state_.stale_versions.end(), is);
 }

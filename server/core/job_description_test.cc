@@ -62,6 +62,19 @@ TEST(JobDescriptionTest, ContributorsComeAndGo) {
   EXPECT_THAT(description.contributors(1).ranks(), IsEmpty());
 }
 
+TEST(JobDescriptionTest, TheSummaryTellsHowStaleTheLastCommitWas) {
+  JobBench bench(job::TestSpec(1));
+  bench.JoinAll();
+  bench.PushAllUntil(3);
+  EXPECT_EQ(bench.job().Summary().staleness(), 0u);
+  v1::PushRequest push = bench.PushOf(0, 4);
+  push.mutable_routed_with()->set_step(1);
+  bench.Push(push);
+  EXPECT_EQ(bench.job().Summary().staleness(), 2u);
+  bench.Restart();
+  EXPECT_EQ(bench.job().Summary().staleness(), 2u);
+}
+
 TEST(JobDescriptionTest, LayersShowTheLastCommit) {
   JobBench bench(job::TestSpec(2));
   bench.JoinAll();

@@ -429,6 +429,17 @@ TEST(JobPushTest, AnOutageMayLastLongerThanVersionsAreKept) {
   EXPECT_EQ(ReasonOf(RoutedWith(bench, 1, 7)), Reason::UNKNOWN_VERSION) << "which nobody has named";
 }
 
+TEST(JobPushTest, NoVersionIsNoneThatIsKnown) {
+  JoinedBench bench(job::TestSpec(1));
+  for (uint64_t step = 1; step <= kKeptVersions + 1; ++step) {
+    v1::PushRequest push = bench.PushOf(0, step);
+    push.set_ok(false);
+    bench.Push(push);
+  }
+  ASSERT_EQ(bench.job().committed_step(), kKeptVersions + 1u) << "and none of the steps moved anything";
+  EXPECT_EQ(ReasonOf(RoutedWith(bench, 0, 0)), Reason::UNKNOWN_VERSION);
+}
+
 TEST(JobPushTest, ASkippedStepLeavesTheMoveAsItIs) {
   JoinedBench bench(job::TestSpec(1));
   bench.PushAllUntil(3);
