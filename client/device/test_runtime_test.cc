@@ -13,6 +13,7 @@
 #include "client/device/test_stream.h"
 #include "gtest/gtest.h"
 #include "kernels/balance/layer_rule.h"
+#include "kernels/balance/rate_table.h"
 #include "kernels/balance/update.h"
 #include "kernels/counting/reference_count.h"
 #include "kernels/routing/reference/reference_backward.h"
@@ -263,6 +264,39 @@ TEST(TestRuntimeMemoryDeathTest, KernelsTakeMemoryOfTheDeviceOnly) {
   runtime.FreePinned(pinned);
 }
 
+TEST(TestRuntimeMemoryDeathTest, ANextStepTakesMemoryOfTheDeviceOnly) {
+  TestRuntime runtime;
+  uint64_t host = 0;
+  const float host_rate = 1;
+  Array<uint64_t> skips(&runtime, 1);
+  Array<float> table_rates(&runtime, 3);
+  Array<balance::RateTable> tables(&runtime, std::vector<balance::RateTable>{{table_rates.data(), 3}});
+  Array<balance::FlatPlace> place(&runtime, 1);
+  Array<balance::FlatStep> step(&runtime, 1);
+  Array<float> rates(&runtime, 1);
+  const balance::NextStep right = {skips.data(), false,       balance::Mode::kBalance, 1, tables.data(), place.data(),
+                                   step.data(),  rates.data()};
+  EXPECT_TRUE(runtime.NextStep(right, nullptr).ok());
+  runtime.RunAll();
+
+  balance::NextStep wrong = right;
+  wrong.skips = &host;
+  EXPECT_DEATH(runtime.NextStep(wrong, nullptr).IgnoreError(), "IsDevice");
+  wrong = right;
+  wrong.num_layers = 2;
+  EXPECT_DEATH(runtime.NextStep(wrong, nullptr).IgnoreError(), "IsDevice");
+  const auto run = [&] {
+    runtime.NextStep(right, nullptr).IgnoreError();
+    runtime.RunAll();
+  };
+  *tables.data() = {&host_rate, 1};
+  EXPECT_DEATH(run(), "IsDevice");
+  *tables.data() = {table_rates.data(), 4};
+  EXPECT_DEATH(run(), "IsDevice");
+  *tables.data() = {table_rates.data(), 0};
+  EXPECT_DEATH(run(), "size");
+}
+
 TEST(TestRuntimeKernelTest, RefuseWhatTheDeviceRefuses) {
   TestRuntime runtime;
   auto spec = Spec();
@@ -279,6 +313,13 @@ TEST(TestRuntimeKernelTest, RefuseWhatTheDeviceRefuses) {
   EXPECT_TRUE(runtime.Update(update, nullptr).ok());
   update.num_layers = -1;
   EXPECT_EQ(runtime.Update(update, nullptr).code(), absl::StatusCode::kInvalidArgument);
+  balance::NextStep next = {};
+  EXPECT_TRUE(runtime.NextStep(next, nullptr).ok());
+  for (const int num_layers : {-1, 1}) {
+    next.num_layers = num_layers;
+    EXPECT_EQ(runtime.NextStep(next, nullptr).code(), absl::StatusCode::kInvalidArgument);
+  }
+  EXPECT_EQ(runtime.CountOf(nullptr).kernels, 0);
 }
 
 // Streams that share counts and stats: they are added to atomically, to what is there.
@@ -409,6 +450,65 @@ TEST_P(TestRuntimeTest, UpdatesAsTheHostDoes) {
   EXPECT_EQ(bias.Get(), want_bias);
   EXPECT_EQ(refused.Get(), std::vector<uint32_t>({0, 0}));
   EXPECT_EQ(scalars.Get()[1].last_commit, 1);
+}
+
+// Steps of a job, enqueued at once by a host that has seen none of the skips: some rank skips the third.
+TEST_P(TestRuntimeTest, KnowsWhichStepItIsAt) {
+  const std::vector<uint64_t> counted = {1, 2, 6};
+  const std::vector<uint64_t> skipped = {0, 0, 5, 0, 0};
+  const std::vector<uint64_t> positions = {1, 2, 3, 3, 4};
+  balance::BalanceConfig config;
+  config.warmup_steps = 1;
+  config.schedule.kind = balance::Schedule::Kind::kLinear;
+  config.schedule.end = 4;
+  for (const bool apply_skipped : {false, true}) {
+    TestRuntime runtime(Options(1, threads()));
+    Array<balance::FlatLayer> layers(&runtime, std::vector<balance::FlatLayer>{{0, balance::MakeLayerRule(config, 3)}});
+    Array<uint64_t> all_skips(&runtime, skipped);
+    Array<uint64_t> skips(&runtime, 1);
+    Array<float> table_rates(&runtime, balance::RateTableOf(config).value());
+    Array<balance::RateTable> tables(&runtime, std::vector<balance::RateTable>{{table_rates.data(), 4}});
+    Array<balance::FlatPlace> place(&runtime, 1);
+    Array<balance::FlatStep> step(&runtime, 1);
+    Array<float> rates(&runtime, 1);
+    Array<uint64_t> counts(&runtime, counted);
+    Array<uint64_t> tokens(&runtime, std::vector<uint64_t>{9});
+    Array<float> bias(&runtime, 3);
+    Array<float> ema(&runtime, 3);
+    Array<uint64_t> pending(&runtime, 3);
+    Array<balance::LayerScalars> scalars(&runtime, std::vector<balance::LayerScalars>(1));
+    Array<uint32_t> refused(&runtime, 1);
+    const balance::NextStep next = {
+        skips.data(), apply_skipped, balance::Mode::kBalance, 1, tables.data(), place.data(),
+        step.data(),  rates.data()};
+    const balance::FlatUpdate update = {
+        1,           layers.data(), step.data(),    rates.data(),   counts.data(), tokens.data(),
+        bias.data(), ema.data(),    pending.data(), scalars.data(), refused.data()};
+    for (size_t i = 0; i < skipped.size(); ++i) {
+      ASSERT_TRUE(runtime.Copy(skips.data(), all_skips.data() + i, sizeof(uint64_t), nullptr).ok());
+      ASSERT_TRUE(runtime.NextStep(next, nullptr).ok());
+      ASSERT_TRUE(runtime.Update(update, nullptr).ok());
+    }
+    EXPECT_EQ(runtime.CountOf(nullptr).kernels, 2 * skipped.size());
+    runtime.RunAll();
+
+    balance::LayerState want = balance::InitialState(3);
+    for (size_t i = 0; i < skipped.size(); ++i) {
+      if (skipped[i] == 0 || apply_skipped) {
+        balance::Update(config, {i + 1, positions[i]}, counted, 9, &want);
+      } else {
+        balance::RecordSkipped(i + 1, &want);
+      }
+    }
+    EXPECT_EQ(want.last_reason, balance::UpdateReason::kRateZero);
+    EXPECT_EQ(bias.Get(), want.bias);
+    EXPECT_EQ(ema.Get(), want.ema);
+    EXPECT_EQ(scalars.Get()[0].last_commit, 5);
+    EXPECT_EQ(scalars.Get()[0].last_update, want.last_update);
+    EXPECT_EQ(place.Get()[0].step, 5);
+    EXPECT_EQ(place.Get()[0].position, 4);
+    EXPECT_EQ(step.Get()[0].info.position, 4);
+  }
 }
 
 // Whatever is enqueued from outside runs in its turn, and as often as it says "not yet".

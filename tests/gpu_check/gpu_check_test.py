@@ -74,7 +74,7 @@ class CommandLineTest(unittest.TestCase):
         self.assertLessEqual({"All/RowTest", "All/RouterPropertyTest", "All/RouterBitsTest", "All/TieTest",
                               "All/BackwardContractTest", "All/BackwardGradientTest", "DeviceGraphTest",
                               "DeviceCountsTest", "DeviceCountingTest", "All/DeviceStrideTest",
-                              "CudaUpdateTest"}, suites)
+                              "CudaNextStepTest", "CudaUpdateTest"}, suites)
         self.assertIn("/cuda ", process.stdout.replace("\n", " "))
 
 

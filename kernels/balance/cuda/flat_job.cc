@@ -31,7 +31,8 @@ FlatUpdate FlatBuffers::Update() {
           refused.data()};
 }
 
-FlatJob::FlatJob(uint64_t seed, const std::vector<int>& sizes) : random_(seed) {
+FlatJob::FlatJob(uint64_t seed, const std::vector<int>& sizes, bool apply_skipped)
+    : random_(seed), apply_skipped_(apply_skipped) {
   int64_t all = 0;
   for (const int size : sizes) all += size;
   buffers_.targets.resize(all);
@@ -55,11 +56,11 @@ FlatJob::FlatJob(uint64_t seed, const std::vector<int>& sizes) : random_(seed) {
   buffers_.refused.resize(sizes.size());
 }
 
-void FlatJob::DrawStep() {
-  const bool ok = !random_.OneIn(8);
-  ++step_;
-  position_ += ok;
-  const StepInfo info = {step_, position_, RandomMode(random_)};
+void FlatJob::DrawStep(Mode mode) {
+  skips_ = random_.OneIn(8) ? 1 + random_.Below(8) : 0;
+  const bool ok = skips_ == 0 || apply_skipped_;
+  const StepInfo info = {++step_, position_ + 1, mode};
+  if (skips_ == 0) ++position_;
   buffers_.step = {info, ok};
   buffers_.counts.clear();
   for (size_t i = 0; i < configs_.size(); ++i) {

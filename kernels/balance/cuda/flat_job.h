@@ -32,17 +32,21 @@ struct FlatBuffers {
 
 class FlatJob {
  public:
-  // Layers of `sizes` experts, with configs and a state of `seed`.
-  FlatJob(uint64_t seed, const std::vector<int>& sizes);
+  // Layers of `sizes` experts, with configs and a state of `seed`. `apply_skipped`: as in NextStep (next_step.h).
+  FlatJob(uint64_t seed, const std::vector<int>& sizes, bool apply_skipped = false);
   FlatJob(const FlatJob&) = delete;
 
   // Draws the input of the next step, lets ReferenceUpdate() take it, and leaves it in buffers() to be taken.
-  void DrawStep();
+  void DrawStep() { DrawStep(RandomMode(random_)); }
+  void DrawStep(Mode mode);
 
   // The flat state is that of the reference, bit for bit, and no layer was refused.
   void ExpectSame() const;
 
   FlatBuffers& buffers() { return buffers_; }
+  const std::vector<BalanceConfig>& configs() const { return configs_; }
+  // Ranks that did not take the step.
+  uint64_t skips() const { return skips_; }
 
   // How often the reference answered what.
   const std::map<UpdateReason, int>& seen() const { return seen_; }
@@ -51,11 +55,13 @@ class FlatJob {
   LayerState FlatState(int layer) const;
 
   Random random_;
+  const bool apply_skipped_;
   std::vector<BalanceConfig> configs_;
   std::vector<LayerState> want_;
   FlatBuffers buffers_;
   uint64_t step_ = 0;
   uint64_t position_ = 0;
+  uint64_t skips_ = 0;
   std::map<UpdateReason, int> seen_;
 };
 
