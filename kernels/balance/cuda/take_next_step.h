@@ -11,7 +11,10 @@ EVENKEEL_HD_INLINE float RateOf(const RateTable& table, uint64_t position) {
   return table.rates[(position < table.size ? position : table.size) - 1];
 }
 
-// What one Block (layer_update.h) does for a step, of as many threads as you like; it needs no memory.
+// What the threads of a block share who share nothing.
+struct NoMemory {};
+
+// What one Block (layer_update.h) of any number of threads does for a step. It uses no memory().
 template <typename Block>
 EVENKEEL_HD_INLINE void TakeNextStep(Block& block, const NextStep& next) {
   const FlatPlace before = *next.place;
@@ -29,8 +32,5 @@ EVENKEEL_HD_INLINE void TakeNextStep(Block& block, const NextStep& next) {
     *next.place = {info.step, all_took ? info.position : before.position};
   });
 }
-
-// What its threads share.
-struct NoMemory {};
 
 }  // namespace evenkeel::balance
