@@ -18,12 +18,14 @@ uint64_t ReferenceModel::Draw(int contributor, uint64_t step, int layer, uint64_
 }
 
 bool ReferenceModel::Ok(int contributor, uint64_t step) const {
+  if (options_.ok) return options_.ok(contributor, step);
   return options_.one_skip_in == 0 || Draw(contributor, step, /*layer=*/-1, 0) % options_.one_skip_in != 0;
 }
 
 // Tokens choose neighbouring experts, those of low index more often; here and there one finds no candidate for its last
 // slot, and a layer has no tokens at all.
 ReferenceModel::LayerCounts ReferenceModel::Count(int contributor, uint64_t step, int layer) const {
+  if (options_.count) return options_.count(contributor, step, layer);
   const int num_experts = plan_->layers[layer].num_experts;
   const int top_k = plan_->layers[layer].top_k;
   LayerCounts result;

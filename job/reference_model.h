@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <utility>
@@ -12,9 +13,9 @@
 
 namespace evenkeel::job {
 
-// What must come out of a job, whatever happens on the way: contributors whose counts are a pure function of a seed,
-// summed and applied step by step with balance::ReferenceUpdate, and by what routed them. Knows of no epochs,
-// incarnations or restarts.
+// What must come out of a job, whatever happens on the way: contributors whose counts are a pure function (of a seed,
+// where no other is given), summed and applied step by step with balance::ReferenceUpdate, and by what routed them.
+// Knows of no epochs, incarnations or restarts.
 class ReferenceModel {
  public:
   // How a contributor's counts of one step reached the job.
@@ -27,6 +28,13 @@ class ReferenceModel {
   // By step and contributor; those that are absent were on time.
   using Deliveries = std::map<std::pair<uint64_t, int>, Delivery>;
 
+  // What one contributor counted at one layer.
+  struct LayerCounts {
+    std::vector<uint64_t> experts;
+    uint64_t tokens = 0;
+    uint64_t short_slots = 0;
+  };
+
   struct Options {
     uint64_t seed = 1;
     // The layers of each contributor, ascending.
@@ -35,6 +43,9 @@ class ReferenceModel {
     uint64_t one_skip_in = 0;
     // Of all tokens and counts, to make them large.
     uint64_t scale = 1;
+    // Where set: what `contributor` counts in `step` at `layer`, and whether it took the step, instead.
+    std::function<LayerCounts(int contributor, uint64_t step, int layer)> count;
+    std::function<bool(int contributor, uint64_t step)> ok;
   };
 
   // `plan` outlives the model.
@@ -47,12 +58,6 @@ class ReferenceModel {
   std::vector<JobState> Trajectory(uint64_t last_step, const Deliveries& deliveries = {}) const;
 
  private:
-  // What one contributor counted at one layer.
-  struct LayerCounts {
-    std::vector<uint64_t> experts;
-    uint64_t tokens = 0;
-    uint64_t short_slots = 0;
-  };
   // What a step was, all contributors together.
   struct Step {
     bool ok = true;

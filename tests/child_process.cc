@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/check.h"
 
 namespace evenkeel::tests {
@@ -19,6 +21,7 @@ namespace {
 
 constexpr char kStdout[] = "/stdout";
 constexpr char kStderr[] = "/stderr";
+constexpr absl::Duration kPollInterval = absl::Milliseconds(2);
 
 std::string ReadAll(const std::string& path) {
   std::ifstream file(path);
@@ -41,17 +44,23 @@ ChildProcess::ChildProcess(const std::vector<std::string>& command) : folder_(Ne
   for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
 
+  int input[2];
+  EVENKEEL_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, input) == 0);
   constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, input[1], STDIN_FILENO);
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, (folder_ + kStdout).c_str(), kFlags, 0644);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, (folder_ + kStderr).c_str(), kFlags, 0644);
   const int error = posix_spawnp(&pid_, words[0], &actions, /*attrp=*/nullptr, words.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
+  close(input[1]);
+  input_ = input[0];
   EVENKEEL_CHECK(error == 0);
 }
 
 ChildProcess::~ChildProcess() {
+  EndInput();
   if (pid_ < 0) return;
   kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
@@ -59,11 +68,29 @@ ChildProcess::~ChildProcess() {
 
 void ChildProcess::Signal(int number) { kill(pid_, number); }
 
+void ChildProcess::Tell(const std::string& line) {
+  const std::string text = line + "\n";
+  send(input_, text.data(), text.size(), MSG_NOSIGNAL);
+}
+
+void ChildProcess::EndInput() {
+  if (input_ >= 0) close(input_);
+  input_ = -1;
+}
+
 std::string ChildProcess::Output() const { return ReadAll(folder_ + kStdout); }
 
 std::optional<Ending> ChildProcess::Poll() { return Reap(WNOHANG); }
 
 Ending ChildProcess::Wait() { return Reap(0).value_or(Ending()); }
+
+Ending ChildProcess::WaitAtMost(absl::Duration patience) {
+  for (const absl::Time deadline = absl::Now() + patience; absl::Now() < deadline; absl::SleepFor(kPollInterval)) {
+    if (const std::optional<Ending> ending = Poll(); ending.has_value()) return *ending;
+  }
+  Signal(SIGKILL);
+  return Wait();
+}
 
 std::optional<Ending> ChildProcess::Reap(int options) {
   int status = 0;

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
+
 namespace evenkeel::tests {
 
 // How a process ended, and what it wrote.
@@ -17,7 +19,7 @@ struct Ending {
   std::string stderr_text;
 };
 
-// A process of a test's, its output kept in files. Its destructor kills it.
+// A process of a test's, its output kept in files, its input a line to the test. Its destructor kills it.
 class ChildProcess {
  public:
   // Starts `command`; the first word is a path, or a name that PATH finds. By posix_spawn: a fork of a test that has
@@ -30,18 +32,25 @@ class ChildProcess {
   pid_t pid() const { return pid_; }
   void Signal(int number);
 
+  // Writes a line to its stdin, or ends that. What a process that has ended is told is lost.
+  void Tell(const std::string& line);
+  void EndInput();
+
   // What it has written to stdout so far.
   std::string Output() const;
 
   // How it has ended, if it has. After an answer, and after Wait, there is no process.
   std::optional<Ending> Poll();
   Ending Wait();
+  // The same, but one that still lives when that time has passed is killed.
+  Ending WaitAtMost(absl::Duration patience);
 
  private:
   std::optional<Ending> Reap(int options);
 
   std::string folder_;
   pid_t pid_ = -1;
+  int input_ = -1;
 };
 
 // A fresh folder under the test's temporary directory.

@@ -1,119 +1,183 @@
-// A worker whose counts are a pure function of a seed: what every mode must come to the same bias by. By the public
-// header alone.
+// A worker whose counts are a pure function of a seed (counted_tokens.h), or, with --drift, those of a router that
+// drifts. By the public headers alone.
 //
-//   counting_worker COORDINATOR JOB RANK WORLD_SIZE GROUP EP_SIZE STORE BALANCE STEPS SEED COUNTED_RANKS
+// After each Commit, and after Leave, it prints a line; StepLine of counting_bench.h reads it:
 //
-// "-" stands for an empty argument. Counts for COUNTED_RANKS ranks, from its own on: 1, or all of them where one
-// process stands for the world. Prints a line for every step: its number, whether it was taken, and the hash of the
-// bias.
+//   STEP EPOCH VERSION PROVISIONAL OK HASH STALENESS UNDELIVERED LOST MAX_VIOLATION
+//
+// STEP was routed with {EPOCH, VERSION}, moved on by the worker itself where PROVISIONAL is 1; the rest is what the
+// report says of that version, MAX_VIOLATION at the first layer. After Leave, STEP is the one that would come next.
 
 #include <chrono>
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <random>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "evenkeel/worker.h"
+#include "synthetic/synthetic_load.h"
+#include "tests/counted_tokens.h"
 
+namespace evenkeel::tests {
 namespace {
 
-constexpr int kTopK = 2;
-constexpr int kExperts[] = {8, 5};
-constexpr int kLayers = 2;
-
-std::string Argument(const char* text) { return std::string(text) == "-" ? "" : text; }
-
-// What `rank` counts at `layer` in `step`; the favourites change with the layer.
-struct Counted {
-  std::vector<uint64_t> counts;
-  uint64_t tokens = 0;
+struct Run {
+  WorkerOptions options;
+  uint64_t steps = 0;  // the last one
+  uint64_t seed = 7;
+  // Counts for so many ranks, from its own on: 1, or all of them where one process stands for the world.
+  int counted_ranks = 1;
+  // Goes no further than to the step that the newest line of stdin names, and, when that ends, to the last.
+  bool steered = false;
+  bool drift = false;
 };
 
-Counted CountsOf(uint64_t seed, uint64_t step, int rank, int layer) {
-  std::mt19937_64 random(seed * 1'000'003 + step * 1009 + rank * 31 + layer);
-  Counted counted;
-  counted.counts.resize(kExperts[layer]);
-  counted.tokens = random() % 64;
-  for (uint64_t token = 0; token < counted.tokens; ++token) {
-    const uint64_t first = std::min(random() % kExperts[layer], random() % kExperts[layer]);
-    ++counted.counts[(first + layer) % kExperts[layer]];
-    ++counted.counts[(first + layer + 1 + random() % (kExperts[layer] - 1)) % kExperts[layer]];
-  }
-  return counted;
+constexpr int kDriftExperts = 16;
+constexpr int kDriftTokens = 1024;
+
+OnLoss OnLossOf(const std::string& word) {
+  if (word == "wait") return OnLoss::kWait;
+  if (word == "local") return OnLoss::kLocal;
+  if (word == "fail") return OnLoss::kFail;
+  return OnLoss::kHold;
 }
 
-// One step in seventeen, a rank's optimizer step is not taken.
-bool StepTaken(uint64_t seed, uint64_t step, int rank) {
-  return std::mt19937_64(seed + step * 7919 + rank)() % 17 != 0;
+std::vector<int> Numbers(const std::string& list) {
+  std::vector<int> numbers;
+  std::istringstream text(list);
+  for (std::string number; std::getline(text, number, ',');) numbers.push_back(std::stoi(number));
+  return numbers;
 }
 
-int Fail(const evenkeel::Status& status) {
+// Every flag is --name=value. False for one that is unknown.
+bool ReadFlag(const std::string& name, const std::string& value, Run* run) {
+  using std::chrono::milliseconds;
+  WorkerOptions& options = run->options;
+  const std::map<std::string, std::function<void()>> flags = {
+      {"coordinator", [&] { options.coordinator = value; }},
+      {"job", [&] { options.job = value; }},
+      {"rank", [&] { options.rank = std::stoi(value); }},
+      {"world_size", [&] { options.world_size = std::stoi(value); }},
+      {"group", [&] { options.group.name = value; }},
+      {"ep_size", [&] { options.group.expert_parallel_size = std::stoi(value); }},
+      {"group_ranks", [&] { options.group.ranks = Numbers(value); }},
+      {"group_index", [&] { options.group.index = std::stoi(value); }},
+      {"group_count", [&] { options.group.count = std::stoi(value); }},
+      {"group_timeout_ms", [&] { options.group.timeout = milliseconds(std::stoi(value)); }},
+      {"store", [&] { options.group.store = value; }},
+      {"balance", [&] { options.balance = value; }},
+      {"lag", [&] { options.lag = std::stoi(value); }},
+      {"on_loss", [&] { options.loss.on_loss = OnLossOf(value); }},
+      {"patience_ms", [&] { options.loss.patience = milliseconds(std::stoi(value)); }},
+      {"log_steps", [&] { options.loss.log_steps = std::stoi(value); }},
+      {"fail_when_full", [&] { options.loss.fail_when_full = value == "1"; }},
+      {"owned",
+       [&] {
+         for (LayerOptions& layer : options.layers) layer.owned = false;
+         for (const int layer : Numbers(value)) options.layers.at(layer).owned = true;
+       }},
+      {"next_step", [&] { options.next_step = std::stoull(value); }},
+      {"begin_step_timeout_ms", [&] { options.begin_step_timeout = milliseconds(std::stoi(value)); }},
+      {"steps", [&] { run->steps = std::stoull(value); }},
+      {"seed", [&] { run->seed = std::stoull(value); }},
+      {"counted_ranks", [&] { run->counted_ranks = std::stoi(value); }},
+      {"steered", [&] { run->steered = value == "1"; }},
+      {"drift",
+       [&] {
+         run->drift = value == "1";
+         options.layers = {{"model.layers.0.gate", kDriftExperts, kCountedTopK, R"({"score": "SIGMOID"})"}};
+       }},
+  };
+  const auto flag = flags.find(name);
+  if (flag == flags.end()) return false;
+  flag->second();
+  return true;
+}
+
+int Fail(const Status& status) {
   std::fprintf(stderr, "%s (code %d)\n", status.message().c_str(), static_cast<int>(status.code()));
   return 1;
 }
 
-void Print(const evenkeel::StepReport& report) {
-  std::printf("%" PRIu64 " %d %016" PRIx64 "\n", report.step, report.ok ? 1 : 0, report.bias_hash);
+void Print(const Run& run, uint64_t step, const StepReport& report) {
+  const bool provisional = run.options.loss.on_loss == OnLoss::kLocal && report.staleness > 0;
+  std::printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %d %d %016" PRIx64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %.4f\n",
+              step, report.epoch, report.step, provisional ? 1 : 0, report.ok ? 1 : 0, report.bias_hash,
+              report.staleness, report.undelivered_steps, report.lost_steps, report.max_violation[0]);
 }
 
-struct Run {
-  evenkeel::WorkerOptions options;
-  uint64_t steps = 0;
-  uint64_t seed = 0;
-  int counted_ranks = 1;
-};
-
-evenkeel::Status CountStep(const Run& run, uint64_t step, evenkeel::Worker* worker) {
+Status CountStep(const Run& run, uint64_t step, Worker* worker) {
   bool taken = true;
   for (int rank = run.options.rank; rank < run.options.rank + run.counted_ranks; ++rank) {
     taken = taken && StepTaken(run.seed, step, rank);
-    for (int layer = 0; layer < kLayers; ++layer) {
+    for (int layer = 0; layer < kNumCountedLayers; ++layer) {
+      if (!run.options.layers[layer].owned) continue;
       const Counted counted = CountsOf(run.seed, step, rank, layer);
-      evenkeel::Status status = worker->AddCounts(layer, counted.counts.data(), counted.tokens);
+      const Status status = worker->AddCounts(layer, counted.counts.data(), counted.tokens);
       if (!status.ok()) return status;
     }
   }
   return worker->Commit(step, taken);
 }
 
+Status RouteStep(const Run& run, uint64_t step, Worker* worker) {
+  synthetic::SyntheticOptions options;
+  options.seed = run.seed;
+  options.num_experts = kDriftExperts;
+  options.skew = 1;
+  options.drift = 0.0005;
+  static const synthetic::SyntheticLoad load = synthetic::SyntheticLoad::Create(options).value();
+  std::vector<float> logits(kDriftTokens * kDriftExperts);
+  load.FillLogits({step, run.options.rank, /*first=*/0, kDriftTokens}, /*layer=*/0, logits.data(), kDriftExperts);
+  const Status status = worker->Route(0, {kDriftTokens, logits.data()}, {});
+  return status.ok() ? worker->Commit(step) : status;
+}
+
+void AwaitLeaveToRun(uint64_t step) {
+  static uint64_t last = 0;
+  for (std::string line; last < step && std::getline(std::cin, line);) last = std::stoull(line);
+}
+
 int Train(const Run& run) {
-  auto joined = evenkeel::Worker::Join(run.options);
+  auto joined = Worker::Join(run.options);
   if (!joined.ok()) return Fail(joined.status());
-  evenkeel::Worker& worker = **joined;
-  for (uint64_t step = 1; step <= run.steps; ++step) {
-    evenkeel::Status status = worker.BeginStep(step);
-    if (status.ok() && step > 1) Print(worker.report());
-    if (status.ok()) status = CountStep(run, step, &worker);
+  Worker& worker = **joined;
+  for (uint64_t step = run.options.next_step; step <= run.steps; ++step) {
+    if (run.steered) AwaitLeaveToRun(step);
+    Status status = worker.BeginStep(step);
+    if (status.ok()) status = run.drift ? RouteStep(run, step, &worker) : CountStep(run, step, &worker);
     if (!status.ok()) return Fail(status);
+    Print(run, step, worker.report());
   }
-  const evenkeel::Status status = worker.Leave();
+  if (run.steered) AwaitLeaveToRun(run.steps + 1);
+  const Status status = worker.Leave();
   if (!status.ok()) return Fail(status);
-  Print(worker.report());
+  Print(run, run.steps + 1, worker.report());
   return 0;
 }
 
 }  // namespace
+}  // namespace evenkeel::tests
 
 int main(int argc, char** argv) {
-  if (argc != 12) return std::fprintf(stderr, "counting_worker: 11 arguments are needed\n"), 2;
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
-  Run run;
-  run.options.coordinator = Argument(argv[1]);
-  run.options.job = argv[2];
-  run.options.rank = std::atoi(argv[3]);
-  run.options.world_size = std::atoi(argv[4]);
-  run.options.group.name = Argument(argv[5]);
-  run.options.group.expert_parallel_size = std::atoi(argv[6]);
-  run.options.group.store = Argument(argv[7]);
-  run.options.group.timeout = std::chrono::seconds(20);
-  run.options.balance = argv[8];
-  run.options.layers = {{"model.layers.1.gate", kExperts[0], kTopK, ""},
-                        {"model.layers.0.gate", kExperts[1], kTopK, ""}};
-  run.steps = std::strtoull(argv[9], nullptr, 10);
-  run.seed = std::strtoull(argv[10], nullptr, 10);
-  run.counted_ranks = std::atoi(argv[11]);
+  evenkeel::tests::Run run;
+  for (const evenkeel::tests::CountedLayer& layer : evenkeel::tests::kCountedLayers) {
+    run.options.layers.push_back({layer.name, layer.num_experts, evenkeel::tests::kCountedTopK, ""});
+  }
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const size_t equals = argument.find('=');
+    const bool is_flag = argument.rfind("--", 0) == 0 && equals != std::string::npos;
+    if (!is_flag || !evenkeel::tests::ReadFlag(argument.substr(2, equals - 2), argument.substr(equals + 1), &run)) {
+      return std::fprintf(stderr, "counting_worker: %s is no flag of --name=value\n", argv[i]), 2;
+    }
+  }
   return Train(run);
 }

@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/child_process.h"
+#include "tests/counting_bench.h"
 #include "tests/evenkeeld_process.h"
 
 namespace evenkeel::tests {
@@ -29,9 +30,10 @@ constexpr int kSteps = 300;
 struct Mode {
   std::string name;
   bool coordinator = false;
-  std::string group = "-";
+  std::string group = "";
   int expert_parallel_size = 0;
   bool file_store = false;  // where the ranks of a group meet; else at the coordinator
+  int lag = 0;
 };
 
 const Mode kGroup = {"group", /*coordinator=*/false, "world", 0, /*file_store=*/true};
@@ -49,17 +51,17 @@ class WorkerModesTest : public ::testing::Test {
   std::vector<std::string> CommandOf(const Mode& mode, const std::string& job, const std::string& store, int rank,
                                      const std::string& balance, int steps = kSteps) const {
     return {BuiltProgram("tests/counting_worker"),
-            mode.coordinator ? coordinator_->address() : "-",
-            job,
-            absl::StrCat(rank),
-            absl::StrCat(kRanks),
-            mode.group,
-            absl::StrCat(mode.expert_parallel_size),
-            mode.file_store ? absl::StrCat("file://", store) : "-",
-            balance,
-            absl::StrCat(steps),
-            "7",
-            "1"};
+            "--coordinator=" + (mode.coordinator ? coordinator_->address() : ""),
+            "--job=" + job,
+            absl::StrCat("--rank=", rank),
+            absl::StrCat("--world_size=", kRanks),
+            "--group=" + mode.group,
+            absl::StrCat("--ep_size=", mode.expert_parallel_size),
+            "--group_timeout_ms=20000",
+            "--store=" + (mode.file_store ? "file://" + store : ""),
+            "--balance=" + balance,
+            absl::StrCat("--lag=", mode.lag),
+            absl::StrCat("--steps=", steps)};
   }
 
   using Ranks = std::vector<std::unique_ptr<ChildProcess>>;
@@ -74,26 +76,36 @@ class WorkerModesTest : public ::testing::Test {
     return ranks;
   }
 
-  // What every rank printed.
-  std::string Trajectory(const Mode& mode, const std::string& balance) {
-    Ranks ranks = Start(mode, balance);
+  // The steps that `output` tells of, each with what all modes agree on.
+  static std::string TrajectoryOf(const std::string& output) {
+    std::string trajectory;
+    for (const StepLine& line : ReadLines(output)) {
+      absl::StrAppend(&trajectory, line.step, ": ", line.version, " ", line.ok, " ", line.bias_hash, "\n");
+    }
+    return trajectory;
+  }
+
+  // Of every rank.
+  std::string Trajectory(const Mode& mode, const std::string& balance, int steps) {
+    Ranks ranks = Start(mode, balance, steps);
     std::string trajectory;
     for (int rank = 0; rank < kRanks; ++rank) {
       const Ending ending = ranks[rank]->Wait();
       EXPECT_EQ(ending.exit_code, 0) << mode.name << ", rank " << rank << ": " << ending.stderr_text;
-      if (rank == 0) trajectory = ending.stdout_text;
-      EXPECT_EQ(ending.stdout_text, trajectory) << mode.name << ", rank " << rank;
+      if (rank == 0) trajectory = TrajectoryOf(ending.stdout_text);
+      EXPECT_EQ(TrajectoryOf(ending.stdout_text), trajectory) << mode.name << ", rank " << rank;
     }
     return trajectory;
   }
 
   // Of one process that stands for all ranks.
-  static std::string LocalTrajectory(const std::string& balance) {
-    const Ending ending = ChildProcess({BuiltProgram("tests/counting_worker"), "-", "local", "0", "1", "-", "0", "-",
-                                        balance, absl::StrCat(kSteps), "7", absl::StrCat(kRanks)})
+  static std::string LocalTrajectory(const std::string& balance, int lag, int steps) {
+    const Ending ending = ChildProcess({BuiltProgram("tests/counting_worker"), "--coordinator=", "--job=local",
+                                        "--balance=" + balance, absl::StrCat("--lag=", lag),
+                                        absl::StrCat("--steps=", steps), absl::StrCat("--counted_ranks=", kRanks)})
                               .Wait();
     EXPECT_EQ(ending.exit_code, 0) << ending.stderr_text;
-    return ending.stdout_text;
+    return TrajectoryOf(ending.stdout_text);
   }
 
   std::unique_ptr<EvenkeeldProcess> coordinator_;
@@ -108,19 +120,32 @@ const char* const kRules[] = {
     R"({"preset": "evenkeel", "min_tokens": 300, "cap": 0.05, "cap_mode": "ABSOLUTE"})",
 };
 
+const Mode kModes[] = {
+    kGroup,
+    {"coordinator", /*coordinator=*/true},
+    {"world + coordinator", /*coordinator=*/true, "world"},
+    {"ep 2 + coordinator", /*coordinator=*/true, "ep", 2},
+    {"ep 2 + coordinator, met in a folder", /*coordinator=*/true, "ep", 2, /*file_store=*/true},
+};
+
 TEST_F(WorkerModesTest, AllComeToTheSameBias) {
-  const Mode modes[] = {
-      kGroup,
-      {"coordinator", /*coordinator=*/true},
-      {"world + coordinator", /*coordinator=*/true, "world"},
-      {"ep 2 + coordinator", /*coordinator=*/true, "ep", 2},
-      {"ep 2 + coordinator, met in a folder", /*coordinator=*/true, "ep", 2, /*file_store=*/true},
-  };
   for (const std::string balance : kRules) {
     SCOPED_TRACE(balance);
-    const std::string expected = LocalTrajectory(balance);
-    ASSERT_EQ(std::vector<std::string>(absl::StrSplit(expected, '\n', absl::SkipEmpty())).size(), kSteps);
-    for (const Mode& mode : modes) EXPECT_EQ(Trajectory(mode, balance), expected) << mode.name;
+    const std::string expected = LocalTrajectory(balance, /*lag=*/0, kSteps);
+    ASSERT_EQ(std::vector<std::string>(absl::StrSplit(expected, '\n', absl::SkipEmpty())).size(), kSteps + 1);
+    for (const Mode& mode : kModes) EXPECT_EQ(Trajectory(mode, balance, kSteps), expected) << mode.name;
+  }
+}
+
+TEST_F(WorkerModesTest, AllComeToTheSameBiasAtLagOne) {
+  constexpr int kFewSteps = 100;
+  const std::string on_time = LocalTrajectory(kRules[3], /*lag=*/0, kFewSteps);
+  const std::string expected = LocalTrajectory(kRules[3], /*lag=*/1, kFewSteps);
+  EXPECT_THAT(expected, HasSubstr("\n50: 48 "));
+  EXPECT_NE(expected, on_time);
+  for (Mode mode : kModes) {
+    mode.lag = 1;
+    EXPECT_EQ(Trajectory(mode, kRules[3], kFewSteps), expected) << mode.name;
   }
 }
 

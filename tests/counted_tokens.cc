@@ -1,0 +1,27 @@
+#include "tests/counted_tokens.h"
+
+#include <algorithm>
+#include <random>
+
+namespace evenkeel::tests {
+
+Counted CountsOf(uint64_t seed, uint64_t step, int rank, int layer) {
+  const int experts = kCountedLayers[layer].num_experts;
+  std::mt19937_64 random(seed * 1'000'003 + step * 1009 + rank * 31 + layer);
+  Counted counted;
+  counted.counts.resize(experts);
+  counted.tokens = random() % 64;
+  for (uint64_t token = 0; token < counted.tokens; ++token) {
+    const uint64_t one = random() % experts;
+    const uint64_t first = std::min(one, random() % experts);
+    ++counted.counts[(first + layer) % experts];
+    ++counted.counts[(first + layer + 1 + random() % (experts - 1)) % experts];
+  }
+  return counted;
+}
+
+bool StepTaken(uint64_t seed, uint64_t step, int rank) {
+  return std::mt19937_64(seed + step * 7919 + rank)() % 17 != 0;
+}
+
+}  // namespace evenkeel::tests
