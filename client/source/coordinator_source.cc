@@ -11,6 +11,9 @@
 namespace evenkeel::client {
 namespace {
 
+// A coordinator remembers the newest versions, so many, and of each contributor the one that it named last.
+constexpr uint64_t kRememberedVersions = 64;
+
 Deadline Now() { return std::chrono::steady_clock::now(); }
 
 // What is the same for every push.
@@ -169,7 +172,7 @@ absl::StatusOr<bool> CoordinatorSource::Await(uint64_t step, Deadline deadline, 
   while (!Has(due)) {
     EVENKEEL_RETURN_IF_ERROR(outcome_);
     const Deadline gives_up = GivesUpAt();
-    if (Now() >= gives_up) return DoWithout(due, version);
+    if (Now() >= gives_up) return DoWithout(step, due, version);
     if (Now() >= deadline) return absl::DeadlineExceededError(Obstacle(due));
     changed_.WaitUntil(&mutex_, std::min(deadline, gives_up));
   }
@@ -178,7 +181,11 @@ absl::StatusOr<bool> CoordinatorSource::Await(uint64_t step, Deadline deadline, 
   return Give(due, version);
 }
 
-absl::StatusOr<bool> CoordinatorSource::DoWithout(uint64_t due, v1::CommittedVersion* version) {
+bool CoordinatorSource::MayRoute(uint64_t step) const {
+  return !arrived_.empty() && arrived_.back().version().step() + kRememberedVersions >= step;
+}
+
+absl::StatusOr<bool> CoordinatorSource::DoWithout(uint64_t step, uint64_t due, v1::CommittedVersion* version) {
   lost_ = true;
   switch (loss_.on_loss) {
     case OnLoss::kFail:
@@ -187,7 +194,7 @@ absl::StatusOr<bool> CoordinatorSource::DoWithout(uint64_t due, v1::CommittedVer
     case OnLoss::kLocal:
       return MoveOn(due, version);
     default:
-      return Give(due, version);
+      return MayRoute(step) && Give(due, version);
   }
 }
 

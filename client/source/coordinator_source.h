@@ -58,7 +58,10 @@ class CoordinatorSource : public BiasSource {
   bool Give(uint64_t due, v1::CommittedVersion* version) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // When a version that has not come counts as lost.
   Deadline GivesUpAt() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<bool> DoWithout(uint64_t due, v1::CommittedVersion* version) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<bool> DoWithout(uint64_t step, uint64_t due, v1::CommittedVersion* version)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether the coordinator will remember the newest version that is here when `step` is delivered.
+  bool MayRoute(uint64_t step) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<bool> MoveOn(uint64_t due, v1::CommittedVersion* version) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string Obstacle(uint64_t step) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
