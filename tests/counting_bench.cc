@@ -119,7 +119,7 @@ std::unique_ptr<ChildProcess> CountingBench::StartWorker(int rank, uint64_t next
   Flags flags = {{"coordinator", coordinator_options_.listen},
                  {"job", job_},
                  {"rank", absl::StrCat(rank)},
-                 {"world_size", absl::StrCat(earlier_output_.size())},
+                 {"world_size", absl::StrCat(earlier_output_.size() + contributors_.back().ranks.empty())},
                  {"balance", balance_},
                  {"seed", absl::StrCat(seed_)},
                  {"steps", absl::StrCat(steps_)},
@@ -191,7 +191,7 @@ std::vector<StepLine> CountingBench::Lines(int rank) const {
 // ---------------------------------------------------------------------------------------------------------------------
 // What must come of it
 
-job::JobPlan CountingBench::Plan() const {
+v1::JobSpec CountingBench::Spec() const {
   v1::JobSpec spec;
   spec.set_name(job_);
   spec.set_contributors(static_cast<int>(contributors_.size()));
@@ -203,12 +203,15 @@ job::JobPlan CountingBench::Plan() const {
     layer->set_top_k(kCountedTopK);
   }
   EXPECT_TRUE(config::ParseText(balance_, "balance", spec.mutable_balance()).ok());
-  return job::PlanJob(spec, v1::BalanceConfig(), job::NoLimits()).value();
+  return spec;
 }
+
+job::JobPlan CountingBench::Plan() const { return job::PlanJob(Spec(), v1::BalanceConfig(), job::NoLimits()).value(); }
 
 job::ReferenceModel::Deliveries CountingBench::Deliveries() const {
   job::ReferenceModel::Deliveries deliveries;
   for (size_t index = 0; index < contributors_.size(); ++index) {
+    if (contributors_[index].ranks.empty()) continue;
     for (const StepLine& line : Lines(contributors_[index].ranks[0])) {
       const std::pair<uint64_t, int> key = {line.step, static_cast<int>(index)};
       deliveries[key] = {line.version, line.provisional, lost_.count(key) > 0};
@@ -282,6 +285,7 @@ void CountingBench::ExpectReferenceAtTheEnd() {
   }
   const std::vector<job::JobState> states = Reference(Deliveries());
   for (const Contributor& contributor : contributors_) {
+    if (contributor.ranks.empty()) continue;
     const std::vector<StepLine> leader = Lines(contributor.ranks[0]);
     for (const int rank : contributor.ranks) {
       const std::vector<StepLine> lines = Lines(rank);

@@ -44,7 +44,7 @@ class CountingBench : public ::testing::Test {
  protected:
   using Flags = std::map<std::string, std::string>;
   struct Contributor {
-    // The first pushes.
+    // The first pushes. None: this is the test's own (Bystander), the last contributor.
     std::vector<int> ranks;
     // As in kCountedLayers.
     std::vector<int> layers = {0, 1, 2};
@@ -72,6 +72,9 @@ class CountingBench : public ::testing::Test {
   void Kill(int rank);
   int ranks() const { return static_cast<int>(workers_.size()); }
   ChildProcess& worker(int rank) { return *workers_[rank]; }
+
+  // The job as all contributors are told it.
+  v1::JobSpec Spec() const;
 
   // Lets workers go on to `step`, and no further; or as far as there is to go.
   void GoTo(uint64_t step);
