@@ -44,8 +44,8 @@ class ReferenceModel {
     // Of all tokens and counts, to make them large.
     uint64_t scale = 1;
     // Where set: what `contributor` counts in `step` at `layer`, and whether it took the step, instead.
-    std::function<LayerCounts(int contributor, uint64_t step, int layer)> count;
-    std::function<bool(int contributor, uint64_t step)> ok;
+    std::function<LayerCounts(int contributor, uint64_t step, int layer)> count = nullptr;
+    std::function<bool(int contributor, uint64_t step)> ok = nullptr;
   };
 
   // `plan` outlives the model.

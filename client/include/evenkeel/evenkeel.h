@@ -320,7 +320,8 @@ EVENKEEL_EXPORT evenkeel_status evenkeel_add_counts(evenkeel_worker* worker, int
 
 /* Ends the step: the counts of all layers go to the coordinator in the background. With ok = 0 the optimizer step was
  * not taken on this worker: the step moves no bias on any. FAILED_PRECONDITION when `step` is not the one that
- * evenkeel_begin_step began. */
+ * evenkeel_begin_step began. Where a group reduces on its devices, the first commit waits until its ranks are
+ * connected, no longer than group_timeout_ms; and an error there, or of a rank that was lost since, is final. */
 EVENKEEL_EXPORT evenkeel_status evenkeel_commit(evenkeel_worker* worker, uint64_t step, int32_t ok);
 
 /* What is enqueued on the device from now on, is on `stream`, a cudaStream_t; by default it is the legacy default

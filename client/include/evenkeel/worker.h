@@ -112,7 +112,9 @@ class Worker {
 
   // Ends the step: the counts of all layers go to the coordinator in the background. With ok = false the optimizer step
   // was not taken on this worker: the step moves no bias on any.
-  // FAILED_PRECONDITION when `step` is not the one that BeginStep began.
+  // FAILED_PRECONDITION when `step` is not the one that BeginStep began. Where a group reduces on its devices, the
+  // first Commit waits until its ranks are connected, no longer than group.timeout; and an error there, or of a rank
+  // that was lost since, is final.
   Status Commit(uint64_t step, bool ok = true) { return Outcome(evenkeel_commit(worker_, step, ok)); }
 
   // What is enqueued on the device from now on, is on `stream`, a cudaStream_t; by default it is the legacy default
