@@ -250,8 +250,10 @@ std::vector<job::JobState> CountingBench::Reference(const job::ReferenceModel::D
 }
 
 void CountingBench::ExpectWholeLines(int rank, const std::vector<StepLine>& lines) const {
-  ASSERT_EQ(lines.size(), steps_ + 1) << "rank " << rank;
-  for (uint64_t step = 1; step <= steps_ + 1; ++step) ASSERT_EQ(lines[step - 1].step, step) << "rank " << rank;
+  ASSERT_FALSE(lines.empty()) << "rank " << rank;
+  const bool restarted = !earlier_output_[rank].empty();
+  for (size_t i = 0; i < lines.size() && !restarted; ++i) ASSERT_EQ(lines[i].step, i + 1) << "rank " << rank;
+  EXPECT_EQ(lines.back().step, steps_ + 1) << "rank " << rank;
   EXPECT_EQ(lines.back().version, steps_) << "rank " << rank;
   EXPECT_EQ(lines.back().undelivered, 0) << "rank " << rank;
 }
@@ -277,8 +279,8 @@ void CountingBench::ExpectStateOf(const job::JobPlan& plan, const job::JobState&
 }
 
 void CountingBench::ExpectReferenceAtTheEnd() {
+  GoToTheEnd();
   for (int rank = 0; rank < ranks(); ++rank) {
-    worker(rank).EndInput();
     const Ending ending = worker(rank).WaitAtMost(kPatience);
     ASSERT_EQ(ending.exit_code, 0) << "rank " << rank << ", signal " << ending.signal << ": " << ending.stderr_text;
     ASSERT_NO_FATAL_FAILURE(ExpectWholeLines(rank, Lines(rank)));

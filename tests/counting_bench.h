@@ -67,7 +67,7 @@ class CountingBench : public ::testing::Test {
 
   // A new job, and its workers, which are steered. `flags` are those of counting_worker, for all ranks.
   void StartJob(std::vector<Contributor> contributors, uint64_t steps, const Flags& flags);
-  // A worker in place of one that is gone, which has left its lines.
+  // A worker in place of one that is gone, which has left its lines; but maybe not that of its last step.
   void Restart(int rank, uint64_t next_step);
   void Kill(int rank);
   int ranks() const { return static_cast<int>(workers_.size()); }
@@ -86,7 +86,7 @@ class CountingBench : public ::testing::Test {
   // All lives of the rank together, a step that was begun anew once.
   std::vector<StepLine> Lines(int rank) const;
 
-  // What lines and contributors come to.
+  // How every push was routed, as the lines tell; a step without a line counts as on time.
   job::ReferenceModel::Deliveries Deliveries() const;
   std::vector<job::JobState> Reference(const job::ReferenceModel::Deliveries& deliveries) const;
   // Every worker ends well; every version that any of them had, and the coordinator's state after the last step, are
