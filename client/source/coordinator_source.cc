@@ -14,7 +14,15 @@ namespace {
 // A coordinator remembers the newest versions, so many, and of each contributor the one that it named last.
 constexpr uint64_t kRememberedVersions = 64;
 
+// Far ahead, but not so far that the clock overflows.
+constexpr std::chrono::hours kLongestPatience(24 * 365);
+
 Deadline Now() { return std::chrono::steady_clock::now(); }
+
+LossOptions Bounded(LossOptions loss) {
+  loss.patience = std::min<std::chrono::milliseconds>(loss.patience, kLongestPatience);
+  return loss;
+}
 
 // What is the same for every push.
 v1::PushRequest PushOf(const v1::JoinRequest& join) {
@@ -85,7 +93,7 @@ void PackLoss(v1::PushRequest* push) {
 
 CoordinatorSource::CoordinatorSource(std::string coordinator, const v1::JoinRequest& join, const LossOptions& loss,
                                      const LinkOptions& link)
-    : loss_(loss),
+    : loss_(Bounded(loss)),
       owned_(OwnedLayers::Of(join)),
       push_(PushOf(join)),
       link_(std::move(coordinator), join, link),
@@ -154,7 +162,7 @@ bool CoordinatorSource::Give(uint64_t due, v1::CommittedVersion* version) {
 Deadline CoordinatorSource::GivesUpAt() const {
   if (loss_.on_loss == OnLoss::kWait) return Deadline::max();
   if (!lost_) return pushed_at_ + loss_.patience;
-  const auto a_little = loss_.patience / 100;
+  const Deadline::duration a_little = Deadline::duration(loss_.patience) / 100;
   return arrived_at_ + a_little >= pushed_at_ ? pushed_at_ + a_little : Deadline::min();
 }
 
@@ -284,6 +292,8 @@ absl::Status CoordinatorSource::Deliver(v1::CommittedVersion* version) {
 void CoordinatorSource::Arrived(v1::CommittedVersion* version) {
   log_.PopFront();
   arrived_at_ = Now();
+  // Nothing waits for the coordinator any more: the next version is as good as those before the loss.
+  if (log_.empty()) lost_ = false;
   // One that is followed by another that may be given will never be.
   if (!arrived_.empty() && version->version().step() <= awaited_) arrived_.clear();
   arrived_.emplace_back().Swap(version);

@@ -93,8 +93,9 @@ class CoordinatorSource : public BiasSource {
   uint64_t first_version_ ABSL_GUARDED_BY(mutex_) = 0;
   v1::CommittedVersion given_ ABSL_GUARDED_BY(mutex_);
   std::deque<v1::CommittedVersion> arrived_ ABSL_GUARDED_BY(mutex_);
-  // The version that was awaited did not come in time, and has not come since. While older ones come, a step still
-  // waits a little, or a trainer whose steps are short would never catch up with its log.
+  // The version that was awaited did not come in time; it has not come since, nor has all of the log been delivered.
+  // While older ones come, a step still waits a little, or a trainer whose steps are short would never catch up with
+  // its log.
   bool lost_ ABSL_GUARDED_BY(mutex_) = false;
   Deadline arrived_at_ ABSL_GUARDED_BY(mutex_);
   // What this process makes of given_ by itself, while lost, and by the counts of which step last.

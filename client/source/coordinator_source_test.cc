@@ -209,6 +209,24 @@ TEST_F(CoordinatorSourceTest, AfterALossTheWorkerCatchesUp) {
   EXPECT_EQ(source_->backlog().undelivered, 0);
 }
 
+// However long after the last delivery a step is pushed.
+TEST_F(CoordinatorSourceTest, OnceAllIsDeliveredAStepWaitsForItsVersionAgain) {
+  Join(OnLoss::kHold, milliseconds(500));
+  coordinator_.Stop();
+  HoldSteps(1, 3);
+  coordinator_.Start(/*epoch=*/2);
+  while (source_->backlog().undelivered > 0) std::this_thread::yield();
+  std::this_thread::sleep_for(milliseconds(20));
+  Push(4);
+  ASSERT_EQ(Await(5), absl::StatusOr<bool>(true));
+  EXPECT_EQ(version_.version().step(), 4);
+}
+
+TEST_F(CoordinatorSourceTest, PatienceMayBeEndless) {
+  Join(OnLoss::kHold, milliseconds::max());
+  for (uint64_t step = 1; step <= 3; ++step) TakeStep(step);
+}
+
 TEST_F(CoordinatorSourceTest, WaitIsBoundAndSaysWhatItWaitsFor) {
   Join(OnLoss::kWait);
   coordinator_.Stop();

@@ -160,8 +160,8 @@ typedef struct evenkeel_worker_options {
   /* EVENKEEL_ON_LOSS_...; default HOLD. */
   int32_t on_loss;
   /* From the commit of a step, in milliseconds. Once a version has not come in time, later steps do not wait, or a
-   * hundredth of that while the coordinator takes what was kept, until the version that is due is there again. Default
-   * 10,000. */
+   * hundredth of that while the coordinator takes what was kept, until all of that is delivered or the version that is
+   * due is there. Default 10,000. */
   int64_t loss_patience_ms;
   /* Steps that are kept, at least 4, each with 8 bytes an expert. When more wait, the counts of the oldest are lost,
    * and that is told everywhere (evenkeel_report, the coordinator's metrics); or, with loss_fail_when_full = 1,

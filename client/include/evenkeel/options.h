@@ -66,7 +66,7 @@ enum class OnLoss {
 struct LossOptions {
   OnLoss on_loss = OnLoss::kHold;
   // From the commit of a step. Once a version has not come in time, later steps do not wait, or a hundredth of that
-  // while the coordinator takes what was kept, until the version that is due is there again.
+  // while the coordinator takes what was kept, until all of that is delivered or the version that is due is there.
   std::chrono::milliseconds patience{10'000};
   // Steps that are kept, at least 4, each with 8 bytes an expert. When more wait, the counts of the oldest are lost,
   // and that is told everywhere (StepReport, the coordinator's metrics); or, with fail_when_full, BeginStep fails.
