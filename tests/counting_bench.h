@@ -1,5 +1,7 @@
 #pragma once
 
+#include <signal.h>
+
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -58,7 +60,7 @@ class CountingBench : public ::testing::Test {
   static std::vector<Contributor> Groups(int ranks, int size);
 
   // The coordinator: dead when KillCoordinator returns, and later at the address that it had first.
-  void KillCoordinator();
+  void KillCoordinator(int signal = SIGKILL);
   void StartCoordinator();
   // Until it has committed `step`.
   void AwaitCommitted(uint64_t step);
@@ -67,7 +69,7 @@ class CountingBench : public ::testing::Test {
 
   // A new job, and its workers, which are steered. `flags` are those of counting_worker, for all ranks.
   void StartJob(std::vector<Contributor> contributors, uint64_t steps, const Flags& flags);
-  // A worker in place of one that is gone, which has left its lines; but maybe not that of its last step.
+  // A worker in place of one that is gone, which has left its lines.
   void Restart(int rank, uint64_t next_step);
   void Kill(int rank);
   int ranks() const { return static_cast<int>(workers_.size()); }
@@ -79,14 +81,15 @@ class CountingBench : public ::testing::Test {
   // Lets workers go on to `step`, and no further; or as far as there is to go.
   void GoTo(uint64_t step);
   void GoToTheEnd();
-  // Until rank, or every rank, has committed `step`. False, and a failure, when it has ended instead, or hangs.
+  // Until rank, or every rank, has begun `step` and counted it. False, and a failure, when it has ended instead, or
+  // hangs.
   bool AwaitLine(int rank, uint64_t step);
   bool AwaitLines(uint64_t step);
 
   // All lives of the rank together, a step that was begun anew once.
   std::vector<StepLine> Lines(int rank) const;
 
-  // How every push was routed, as the lines tell; a step without a line counts as on time.
+  // How every push was routed, as the lines tell.
   job::ReferenceModel::Deliveries Deliveries() const;
   std::vector<job::JobState> Reference(const job::ReferenceModel::Deliveries& deliveries) const;
   // Every worker ends well; every version that any of them had, and the coordinator's state after the last step, are

@@ -1,7 +1,7 @@
 // A worker whose counts are a pure function of a seed (counted_tokens.h), or, with --drift, those of a router that
 // drifts. By the public headers alone.
 //
-// After each Commit, and after Leave, it prints a line; StepLine of counting_bench.h reads it:
+// Before each Commit, and after Leave, it prints a line; StepLine of counting_bench.h reads it:
 //
 //   STEP EPOCH VERSION PROVISIONAL OK HASH STALENESS UNDELIVERED LOST MAX_VIOLATION
 //
@@ -33,8 +33,9 @@ struct Run {
   uint64_t seed = 7;
   // Counts for so many ranks, from its own on: 1, or all of them where one process stands for the world.
   int counted_ranks = 1;
-  // Goes no further than to the step that the newest line of stdin names, and, when that ends, to the last.
-  bool steered = false;
+  // Goes no further than to the step that the newest line of stdin names, and, when that ends, to the last: "before" it
+  // begins a step, or "within" it.
+  std::string steered;
   bool drift = false;
 };
 
@@ -87,7 +88,7 @@ bool ReadFlag(const std::string& name, const std::string& value, Run* run) {
       {"steps", [&] { run->steps = std::stoull(value); }},
       {"seed", [&] { run->seed = std::stoull(value); }},
       {"counted_ranks", [&] { run->counted_ranks = std::stoi(value); }},
-      {"steered", [&] { run->steered = value == "1"; }},
+      {"steered", [&] { run->steered = value; }},
       {"drift",
        [&] {
          run->drift = value == "1";
@@ -112,10 +113,9 @@ void Print(const Run& run, uint64_t step, const StepReport& report) {
               report.staleness, report.undelivered_steps, report.lost_steps, report.max_violation[0]);
 }
 
-Status CountStep(const Run& run, uint64_t step, Worker* worker) {
-  bool taken = true;
+Status CountStep(const Run& run, uint64_t step, Worker* worker, bool* taken) {
   for (int rank = run.options.rank; rank < run.options.rank + run.counted_ranks; ++rank) {
-    taken = taken && StepTaken(run.seed, step, rank);
+    *taken = *taken && StepTaken(run.seed, step, rank);
     for (int layer = 0; layer < kNumCountedLayers; ++layer) {
       if (!run.options.layers[layer].owned) continue;
       const Counted counted = CountsOf(run.seed, step, rank, layer);
@@ -123,7 +123,7 @@ Status CountStep(const Run& run, uint64_t step, Worker* worker) {
       if (!status.ok()) return status;
     }
   }
-  return worker->Commit(step, taken);
+  return Status();
 }
 
 Status RouteStep(const Run& run, uint64_t step, Worker* worker) {
@@ -135,8 +135,7 @@ Status RouteStep(const Run& run, uint64_t step, Worker* worker) {
   static const synthetic::SyntheticLoad load = synthetic::SyntheticLoad::Create(options).value();
   std::vector<float> logits(kDriftTokens * kDriftExperts);
   load.FillLogits({step, run.options.rank, /*first=*/0, kDriftTokens}, /*layer=*/0, logits.data(), kDriftExperts);
-  const Status status = worker->Route(0, {kDriftTokens, logits.data()}, {});
-  return status.ok() ? worker->Commit(step) : status;
+  return worker->Route(0, {kDriftTokens, logits.data()}, {});
 }
 
 void AwaitLeaveToRun(uint64_t step) {
@@ -149,13 +148,16 @@ int Train(const Run& run) {
   if (!joined.ok()) return Fail(joined.status());
   Worker& worker = **joined;
   for (uint64_t step = run.options.next_step; step <= run.steps; ++step) {
-    if (run.steered) AwaitLeaveToRun(step);
+    if (run.steered == "before") AwaitLeaveToRun(step);
     Status status = worker.BeginStep(step);
-    if (status.ok()) status = run.drift ? RouteStep(run, step, &worker) : CountStep(run, step, &worker);
+    if (run.steered == "within") AwaitLeaveToRun(step);
+    bool taken = true;
+    if (status.ok()) status = run.drift ? RouteStep(run, step, &worker) : CountStep(run, step, &worker, &taken);
+    if (status.ok()) Print(run, step, worker.report());
+    if (status.ok()) status = worker.Commit(step, taken);
     if (!status.ok()) return Fail(status);
-    Print(run, step, worker.report());
   }
-  if (run.steered) AwaitLeaveToRun(run.steps + 1);
+  if (!run.steered.empty()) AwaitLeaveToRun(run.steps + 1);
   const Status status = worker.Leave();
   if (!status.ok()) return Fail(status);
   Print(run, run.steps + 1, worker.report());

@@ -8,9 +8,11 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/job_state.h"
 #include "tests/bystander.h"
 #include "tests/counting_bench.h"
 #include "tests/http_get.h"
@@ -89,6 +91,37 @@ TEST_F(WorkerLogTest, WhatIsLostIsToldByTheWorkerAndTheCoordinatorStepByStep) {
     }
   }
   EXPECT_EQ(Metric("evenkeel_lost_contributions_total"), lost_.size());
+  // Steps that all have lost were not stale: there was nothing to be.
+  EXPECT_GE(Metric("evenkeel_stale_commits_total"), kLogSteps - 2);
+}
+
+// What is lost to the coordinator has moved the worker's own bias.
+TEST_F(WorkerLogTest, AWorkerMovesOnByItselfWithAFullLog) {
+  constexpr uint64_t kBefore = 20, kSteps = 60;
+  balance_ = R"({"preset": "loss_free"})";
+  for (const std::string lag : {"0", "1"}) {
+    SCOPED_TRACE(absl::StrCat("lag ", lag));
+    StartWatchedJob(1, kSteps, {{"on_loss", "local"}, {"patience_ms", "100"}, {"log_steps", "4"}, {"lag", lag}});
+    GoTo(kSteps);
+    ASSERT_EQ(bystander_->GoTo(kBefore), absl::OkStatus());
+    ASSERT_TRUE(AwaitLines(kSteps));
+    const std::vector<job::JobState> states = Reference({});
+    for (const StepLine& line : Lines(0)) {
+      EXPECT_EQ(line.bias_hash, absl::StrFormat("%016x", job::StateHash(states[line.version + line.staleness])))
+          << "step " << line.step;
+    }
+    EXPECT_GE(Lines(0).back().lost, kSteps - kBefore - 8);
+
+    while (bystander_->next_step() <= kSteps) {
+      const uint64_t step = bystander_->next_step();
+      const absl::StatusOr<v1::CommittedVersion> version = bystander_->Step();
+      ASSERT_TRUE(version.ok()) << version.status();
+      if (version->participants_size() == 1) lost_.insert({step, 0});
+    }
+    ExpectReferenceAtTheEnd();
+    if (HasFatalFailure()) return;
+    EXPECT_EQ(Lines(0).back().lost, lost_.size());
+  }
 }
 
 TEST_F(WorkerLogTest, AFullLogIsAnErrorWhereThatIsAskedFor) {

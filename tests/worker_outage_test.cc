@@ -7,7 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "gmock/gmock.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "job/job_state.h"
 #include "tests/counting_bench.h"
@@ -101,8 +102,40 @@ TEST_F(WorkerOutageTest, GroupsHoldTogether) {
     RunOutage(Groups(4, 2), {{"on_loss", "hold"}, {"lag", lag}});
     ExpectReferenceAtTheEnd();
     ExpectAnOutage(std::stoi(lag));
-    if (::testing::Test::HasFatalFailure()) return;
+    if (HasFatalFailure()) return;
   }
+}
+
+// Each moves its bias by what it counts alone, and all have the same again afterwards.
+TEST_F(WorkerOutageTest, RanksThatMoveOnByThemselvesComeTogetherAgain) {
+  for (const std::string lag : {"0", "1"}) {
+    SCOPED_TRACE(absl::StrCat("lag ", lag));
+    RunOutage(Alone(3), {{"on_loss", "local"}, {"lag", lag}});
+    ExpectReferenceAtTheEnd();
+    ExpectAnOutage(std::stoi(lag));
+    if (HasFatalFailure()) return;
+    EXPECT_TRUE(Lines(0)[kLastOfOutage - 1].provisional);
+    EXPECT_NE(Lines(0)[kLastOfOutage - 1].bias_hash, Lines(1)[kLastOfOutage - 1].bias_hash);
+  }
+}
+
+// They ask for a version at once when they have pushed the step that makes it, and take their time then.
+TEST_F(WorkerOutageTest, WorkersWithLongStepsAreOnTimeAgain) {
+  constexpr uint64_t kTries = 20;
+  StartJob(Alone(2), kLastOfOutage + kTries, {{"on_loss", "hold"}, {"patience_ms", "1000"}, {"steered", "within"}});
+  GoTo(kLastBefore);
+  ASSERT_TRUE(AwaitLines(kLastBefore));
+  KillCoordinator();
+  GoTo(kLastOfOutage);
+  ASSERT_TRUE(AwaitLines(kLastOfOutage));
+  StartCoordinator();
+  for (uint64_t step = kLastOfOutage; step < kLastOfOutage + kTries; ++step) {
+    GoTo(step);
+    AwaitCommitted(step);
+    absl::SleepFor(absl::Milliseconds(30));  // the rest of the step
+  }
+  ExpectReferenceAtTheEnd();
+  for (const int rank : {0, 1}) EXPECT_EQ(Lines(rank)[kLastOfOutage + kTries - 1].staleness, 0) << "rank " << rank;
 }
 
 // By the sign rule all of the state is in the bias: a world that moves it on by itself arrives where the coordinator
@@ -114,7 +147,7 @@ TEST_F(WorkerOutageTest, AWorldThatMovesOnByItselfIsWhereTheCoordinatorWillBe) {
     RunOutage(Groups(4, 4), {{"on_loss", "local"}, {"lag", lag}});
     ExpectReferenceAtTheEnd();
     ExpectAnOutage(std::stoi(lag));
-    if (::testing::Test::HasFatalFailure()) return;
+    if (HasFatalFailure()) return;
     const std::vector<job::JobState> states = Reference({});
     int provisional = 0;
     for (const StepLine& line : Lines(3)) {
