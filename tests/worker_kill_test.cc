@@ -118,11 +118,16 @@ TEST_F(WorkerKillTest, AWorkerThatDiesAndStartsAgainAtTheOpenStepGoesOn) {
     uint64_t limit = 0;
     for (uint64_t step = Draw(1, 10); step < 110; step = limit + Draw(1, 20)) {
       const int victim = static_cast<int>(Draw(0, run.workers - 1));
-      limit = step + Draw(0, 4);
+      limit = step + Draw(0, 6);
       GoTo(limit);
       ASSERT_TRUE(AwaitLine(victim, step));
       LetTimePass();
       Kill(victim);
+      for (int rank = 0; rank < run.workers && run.on_loss == "hold"; ++rank) {
+        if (rank != victim) {
+          ASSERT_TRUE(AwaitLine(rank, limit));
+        }
+      }
       Restart(victim, OpenStepWithout(victim, limit));
     }
     ExpectReferenceAtTheEnd();
