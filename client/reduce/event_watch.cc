@@ -1,5 +1,6 @@
 #include "client/reduce/event_watch.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,46 +21,68 @@ EventWatch::~EventWatch() {
   thread_.join();
 }
 
-absl::Status EventWatch::Add(DeviceStream stream) {
-  MutexLock lock(&mutex_);
-  if (free_.empty()) {
-    EVENKEEL_ASSIGN_OR_RETURN(OwnedEvent event, OwnedEvent::Create(runtime_));
-    free_.push_back(std::move(event));
+absl::StatusOr<EventWatch::Awaited> EventWatch::NewAwaited() {
+  {
+    MutexLock lock(&mutex_);
+    if (!free_.empty()) {
+      Awaited awaited = std::move(free_.back());
+      free_.pop_back();
+      return awaited;
+    }
   }
-  EVENKEEL_RETURN_IF_ERROR(runtime_->Record(free_.back().get(), stream));
-  awaited_.push_back({std::move(free_.back()), std::chrono::steady_clock::now() + timeout_});
-  free_.pop_back();
+  Awaited awaited;
+  EVENKEEL_ASSIGN_OR_RETURN(awaited.reached, OwnedEvent::Create(runtime_));
+  EVENKEEL_ASSIGN_OR_RETURN(awaited.over, OwnedEvent::Create(runtime_));
+  return awaited;
+}
+
+absl::Status EventWatch::Enqueue(DeviceStream stream, absl::FunctionRef<absl::Status()> collective) {
+  EVENKEEL_ASSIGN_OR_RETURN(Awaited awaited, NewAwaited());
+  EVENKEEL_RETURN_IF_ERROR(runtime_->Record(awaited.reached.get(), stream));
+  EVENKEEL_RETURN_IF_ERROR(collective());
+  EVENKEEL_RETURN_IF_ERROR(runtime_->Record(awaited.over.get(), stream));
+  MutexLock lock(&mutex_);
+  awaited_.push_back(std::move(awaited));
   changed_.NotifyAll();
   return absl::OkStatus();
 }
 
 absl::Status EventWatch::status() {
-  MutexLock lock(&mutex_);
-  return status_;
+  {
+    MutexLock lock(&mutex_);
+    if (!status_.ok()) return status_;
+  }
+  // Somebody else may have aborted it, and that is not noticed here yet.
+  return reducer_->Health();
 }
 
-bool EventWatch::Next(DeviceEvent* event, Deadline* deadline) {
+bool EventWatch::First(DeviceEvent* reached, DeviceEvent* over) {
   MutexLock lock(&mutex_);
   while (!stopping_ && awaited_.empty()) changed_.Wait(&mutex_);
   if (stopping_) return false;
-  *event = awaited_.front().event.get();
-  *deadline = awaited_.front().deadline;
+  *reached = awaited_.front().reached.get();
+  *over = awaited_.front().over.get();
   return true;
 }
 
 absl::Status EventWatch::AwaitFirst() {
-  DeviceEvent event;
-  Deadline deadline;
-  for (Polling polling; Next(&event, &deadline); polling.Pause()) {
-    EVENKEEL_ASSIGN_OR_RETURN(const bool happened, runtime_->Happened(event));
-    if (happened) {
+  DeviceEvent reached = nullptr;
+  DeviceEvent over = nullptr;
+  std::optional<Deadline> deadline;
+  for (Polling polling; First(&reached, &over); polling.Pause()) {
+    EVENKEEL_ASSIGN_OR_RETURN(const bool is_over, runtime_->Happened(over));
+    // What an abort has ended, has not run.
+    EVENKEEL_RETURN_IF_ERROR(reducer_->Health());
+    if (is_over) {
       MutexLock lock(&mutex_);
-      free_.push_back(std::move(awaited_.front().event));
+      free_.push_back(std::move(awaited_.front()));
       awaited_.pop_front();
       return absl::OkStatus();
     }
-    EVENKEEL_RETURN_IF_ERROR(reducer_->Health());
-    if (std::chrono::steady_clock::now() >= deadline) {
+    if (!deadline.has_value()) {
+      EVENKEEL_ASSIGN_OR_RETURN(const bool is_reached, runtime_->Happened(reached));
+      if (is_reached) deadline = std::chrono::steady_clock::now() + timeout_;
+    } else if (std::chrono::steady_clock::now() >= *deadline) {
       return absl::DeadlineExceededError(absl::StrCat("rank ", reducer_->rank(), " of ", reducer_->size(),
                                                       ": the other ranks of the group did not come within ",
                                                       timeout_.count(), " ms"));

@@ -20,7 +20,10 @@ BackgroundSource::~BackgroundSource() {
 }
 
 absl::Status BackgroundSource::Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) {
-  return inner_->Join(next_step, deadline, joined);
+  EVENKEEL_RETURN_IF_ERROR(inner_->Join(next_step, deadline, joined));
+  lag_ = joined->effective().lag();
+  first_version_ = (joined->has_previous() ? joined->previous() : joined->version()).version().step();
+  return absl::OkStatus();
 }
 
 void BackgroundSource::Push(StepCountsPtr counts) {
@@ -29,10 +32,10 @@ void BackgroundSource::Push(StepCountsPtr counts) {
   changed_.NotifyAll();
 }
 
-absl::StatusOr<bool> BackgroundSource::Await(uint64_t, Deadline, v1::CommittedVersion* version) {
+absl::StatusOr<bool> BackgroundSource::Await(uint64_t step, Deadline, v1::CommittedVersion* version) {
   MutexLock lock(&mutex_);
   EVENKEEL_RETURN_IF_ERROR(error_);
-  return Give(version);
+  return Give(DueVersion(step, lag_, first_version_), version);
 }
 
 absl::StatusOr<bool> BackgroundSource::Leave(Deadline deadline, v1::CommittedVersion* version) {
@@ -43,17 +46,19 @@ absl::StatusOr<bool> BackgroundSource::Leave(Deadline deadline, v1::CommittedVer
         absl::StrCat("the counts of ", pushes_.size(), " steps are still on the device"));
   }
   EVENKEEL_RETURN_IF_ERROR(error_);
-  return Give(version);
+  return Give(/*due=*/UINT64_MAX, version);
 }
 
-bool BackgroundSource::Give(v1::CommittedVersion* version) {
-  if (std::exchange(given_, true)) return false;
-  *version = newest_;
-  return true;
+bool BackgroundSource::Give(uint64_t due, v1::CommittedVersion* version) {
+  bool newer = false;
+  for (; !made_.empty() && made_.front().version().step() <= due; made_.pop_front()) {
+    version->Swap(&made_.front());
+    newer = true;
+  }
+  return newer;
 }
 
 void BackgroundSource::Run() {
-  v1::CommittedVersion version;
   while (true) {
     StepCountsPtr counts;
     {
@@ -63,14 +68,12 @@ void BackgroundSource::Run() {
       counts = std::move(pushes_.front());
     }
     inner_->Push(std::move(counts));
+    v1::CommittedVersion version;
     const absl::StatusOr<bool> is_new = inner_->Await(/*step=*/UINT64_MAX, Deadline::max(), &version);
     MutexLock lock(&mutex_);
     pushes_.pop_front();
     if (error_.ok()) error_ = is_new.status();
-    if (is_new.ok() && *is_new) {
-      newest_.Swap(&version);
-      given_ = false;
-    }
+    if (is_new.ok() && *is_new) made_.push_back(std::move(version));
     changed_.NotifyAll();
   }
 }

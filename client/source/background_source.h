@@ -11,12 +11,13 @@
 namespace evenkeel::client {
 
 // A source whose versions nobody waits for, because somebody else has the bias already: a device that moves it by
-// itself. Pushes wait for their counts on a thread of this one's; Await gives what has come of them so far, which may
-// be older than what is due.
+// itself. Pushes wait for their counts, and are committed, on a thread of this one's; Await gives what has come of them
+// so far, which may be older than what is due.
 class BackgroundSource : public BiasSource {
  public:
+  // `inner` commits in Push, without waiting for anything but the counts.
   explicit BackgroundSource(std::unique_ptr<BiasSource> inner);
-  // Waits until the counts of the push under way are here.
+  // Waits for the counts of the push under way: whoever brings them has to give them up first.
   ~BackgroundSource() override;
 
   absl::Status Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) override;
@@ -27,9 +28,13 @@ class BackgroundSource : public BiasSource {
 
  private:
   void Run();
-  bool Give(v1::CommittedVersion* version) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The newest version up to that of step `due`. False when it has been given.
+  bool Give(uint64_t due, v1::CommittedVersion* version) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::unique_ptr<BiasSource> inner_;
+  // From Join on.
+  int lag_ = 0;
+  uint64_t first_version_ = 0;
 
   Mutex mutex_;
   CondVar changed_;
@@ -37,9 +42,8 @@ class BackgroundSource : public BiasSource {
   // The first is under way.
   std::deque<StepCountsPtr> pushes_ ABSL_GUARDED_BY(mutex_);
   absl::Status error_ ABSL_GUARDED_BY(mutex_);
-  // The newest version, and whether it has been given.
-  v1::CommittedVersion newest_ ABSL_GUARDED_BY(mutex_);
-  bool given_ ABSL_GUARDED_BY(mutex_) = true;
+  // Not given yet, ascending.
+  std::deque<v1::CommittedVersion> made_ ABSL_GUARDED_BY(mutex_);
 
   std::thread thread_;
 };
