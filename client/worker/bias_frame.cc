@@ -1,17 +1,33 @@
 #include "client/worker/bias_frame.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "client/worker/workspace.h"
 
 namespace evenkeel::client {
+namespace {
 
-void WriteVersion(const v1::CommittedVersion& version, const LayerTable& layers, char* frame) {
+BiasFrame::Header HeaderOf(const char* frame) {
+  BiasFrame::Header header;
+  std::memcpy(&header, frame, sizeof(header));
+  return header;
+}
+
+std::string NameOf(uint64_t routes) {
+  return routes == Workspace::kLeaving ? "its leave" : absl::StrCat("the bias of step ", routes);
+}
+
+}  // namespace
+
+void WriteVersion(const v1::CommittedVersion& version, uint64_t routes, const LayerTable& layers, char* frame) {
   BiasFrame::Header header = {};
   header.kind = BiasFrame::Kind::kVersion;
+  header.routes = routes;
   header.epoch = version.version().epoch();
   header.step = version.version().step();
   header.ok = version.ok();
@@ -22,26 +38,40 @@ void WriteVersion(const v1::CommittedVersion& version, const LayerTable& layers,
   std::memcpy(frame + BiasFrame::BiasAt(layers), version.bias().data(), sizeof(float) * layers.total_experts());
 }
 
-void WriteFailure(const absl::Status& why, char* frame) {
+void WriteFailure(const absl::Status& why, uint64_t routes, char* frame) {
   BiasFrame::Header header = {};
   header.kind = BiasFrame::Kind::kFailed;
+  header.routes = routes;
   header.code = static_cast<int64_t>(why.code());
   const absl::string_view message = why.message().substr(0, sizeof(header.message) - 1);
   std::copy(message.begin(), message.end(), header.message);
   std::memcpy(frame, &header, sizeof(header));
 }
 
-absl::Status ReadFrame(const char* frame, const LayerTable& layers, StepReport* report) {
-  BiasFrame::Header header;
-  std::memcpy(&header, frame, sizeof(header));
+void Readdress(uint64_t routes, char* frame) {
+  std::memcpy(frame + offsetof(BiasFrame::Header, routes), &routes, sizeof(routes));
+}
+
+bool IsFailure(const char* frame, uint64_t routes) {
+  const BiasFrame::Header header = HeaderOf(frame);
+  return header.kind == BiasFrame::Kind::kFailed && header.routes == routes;
+}
+
+absl::Status ReadFrame(const char* frame, uint64_t routes, const LayerTable& layers, StepReport* report) {
+  BiasFrame::Header header = HeaderOf(frame);
+  if (header.kind != BiasFrame::Kind::kVersion && header.kind != BiasFrame::Kind::kFailed) {
+    return absl::DataLossError(
+        absl::StrCat("the leader's broadcast has the unknown kind ", static_cast<uint64_t>(header.kind)));
+  }
+  if (header.routes != routes) {
+    return absl::FailedPreconditionError(absl::StrCat("rank 0 of the group is at another step: it broadcast ",
+                                                      NameOf(header.routes), " where this rank was at ",
+                                                      NameOf(routes)));
+  }
   if (header.kind == BiasFrame::Kind::kFailed) {
     header.message[sizeof(header.message) - 1] = '\0';
     return absl::Status(static_cast<absl::StatusCode>(header.code),
                         absl::StrCat("rank 0 of the group: ", header.message));
-  }
-  if (header.kind != BiasFrame::Kind::kVersion) {
-    return absl::DataLossError(
-        absl::StrCat("the leader's broadcast has the unknown kind ", static_cast<uint64_t>(header.kind)));
   }
   report->epoch = header.epoch;
   report->step = header.step;

@@ -17,13 +17,14 @@ struct BiasFrame {
 
   struct Header {
     Kind kind;
+    uint64_t routes;  // the step that it is for, or Workspace::kLeaving
     uint64_t epoch;
     uint64_t step;
     uint64_t ok;
     uint64_t state_hash;
     uint64_t tokens;
     int64_t code;  // of a failure, with the beginning of its sentence
-    char message[200];
+    char message[448];
   };
 
   static size_t ViolationsAt() { return sizeof(Header); }
@@ -31,12 +32,18 @@ struct BiasFrame {
   static size_t Bytes(const LayerTable& layers) { return BiasAt(layers) + sizeof(float) * layers.total_experts(); }
 };
 
-// Into a frame of Bytes.
-void WriteVersion(const v1::CommittedVersion& version, const LayerTable& layers, char* frame);
-// Leaves the bias in it as it is.
-void WriteFailure(const absl::Status& why, char* frame);
+// The version that routes step `routes`, into a frame of Bytes.
+void WriteVersion(const v1::CommittedVersion& version, uint64_t routes, const LayerTable& layers, char* frame);
+// Leaves the bias in it as it is. Of a very long sentence the end is left out.
+void WriteFailure(const absl::Status& why, uint64_t routes, char* frame);
+// For another step, with what it holds.
+void Readdress(uint64_t routes, char* frame);
 
-// What a frame's beginning, up to the bias, tells: writes into `report`, or gives the failure, as the leader's.
-absl::Status ReadFrame(const char* frame, const LayerTable& layers, StepReport* report);
+// What a frame's beginning, up to the bias, tells the step that it is read for: OK, with the version's part of
+// `report`; or the failure, as the leader's. FAILED_PRECONDITION where it is for another step, DATA_LOSS where it is no
+// frame; `report` is untouched then.
+absl::Status ReadFrame(const char* frame, uint64_t routes, const LayerTable& layers, StepReport* report);
+// Whether it tells that step of a failure.
+bool IsFailure(const char* frame, uint64_t routes);
 
 }  // namespace evenkeel::client

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
-#include "base/check.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
-#include "client/deadline.h"
 #include "client/polling.h"
 #include "client/worker/host_workspace.h"
 #include "client/worker/route_arguments.h"
@@ -17,9 +17,19 @@ namespace evenkeel::client {
 namespace {
 
 constexpr int kTotals = sizeof(StepCounts::Totals) / sizeof(uint64_t);
-// How long what is enqueued may still take when the worker ends.
-constexpr std::chrono::seconds kIdleWithin(1);
 static_assert(kTotals == 3, "tokens, short_slots, refused");
+
+// How long what is enqueued may still take when the worker ends.
+Deadline AtTheEnd() { return std::chrono::steady_clock::now() + std::chrono::seconds(1); }
+
+// For good: a device may still write what `memory` owns.
+template <typename Memory>
+void LeaveToTheDevice(std::unique_ptr<Memory> memory) {
+  static Mutex mutex;
+  static auto* const left = new std::vector<std::unique_ptr<Memory>>;
+  MutexLock lock(&mutex);
+  left->push_back(std::move(memory));
+}
 
 }  // namespace
 
@@ -54,21 +64,24 @@ class DeviceWorkspace::PinnedCounts : public StepCounts {
 };
 
 DeviceWorkspace::DeviceWorkspace(DeviceWorkspaceOptions options, const LayerTable* layers, DeviceRuntime* runtime)
-    : options_(std::move(options)), layers_(*layers), runtime_(runtime), pool_([this] { return MakeCounts(); }) {}
+    : options_(std::move(options)), layers_(*layers), runtime_(runtime), memory_(std::make_unique<Memory>(this)) {
+  heard_.max_violation.resize(layers_.size());
+}
 
 // What waits for ranks that will not come never ends by itself.
 DeviceWorkspace::~DeviceWorkspace() {
-  if (reducer_ != nullptr && !Idle()) reducer_->Abort();
+  if (reducer_ == nullptr || Drain(AtTheEnd())) return;
+  reducer_->Abort();
+  if (!Drain(AtTheEnd())) LeaveToTheDevice(std::move(memory_));
 }
 
-bool DeviceWorkspace::Idle() {
-  const Deadline deadline = std::chrono::steady_clock::now() + kIdleWithin;
-  if (!runtime_->Record(counted_.get(), side_.get()).ok()) return false;
-  for (Polling polling; std::chrono::steady_clock::now() < deadline && Health().ok(); polling.Pause()) {
-    const absl::StatusOr<bool> happened = runtime_->Happened(counted_.get());
+bool DeviceWorkspace::Drain(Deadline deadline) {
+  if (!runtime_->Record(drained_.get(), side_.get()).ok()) return false;
+  for (Polling polling;; polling.Pause()) {
+    const absl::StatusOr<bool> happened = runtime_->Happened(drained_.get());
     if (!happened.ok() || *happened) return happened.ok();
+    if (std::chrono::steady_clock::now() >= deadline) return false;
   }
-  return false;
 }
 
 absl::StatusOr<std::unique_ptr<DeviceWorkspace>> DeviceWorkspace::Make(DeviceWorkspaceOptions options,
@@ -82,32 +95,33 @@ absl::StatusOr<std::unique_ptr<DeviceWorkspace>> DeviceWorkspace::Make(DeviceWor
 
 absl::Status DeviceWorkspace::Allocate(const job::JobPlan& plan) {
   const size_t sums = StepCounts::NumSums(layers_.total_experts(), layers_.size());
+  const size_t frame = BiasFrame::Bytes(layers_);
   EVENKEEL_ASSIGN_OR_RETURN(side_, OwnedStream::Create(runtime_));
   EVENKEEL_ASSIGN_OR_RETURN(counted_, OwnedEvent::Create(runtime_));
-  EVENKEEL_ASSIGN_OR_RETURN(bias_, DeviceBuffer<float>::OnDevice(runtime_, layers_.total_experts()));
-  EVENKEEL_ASSIGN_OR_RETURN(one_, DeviceBuffer<uint64_t>::Pinned(runtime_, 1));
-  *one_.data() = 1;
-  for (CountBuffer& buffer : counting_) {
+  EVENKEEL_ASSIGN_OR_RETURN(drained_, OwnedEvent::Create(runtime_));
+  EVENKEEL_ASSIGN_OR_RETURN(memory_->bias, DeviceBuffer<float>::OnDevice(runtime_, layers_.total_experts()));
+  EVENKEEL_ASSIGN_OR_RETURN(memory_->one, DeviceBuffer<uint64_t>::Pinned(runtime_, 1));
+  *memory_->one.data() = 1;
+  for (CountBuffer& buffer : memory_->counting) {
     EVENKEEL_ASSIGN_OR_RETURN(buffer.sums, DeviceBuffer<uint64_t>::OnDevice(runtime_, sums));
     EVENKEEL_ASSIGN_OR_RETURN(buffer.cleared, OwnedEvent::Create(runtime_));
   }
-  for (Stage& stage : stages_) {
-    EVENKEEL_ASSIGN_OR_RETURN(stage.host, DeviceBuffer<char>::Pinned(runtime_, BiasFrame::Bytes(layers_)));
-    EVENKEEL_ASSIGN_OR_RETURN(stage.device, DeviceBuffer<char>::OnDevice(runtime_, BiasFrame::Bytes(layers_)));
-    EVENKEEL_ASSIGN_OR_RETURN(stage.news, DeviceBuffer<char>::Pinned(runtime_, BiasFrame::BiasAt(layers_)));
-    for (OwnedEvent* event : {&stage.copied, &stage.staged, &stage.taken, &stage.heard}) {
+  for (Stage& stage : memory_->stages) {
+    EVENKEEL_ASSIGN_OR_RETURN(stage.host, DeviceBuffer<char>::Pinned(runtime_, frame));
+    EVENKEEL_ASSIGN_OR_RETURN(stage.device, DeviceBuffer<char>::OnDevice(runtime_, frame));
+    for (OwnedEvent* event : {&stage.copied, &stage.staged, &stage.taken}) {
       EVENKEEL_ASSIGN_OR_RETURN(*event, OwnedEvent::Create(runtime_));
     }
   }
   if (options_.versions == Versions::kMade) {
     EVENKEEL_ASSIGN_OR_RETURN(DeviceJob job, DeviceJob::Make(plan, runtime_));
-    job_.emplace(std::move(job));
+    memory_->job.emplace(std::move(job));
   }
   return absl::OkStatus();
 }
 
 std::unique_ptr<StepCounts> DeviceWorkspace::MakeCounts() {
-  auto sums = DeviceBuffer<uint64_t>::Pinned(runtime_, counting_[0].sums.size());
+  auto sums = DeviceBuffer<uint64_t>::Pinned(runtime_, memory_->counting[0].sums.size());
   auto arrived = OwnedEvent::Create(runtime_);
   if (!sums.ok() || !arrived.ok()) return nullptr;
   return std::make_unique<PinnedCounts>(this, *std::move(sums), *std::move(arrived));
@@ -125,6 +139,18 @@ absl::Status DeviceWorkspace::Health() {
   return watch != nullptr ? watch->status() : absl::OkStatus();
 }
 
+absl::Status DeviceWorkspace::Check() {
+  // In this order: a leader that has said why it fails may be gone by now.
+  const absl::Status health = Health();
+  if (failure_.ok()) failure_ = Hear();
+  return Enqueued(health);
+}
+
+absl::Status DeviceWorkspace::Enqueued(const absl::Status& status) {
+  if (failure_.ok()) failure_ = status;
+  return failure_;
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // The bias of a step
 
@@ -136,50 +162,62 @@ absl::Status DeviceWorkspace::Upload(Stage* stage) {
 }
 
 absl::StatusOr<DeviceWorkspace::Stage*> DeviceWorkspace::NextStage() {
-  Stage* const stage = &stages_[next_stage_++ % 2];
-  // What the host wrote has been copied, unless the device is two versions behind.
+  Stage* const stage = &memory_->stages[next_stage_++ % 2];
+  // It is, unless the device is two versions behind.
   for (Polling polling;; polling.Pause()) {
     EVENKEEL_ASSIGN_OR_RETURN(const bool copied, runtime_->Happened(stage->copied.get()));
+    EVENKEEL_RETURN_IF_ERROR(Check());
     if (copied) return stage;
-    EVENKEEL_RETURN_IF_ERROR(Health());
   }
 }
 
 absl::Status DeviceWorkspace::StageGiven(const v1::CommittedVersion& version, Stage* stage) {
-  WriteVersion(version, layers_, stage->host.data());
+  WriteVersion(version, /*routes=*/0, layers_, stage->host.data());
   EVENKEEL_RETURN_IF_ERROR(Upload(stage));
   return runtime_->Record(stage->staged.get(), side_.get());
 }
 
-absl::Status DeviceWorkspace::StageBroadcast(const v1::CommittedVersion* version, Stage* stage) {
-  if (options_.is_leader) {
-    if (version != nullptr) {
-      WriteVersion(*version, layers_, stage->host.data());
-    } else {
-      // The others are told again what they have.
-      std::memcpy(stage->host.data(), stages_[next_stage_ % 2].host.data(), stage->host.bytes());
-    }
-    EVENKEEL_RETURN_IF_ERROR(Upload(stage));
+absl::Status DeviceWorkspace::StageBroadcast(uint64_t step, const v1::CommittedVersion* version, Stage* stage) {
+  if (!options_.is_leader) return Listen(step, stage);
+  if (version != nullptr) {
+    WriteVersion(*version, step, layers_, stage->host.data());
   } else {
-    EVENKEEL_RETURN_IF_ERROR(runtime_->WaitOn(side_.get(), stage->taken.get()));
+    // The others are told again what they have.
+    std::memcpy(stage->host.data(), memory_->stages[next_stage_ % 2].host.data(), stage->host.bytes());
+    Readdress(step, stage->host.data());
   }
-  EVENKEEL_RETURN_IF_ERROR(reducer_->EnqueueBroadcast(stage->device.data(), stage->device.bytes(), side_.get()));
-  EVENKEEL_RETURN_IF_ERROR(watch_->Add(side_.get()));
+  return Tell(stage);
+}
+
+absl::Status DeviceWorkspace::Tell(Stage* stage) {
+  EVENKEEL_RETURN_IF_ERROR(Upload(stage));
+  EVENKEEL_RETURN_IF_ERROR(watch_->Enqueue(side_.get(), [&] {
+    return reducer_->EnqueueBroadcast(stage->device.data(), stage->device.bytes(), side_.get());
+  }));
+  return runtime_->Record(stage->staged.get(), side_.get());
+}
+
+absl::Status DeviceWorkspace::Listen(uint64_t step, Stage* stage) {
+  EVENKEEL_RETURN_IF_ERROR(runtime_->WaitOn(side_.get(), stage->taken.get()));
+  EVENKEEL_RETURN_IF_ERROR(watch_->Enqueue(side_.get(), [&] {
+    return reducer_->EnqueueBroadcast(stage->device.data(), stage->device.bytes(), side_.get());
+  }));
   EVENKEEL_RETURN_IF_ERROR(runtime_->Record(stage->staged.get(), side_.get()));
-  if (options_.is_leader) return absl::OkStatus();
-  EVENKEEL_RETURN_IF_ERROR(runtime_->Copy(stage->news.data(), stage->device.data(), stage->news.bytes(), side_.get()));
-  stage->has_news = true;
-  return runtime_->Record(stage->heard.get(), side_.get());
+  EVENKEEL_RETURN_IF_ERROR(
+      runtime_->Copy(stage->host.data(), stage->device.data(), BiasFrame::BiasAt(layers_), side_.get()));
+  stage->news_of = step;
+  return runtime_->Record(stage->copied.get(), side_.get());
 }
 
 absl::Status DeviceWorkspace::Take(const Stage& stage) {
+  const DeviceBuffer<float>& bias = memory_->bias;
   EVENKEEL_RETURN_IF_ERROR(runtime_->WaitOn(training_, stage.staged.get()));
   EVENKEEL_RETURN_IF_ERROR(
-      runtime_->Copy(bias_.data(), stage.device.data() + BiasFrame::BiasAt(layers_), bias_.bytes(), training_));
+      runtime_->Copy(bias.data(), stage.device.data() + BiasFrame::BiasAt(layers_), bias.bytes(), training_));
   return runtime_->Record(stage.taken.get(), training_);
 }
 
-absl::Status DeviceWorkspace::Adopt(const v1::CommittedVersion& version) {
+absl::Status DeviceWorkspace::TakeGiven(const v1::CommittedVersion& version) {
   EVENKEEL_ASSIGN_OR_RETURN(Stage* const stage, NextStage());
   EVENKEEL_RETURN_IF_ERROR(StageGiven(version, stage));
   return Take(*stage);
@@ -188,56 +226,102 @@ absl::Status DeviceWorkspace::Adopt(const v1::CommittedVersion& version) {
 absl::Status DeviceWorkspace::TakeMade(uint64_t step) {
   // Commit staged it, by the number of its step.
   const uint64_t due = step - 1 - options_.lag;
-  return due >= options_.first_step ? Take(stages_[due % 2]) : absl::OkStatus();
+  return due >= options_.first_step ? Take(memory_->stages[due % 2]) : absl::OkStatus();
 }
 
-absl::Status DeviceWorkspace::TakeBroadcast(const v1::CommittedVersion* version) {
+absl::Status DeviceWorkspace::TakeBroadcast(uint64_t step, const v1::CommittedVersion* version) {
   EVENKEEL_ASSIGN_OR_RETURN(Stage* const stage, NextStage());
-  EVENKEEL_RETURN_IF_ERROR(StageBroadcast(version, stage));
+  EVENKEEL_RETURN_IF_ERROR(StageBroadcast(step, version, stage));
   return Take(*stage);
 }
 
+absl::Status DeviceWorkspace::Adopt(const v1::CommittedVersion& version) { return Enqueued(TakeGiven(version)); }
+
 absl::Status DeviceWorkspace::BeginStep(uint64_t step, const v1::CommittedVersion* version) {
-  EVENKEEL_RETURN_IF_ERROR(Health());
-  EVENKEEL_RETURN_IF_ERROR(heard_);
-  if (step != options_.first_step) {
-    switch (options_.versions) {
-      case Versions::kGiven:
-        if (version != nullptr) EVENKEEL_RETURN_IF_ERROR(Adopt(*version));
-        break;
-      case Versions::kMade:
-        EVENKEEL_RETURN_IF_ERROR(TakeMade(step));
-        break;
-      case Versions::kBroadcast:
-        EVENKEEL_RETURN_IF_ERROR(TakeBroadcast(version));
-        break;
-    }
+  EVENKEEL_RETURN_IF_ERROR(Check());
+  return Enqueued(EnqueueBegin(step, version));
+}
+
+absl::Status DeviceWorkspace::EnqueueBegin(uint64_t step, const v1::CommittedVersion* version) {
+  if (step == options_.first_step) {
+    // The version that was joined with is the bias of whatever stream there was then.
+    EVENKEEL_RETURN_IF_ERROR(runtime_->WaitOn(training_, memory_->stages[0].taken.get()));
+  } else if (options_.versions == Versions::kBroadcast) {
+    EVENKEEL_RETURN_IF_ERROR(TakeBroadcast(step, version));
+  } else if (options_.versions == Versions::kMade) {
+    EVENKEEL_RETURN_IF_ERROR(TakeMade(step));
+  } else if (version != nullptr) {
+    EVENKEEL_RETURN_IF_ERROR(TakeGiven(*version));
   }
-  current_ = &counting_[step % 2];
+  current_ = &memory_->counting[step % 2];
   return runtime_->WaitOn(training_, current_->cleared.get());
 }
 
-void DeviceWorkspace::Fail(const absl::Status& why) {
-  if (options_.versions != Versions::kBroadcast || !options_.is_leader || reducer_ == nullptr) return;
-  Stage* const stage = &stages_[next_stage_++ % 2];
-  WriteFailure(why, stage->host.data());
-  // Nobody is left to be told of an error of this.
-  Upload(stage).IgnoreError();
-  reducer_->EnqueueBroadcast(stage->device.data(), stage->device.bytes(), side_.get()).IgnoreError();
+absl::Status DeviceWorkspace::Leave(const v1::CommittedVersion* version, Deadline deadline) {
+  EVENKEEL_RETURN_IF_ERROR(Check());
+  if (!std::exchange(left_, true)) {
+    // Without a commit there was nothing to reduce, nor to tell.
+    const bool told = options_.versions == Versions::kBroadcast && reducer_ != nullptr;
+    if (told) EVENKEEL_RETURN_IF_ERROR(Enqueued(TakeBroadcast(kLeaving, version)));
+    if (!told && version != nullptr) EVENKEEL_RETURN_IF_ERROR(Enqueued(TakeGiven(*version)));
+  }
+  // Whoever ends now, ends nothing that others still need.
+  if (reducer_ == nullptr) return absl::OkStatus();
+  EVENKEEL_RETURN_IF_ERROR(Enqueued(runtime_->Record(drained_.get(), side_.get())));
+  for (Polling polling;; polling.Pause()) {
+    const absl::StatusOr<bool> drained = runtime_->Happened(drained_.get());
+    EVENKEEL_RETURN_IF_ERROR(Check());
+    EVENKEEL_RETURN_IF_ERROR(Enqueued(drained.status()));
+    if (*drained) return absl::OkStatus();
+    if (std::chrono::steady_clock::now() >= deadline) {
+      return absl::DeadlineExceededError("not all ranks of the group have left yet");
+    }
+  }
 }
 
-absl::Status DeviceWorkspace::Report(StepReport* report) {
+void DeviceWorkspace::Fail(uint64_t step, const absl::Status& why) {
+  if (options_.versions != Versions::kBroadcast || !options_.is_leader || reducer_ == nullptr || !failure_.ok()) return;
+  const absl::StatusOr<Stage*> stage = NextStage();
+  if (stage.ok()) {
+    // With the bias that the others have.
+    std::memcpy((*stage)->host.data(), memory_->stages[next_stage_ % 2].host.data(), (*stage)->host.bytes());
+    WriteFailure(why, step, (*stage)->host.data());
+    // Nobody is left to be told of an error of this.
+    Tell(*stage).IgnoreError();
+  }
+  failure_ = why;
+}
+
+absl::StatusOr<uint64_t> DeviceWorkspace::Report(uint64_t step, StepReport* report) {
+  EVENKEEL_RETURN_IF_ERROR(Check());
+  if (options_.versions != Versions::kBroadcast || options_.is_leader || heard_step_ == 0) return step;
+  report->epoch = heard_.epoch;
+  report->step = heard_.step;
+  report->ok = heard_.ok;
+  report->bias_hash = heard_.bias_hash;
+  report->tokens = heard_.tokens;
+  report->max_violation = heard_.max_violation;
+  return heard_step_ == kLeaving ? heard_.step + 1 : heard_step_;
+}
+
+absl::Status DeviceWorkspace::Hear() {
   // The older one first.
   for (const uint64_t index : {next_stage_, next_stage_ + 1}) {
-    Stage& stage = stages_[index % 2];
-    if (!stage.has_news || !heard_.ok()) continue;
-    EVENKEEL_ASSIGN_OR_RETURN(const bool heard, runtime_->Happened(stage.heard.get()));
-    if (!heard) continue;
-    EVENKEEL_RETURN_IF_ERROR(Health());
-    stage.has_news = false;
-    heard_ = ReadFrame(stage.news.data(), layers_, report);
+    Stage* const stage = &memory_->stages[index % 2];
+    if (stage->news_of == 0) continue;
+    EVENKEEL_ASSIGN_OR_RETURN(const bool copied, runtime_->Happened(stage->copied.get()));
+    if (copied) EVENKEEL_RETURN_IF_ERROR(Read(stage));
   }
-  return heard_;
+  return absl::OkStatus();
+}
+
+absl::Status DeviceWorkspace::Read(Stage* stage) {
+  const uint64_t step = std::exchange(stage->news_of, 0);
+  // What an abort has ended is anything; but nothing looks like that step's failure.
+  if (!IsFailure(stage->host.data(), step)) EVENKEEL_RETURN_IF_ERROR(Health());
+  EVENKEEL_RETURN_IF_ERROR(ReadFrame(stage->host.data(), step, layers_, &heard_));
+  heard_step_ = step;
+  return absl::OkStatus();
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -298,35 +382,40 @@ counting::CountOutput DeviceWorkspace::OutputFor(int index) {
 // The end of a step
 
 absl::StatusOr<StepCountsPtr> DeviceWorkspace::Commit(uint64_t step, bool ok) {
-  EVENKEEL_RETURN_IF_ERROR(EnsureReducer());
-  EVENKEEL_RETURN_IF_ERROR(Health());
-  StepCountsPtr counts = pool_.Take();
+  EVENKEEL_RETURN_IF_ERROR(Check());
+  EVENKEEL_RETURN_IF_ERROR(Enqueued(EnsureReducer()));
+  StepCountsPtr counts = memory_->pool.Take();
   if (counts == nullptr) return absl::ResourceExhaustedError("there is no pinned memory for the counts of a step");
   counts->step = step;
+  EVENKEEL_RETURN_IF_ERROR(Enqueued(EnqueueCommit(step, ok, static_cast<PinnedCounts*>(counts.get()))));
+  return counts;
+}
 
+absl::Status DeviceWorkspace::EnqueueCommit(uint64_t step, bool ok, PinnedCounts* counts) {
   const DeviceBuffer<uint64_t>& sums = current_->sums;
   uint64_t* const skips = sums.data() + sums.size() - 1;
   EVENKEEL_RETURN_IF_ERROR(runtime_->Record(counted_.get(), training_));
   EVENKEEL_RETURN_IF_ERROR(runtime_->WaitOn(side_.get(), counted_.get()));
-  if (!ok) EVENKEEL_RETURN_IF_ERROR(runtime_->Copy(skips, one_.data(), one_.bytes(), side_.get()));
+  const DeviceBuffer<uint64_t>& one = memory_->one;
+  if (!ok) EVENKEEL_RETURN_IF_ERROR(runtime_->Copy(skips, one.data(), one.bytes(), side_.get()));
   if (reducer_ != nullptr) {
-    EVENKEEL_RETURN_IF_ERROR(reducer_->EnqueueSum(sums.data(), sums.size(), side_.get()));
-    EVENKEEL_RETURN_IF_ERROR(watch_->Add(side_.get()));
+    EVENKEEL_RETURN_IF_ERROR(
+        watch_->Enqueue(side_.get(), [&] { return reducer_->EnqueueSum(sums.data(), sums.size(), side_.get()); }));
   }
-  if (job_.has_value()) EVENKEEL_RETURN_IF_ERROR(StageMade(step, skips));
-  EVENKEEL_RETURN_IF_ERROR(static_cast<PinnedCounts&>(*counts).EnqueueCopy(sums, side_.get()));
+  if (memory_->job.has_value()) EVENKEEL_RETURN_IF_ERROR(StageMade(step, skips));
+  EVENKEEL_RETURN_IF_ERROR(counts->EnqueueCopy(sums, side_.get()));
   EVENKEEL_RETURN_IF_ERROR(runtime_->FillZero(sums.data(), sums.bytes(), side_.get()));
-  EVENKEEL_RETURN_IF_ERROR(runtime_->Record(current_->cleared.get(), side_.get()));
-  return counts;
+  return runtime_->Record(current_->cleared.get(), side_.get());
 }
 
 absl::Status DeviceWorkspace::StageMade(uint64_t step, const uint64_t* skips) {
   const uint64_t* const counts = current_->sums.data();
-  EVENKEEL_RETURN_IF_ERROR(job_->EnqueueCommit(counts, counts + layers_.total_experts(), kTotals, skips, side_.get()));
+  DeviceJob& job = *memory_->job;
+  EVENKEEL_RETURN_IF_ERROR(job.EnqueueCommit(counts, counts + layers_.total_experts(), kTotals, skips, side_.get()));
   // The version that the stage held is the bias since before the counts were complete.
-  const Stage& stage = stages_[step % 2];
+  const Stage& stage = memory_->stages[step % 2];
   EVENKEEL_RETURN_IF_ERROR(
-      runtime_->Copy(stage.device.data() + BiasFrame::BiasAt(layers_), job_->bias(), bias_.bytes(), side_.get()));
+      runtime_->Copy(stage.device.data() + BiasFrame::BiasAt(layers_), job.bias(), memory_->bias.bytes(), side_.get()));
   return runtime_->Record(stage.staged.get(), side_.get());
 }
 

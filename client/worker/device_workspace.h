@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/deadline.h"
 #include "client/device/device_buffer.h"
 #include "client/device/device_job.h"
 #include "client/device/device_runtime.h"
@@ -38,27 +39,33 @@ struct DeviceWorkspaceOptions {
   std::chrono::milliseconds timeout{600'000};
 };
 
-// A Workspace on a device. No call waits for it, but the first Commit, while the ranks of the group connect, and
-// BeginStep, should the device be two versions behind.
+// A Workspace on a device. No call waits for it, but the first Commit, while the ranks of the group connect; BeginStep,
+// should the device be two versions behind; and Leave.
 //
-//   training stream   wait(cleared) . wait(staged) . copy bias . route, count ... record(counted) . optimizer ...
+//   training stream   wait(staged) . copy bias . wait(cleared) . route, count ... record(counted) . optimizer ...
 //   side stream                                                   wait(counted) . sum . update . copy counts . clear
 //                     copy or broadcast the version . record(staged)
 //
 // Counts alternate between two buffers, and staged biases between two, so that neither stream waits for the other in
-// vain. Where other ranks have a part in what is enqueued, a thread finds out when they are lost: then all calls fail.
+// vain. Where other ranks have a part in what is enqueued, all ranks of the group make the same calls (Leave after the
+// same commit), and a thread finds out when they are lost: then all calls fail. So they do after an error in the middle
+// of a call, for good: what is enqueued then, and what is not, nobody knows.
 class DeviceWorkspace : public Workspace {
  public:
   // `layers` and `runtime` outlive it; `plan` is the job as it is in force. Errors of the runtime, and of DeviceJob.
   static absl::StatusOr<std::unique_ptr<DeviceWorkspace>> Make(DeviceWorkspaceOptions options, const LayerTable* layers,
                                                                const job::JobPlan& plan, DeviceRuntime* runtime);
-  // Waits until the device is idle; where it waits for ranks that do not come, leaves the group.
+  // Waits until the device is idle. Where it waits for ranks that do not come, leaves the group after a second; where
+  // even that does not end it (a communicator that is somebody else's), leaves the memory to it.
   ~DeviceWorkspace() override;
 
   absl::Status Adopt(const v1::CommittedVersion& version) override;
   absl::Status BeginStep(uint64_t step, const v1::CommittedVersion* version) override;
-  void Fail(const absl::Status& why) override;
-  absl::Status Report(StepReport* report) override;
+  absl::Status Leave(const v1::CommittedVersion* version, Deadline deadline) override;
+  // Of a follower: of the newest broadcast that has been heard.
+  absl::StatusOr<uint64_t> Report(uint64_t step, StepReport* report) override;
+  // The leader's broadcast, in place of the version.
+  void Fail(uint64_t step, const absl::Status& why) override;
   absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments) override;
   absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) override;
   absl::Status Count(int layer, const Ids& ids) override;
@@ -66,7 +73,7 @@ class DeviceWorkspace : public Workspace {
   absl::StatusOr<StepCountsPtr> Commit(uint64_t step, bool ok) override;
   void Stop() override { stopping_ = true; }
   absl::Status SetStream(void* stream) override;
-  const float* bias(int layer) const override { return bias_.data() + layers_[layer].offset; }
+  const float* bias(int layer) const override { return memory_->bias.data() + layers_[layer].offset; }
 
  private:
   using Versions = DeviceWorkspaceOptions::Versions;
@@ -79,14 +86,24 @@ class DeviceWorkspace : public Workspace {
   };
   // A version on its way to the bias.
   struct Stage {
-    DeviceBuffer<char> host;    // a BiasFrame, pinned
-    DeviceBuffer<char> device;  // likewise
-    OwnedEvent copied;          // `device` holds what `host` held
+    // A BiasFrame, pinned: what the device is to hold; or, at a follower, the beginning of what it heard.
+    DeviceBuffer<char> host;
+    DeviceBuffer<char> device;  // likewise, all of it
+    OwnedEvent copied;          // from the one to the other: `host` is the host's again
     OwnedEvent staged;          // `device` holds the version
     OwnedEvent taken;           // the bias is that version
-    DeviceBuffer<char> news;    // pinned: the frame's beginning, as a follower heard it
-    OwnedEvent heard;
-    bool has_news = false;
+    uint64_t news_of = 0;       // the step that `host` will tell of, once copied, at a follower; 0: it has been read
+  };
+  // What the device reads and writes on its own.
+  struct Memory {
+    explicit Memory(DeviceWorkspace* workspace) : pool([workspace] { return workspace->MakeCounts(); }) {}
+
+    CountBuffer counting[2];
+    Stage stages[2];
+    DeviceBuffer<float> bias;    // [total experts], in protocol order
+    DeviceBuffer<uint64_t> one;  // pinned
+    std::optional<DeviceJob> job;
+    StepCountsPool pool;
   };
 
   DeviceWorkspace(DeviceWorkspaceOptions options, const LayerTable* layers, DeviceRuntime* runtime);
@@ -94,10 +111,15 @@ class DeviceWorkspace : public Workspace {
   absl::Status Allocate(const job::JobPlan& plan);
   std::unique_ptr<StepCounts> MakeCounts();
   absl::Status EnsureReducer();
-  // Whether all that is on the side stream runs in a little while.
-  bool Idle();
-  // Why nothing can be done any more.
+  // Waits until the side stream is idle, no longer than told: whether it is.
+  bool Drain(Deadline deadline);
+
+  // Why nothing can be done any more; from any thread.
   absl::Status Health();
+  // The same in words that say more, if there are any: what the leader said last, or what went wrong first.
+  absl::Status Check();
+  // What came of enqueueing: an error is for good.
+  absl::Status Enqueued(const absl::Status& status);
 
   uint64_t* CountsOf(int layer) { return current_->sums.data() + layers_[layer].offset; }
   // A StepCounts::Totals.
@@ -105,17 +127,27 @@ class DeviceWorkspace : public Workspace {
 
   counting::CountOutput OutputFor(int layer);
 
+  absl::Status EnqueueBegin(uint64_t step, const v1::CommittedVersion* version);
+  absl::Status EnqueueCommit(uint64_t step, bool ok, PinnedCounts* counts);
+
   // The three ways of a version. Each leaves a stage that is staged.
   absl::Status StageMade(uint64_t step, const uint64_t* skips);
   absl::Status StageGiven(const v1::CommittedVersion& version, Stage* stage);
-  absl::Status StageBroadcast(const v1::CommittedVersion* version, Stage* stage);
+  absl::Status StageBroadcast(uint64_t step, const v1::CommittedVersion* version, Stage* stage);
+  absl::Status Tell(Stage* stage);
+  absl::Status Listen(uint64_t step, Stage* stage);
   // The stage that was used less recently, when its memory of the host is free.
   absl::StatusOr<Stage*> NextStage();
   absl::Status Upload(Stage* stage);
   // Makes a staged version the bias.
   absl::Status Take(const Stage& stage);
+  absl::Status TakeGiven(const v1::CommittedVersion& version);
   absl::Status TakeMade(uint64_t step);
-  absl::Status TakeBroadcast(const v1::CommittedVersion* version);
+  absl::Status TakeBroadcast(uint64_t step, const v1::CommittedVersion* version);
+
+  // At a follower: reads what has come. The leader's failure is an error.
+  absl::Status Hear();
+  absl::Status Read(Stage* stage);
 
   const DeviceWorkspaceOptions options_;
   const LayerTable& layers_;
@@ -124,21 +156,21 @@ class DeviceWorkspace : public Workspace {
 
   DeviceStream training_ = nullptr;
   OwnedStream side_;
-  CountBuffer counting_[2];
-  CountBuffer* current_ = nullptr;
   OwnedEvent counted_;
-  DeviceBuffer<float> bias_;  // [total experts], in protocol order
-  Stage stages_[2];
+  OwnedEvent drained_;
+  CountBuffer* current_ = nullptr;
   uint64_t next_stage_ = 0;
-  DeviceBuffer<uint64_t> one_;  // pinned
-  std::optional<DeviceJob> job_;
-  // Of a follower: what was heard last.
-  absl::Status heard_;
+  // What went wrong first.
+  absl::Status failure_;
+  bool left_ = false;
+  // Of a follower: what was heard last, and which step of; 0: nothing yet.
+  StepReport heard_;
+  uint64_t heard_step_ = 0;
 
   std::unique_ptr<DeviceReducer> reducer_;
   std::unique_ptr<EventWatch> watch_;
-  // The last member, for its buffers wait for the rest.
-  StepCountsPool pool_;
+  // The last member: nothing of it is in use when it goes.
+  std::unique_ptr<Memory> memory_;
 };
 
 }  // namespace evenkeel::client

@@ -44,6 +44,10 @@ absl::Status HostWorkspace::BeginStep(uint64_t, const v1::CommittedVersion* vers
   return absl::OkStatus();
 }
 
+absl::Status HostWorkspace::Leave(const v1::CommittedVersion* version, Deadline) {
+  return version != nullptr ? Adopt(*version) : absl::OkStatus();
+}
+
 absl::Status HostWorkspace::Route(int index, const Tokens& tokens, const Assignments& assignments) {
   const LayerTable::Layer& layer = layers_[index];
   EVENKEEL_ASSIGN_OR_RETURN(const routing::RouteSpec* const spec, RouteOf(layer));

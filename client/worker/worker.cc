@@ -79,17 +79,20 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Join(const WorkerOptions& option
 
 absl::Status Worker::BeginStep(uint64_t step) {
   EVENKEEL_RETURN_IF_ERROR(order_.CheckBegin(step));
-  absl::StatusOr<bool> is_new = false;
-  if (step != first_step_) is_new = source_->Await(step, After(patience_), &version_);
-  if (!is_new.ok()) {
-    if (!absl::IsDeadlineExceeded(is_new.status())) workspace_->Fail(is_new.status());
-    return is_new.status();
+  bool is_new = false;
+  if (step != first_step_) {
+    EVENKEEL_ASSIGN_OR_RETURN(is_new, Given(step, source_->Await(step, After(patience_), &version_)));
   }
-  EVENKEEL_RETURN_IF_ERROR(workspace_->BeginStep(step, *is_new ? &version_ : nullptr));
-  if (*is_new) Adopt();
+  EVENKEEL_RETURN_IF_ERROR(workspace_->BeginStep(step, is_new ? &version_ : nullptr));
+  if (is_new) Adopt();
   EVENKEEL_RETURN_IF_ERROR(Report(step));
   order_.Begin();
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Worker::Given(uint64_t step, absl::StatusOr<bool> is_new) {
+  if (!is_new.ok() && !absl::IsDeadlineExceeded(is_new.status())) workspace_->Fail(step, is_new.status());
+  return is_new;
 }
 
 absl::Status Worker::CheckLayer(absl::string_view call, int layer) const {
@@ -137,11 +140,14 @@ absl::Status Worker::Commit(uint64_t step, bool ok) {
 
 absl::Status Worker::Leave() {
   if (order_.left()) return absl::OkStatus();
-  EVENKEEL_ASSIGN_OR_RETURN(const bool is_new, source_->Leave(After(patience_), &version_));
-  if (is_new) {
-    EVENKEEL_RETURN_IF_ERROR(workspace_->Adopt(version_));
-    Adopt();
+  const Deadline deadline = After(patience_);
+  bool is_new = false;
+  if (!source_left_) {
+    EVENKEEL_ASSIGN_OR_RETURN(is_new, Given(Workspace::kLeaving, source_->Leave(deadline, &version_)));
+    source_left_ = true;
   }
+  if (is_new) Adopt();
+  EVENKEEL_RETURN_IF_ERROR(workspace_->Leave(is_new ? &version_ : nullptr, deadline));
   EVENKEEL_RETURN_IF_ERROR(Report(report_.step + 1));
   order_.Leave();
   return absl::OkStatus();
@@ -157,8 +163,8 @@ void Worker::Adopt() {
 }
 
 absl::Status Worker::Report(uint64_t step) {
-  EVENKEEL_RETURN_IF_ERROR(workspace_->Report(&report_));
-  const uint64_t due = DueVersion(step, lag_, first_version_);
+  EVENKEEL_ASSIGN_OR_RETURN(const uint64_t routed, workspace_->Report(step, &report_));
+  const uint64_t due = DueVersion(routed, lag_, first_version_);
   report_.staleness = !makes_versions_ && due > report_.step ? due - report_.step : 0;
   const BiasSource::Backlog backlog = source_->backlog();
   report_.undelivered_steps = backlog.undelivered;

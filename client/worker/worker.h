@@ -56,6 +56,8 @@ class Worker {
   void Adopt();
   // Tells what is known of the version that routes `step`.
   absl::Status Report(uint64_t step);
+  // What Await or Leave of the source gave for `step`; an error that is final, the workspace is told of, too.
+  absl::StatusOr<bool> Given(uint64_t step, absl::StatusOr<bool> is_new);
 
   const std::chrono::milliseconds patience_;
   const uint64_t first_step_;
@@ -63,6 +65,8 @@ class Worker {
   StepOrder order_;
   int lag_ = 0;
   uint64_t first_version_ = 0;
+  // The source has given its last version, and the workspace may still wait.
+  bool source_left_ = false;
   // A device that makes its versions by itself is never behind.
   bool makes_versions_ = false;
   StepReport report_;

@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/deadline.h"
 #include "client/source/step_counts.h"
 #include "evenkeel/options.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
@@ -15,25 +16,34 @@ namespace evenkeel::client {
 // order of StepOrder. Errors name the layer. For one thread at a time.
 class Workspace {
  public:
+  // In place of a step: the leave.
+  static constexpr uint64_t kLeaving = UINT64_MAX;
+
   virtual ~Workspace() = default;
 
-  // Between steps: makes `version` the current one.
+  // Before the first step: makes `version` the current one.
   virtual absl::Status Adopt(const v1::CommittedVersion& version) = 0;
 
-  // Makes `version` the one that routes; null where that stays what it was, or where the workspace makes it by itself.
-  // Nothing is counted yet.
+  // Makes `version` the one that routes; null where that stays what it was. A workspace that makes its versions by
+  // itself, or hears of them from elsewhere, does so without. Nothing is counted yet.
   virtual absl::Status BeginStep(uint64_t step, const v1::CommittedVersion* version) = 0;
-  // What the workspace has learned of the bias by itself since. An error is the leader's, for good.
-  virtual absl::Status Report(StepReport* report) = 0;
-  // There is no version to begin a step with, and never will be: for whoever waits for what this rank would tell it.
-  virtual void Fail(const absl::Status& why) = 0;
+  // Likewise with the newest version, which is the last, and waits until nobody needs this rank any more.
+  // DEADLINE_EXCEEDED when `deadline` comes first; may be called again, with null.
+  virtual absl::Status Leave(const v1::CommittedVersion* version, Deadline deadline) = 0;
+  // Of the bias that was begun with last: the step that `report` is of, which is `step` where versions are given, and
+  // may be an earlier one where the workspace hears of them from elsewhere; these it writes into `report`.
+  virtual absl::StatusOr<uint64_t> Report(uint64_t step, StepReport* report) = 0;
+  // There is no version for `step` (or kLeaving), and never will be: for whoever waits for what this rank would
+  // tell it.
+  virtual void Fail(uint64_t step, const absl::Status& why) = 0;
 
   virtual absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments) = 0;
   virtual absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) = 0;
   virtual absl::Status Count(int layer, const Ids& ids) = 0;
   virtual absl::Status AddCounts(int layer, const uint64_t* counts, uint64_t valid_tokens, uint64_t short_slots) = 0;
 
-  // Ends the step: what was counted in it, which may be still on its way.
+  // Ends the step: what was counted in it, which may be still on its way. After RESOURCE_EXHAUSTED it may be called
+  // again; every other error is for good.
   virtual absl::StatusOr<StepCountsPtr> Commit(uint64_t step, bool ok) = 0;
 
   // Ends what waits for counts that are on their way, with CANCELLED.
