@@ -9,7 +9,10 @@ case " $* " in
   *" --help "* | *" -h "*) ;;
   *)
     echo "quickstart: building (a few minutes the first time)" >&2
-    bazel build --noshow_timestamps --ui_event_filters=-info \
+    kernels=()
+    # Without it the kernels are for Hopper alone.
+    if [ -e /dev/nvidiactl ]; then kernels=(--config=cuda_release); fi
+    bazel build --noshow_timestamps --ui_event_filters=-info "${kernels[@]}" \
       //server:evenkeeld //client/examples:text_worker //tools:evenkeel
     ;;
 esac

@@ -58,6 +58,19 @@ class QuickstartTest(unittest.TestCase):
         self.assertEqual(report["coordinator_restarts"], 1)
         self.assertEqual(report["bias_hash"], self.undisturbed["bias_hash"])
 
+    def test_the_device_changes_no_bit(self):
+        if not Path("/dev/nvidiactl").exists():
+            self.skipTest("there is no GPU: it ran on the processor")
+        process, report = quickstart("--device", "cpu")
+        self.assertEqual(process.returncode, 0, process.stderr)
+        self.assertEqual(report["bias_hash"], self.undisturbed["bias_hash"])
+
+    def test_a_gpu_that_is_not_there_is_a_sentence(self):
+        process, report = quickstart("--workers", "1", "--steps", "3", "--device", "1023")
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("CUDA device 1023", process.stderr)
+        self.assertIsNone(report)
+
     def test_other_text_and_sizes(self):
         folder = Path(new_folder())
         (folder / "tiny.txt").write_text("To be, or not to be, that is the question.\n" * 20)
@@ -80,7 +93,7 @@ class QuickstartTest(unittest.TestCase):
     def test_bad_arguments_start_nothing(self):
         for flags in (["--workers", "0"], ["--steps", "x"], ["--text", "/no/such/file"],
                       ["--steps", "5", "--kill-coordinator-at", "6"], ["--synthetic", "--padding", "1.5"],
-                      ["--skew", "0.123"], ["--synthetic", "--dead-experts", "59"]):
+                      ["--skew", "0.123"], ["--device", "gpu"], ["--synthetic", "--dead-experts", "59"]):
             process, report = quickstart(*flags)
             self.assertEqual(process.returncode, 2, flags)
             self.assertIn(flags[-1], process.stderr)

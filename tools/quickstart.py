@@ -107,6 +107,7 @@ class Worker:
             command += ["--text", path]
         if arguments.synthetic:
             command.append("--synthetic")
+        command.append(f"--device={arguments.device}")
         command += [f"{flag}={getattr(arguments, name)}" for flag, name in made_up_flags(arguments)]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
@@ -280,6 +281,13 @@ def number(largest, of=float):
     return parse
 
 
+def device(text):
+    """An argument type: where workers route. The worker checks it against what is there."""
+    if text in ("auto", "cpu") or (text.isdecimal() and int(text) < 1024):
+        return text
+    raise argparse.ArgumentTypeError(f"{text} is not auto, cpu or the number of a GPU")
+
+
 # What --synthetic may be followed by: flag, metavar, type, help. The worker's flags of the same names.
 MADE_UP = [
     ("--skew", "SD", number(1000), "how much more some experts are wanted than others; 0 is even (default 1)"),
@@ -314,6 +322,10 @@ def parse_arguments():
     )
     for flag, metavar, of, text in MADE_UP:
         parser.add_argument(flag, metavar=metavar, type=of, help=text)
+    parser.add_argument(
+        "--device", type=device, default="auto", metavar="N|cpu|auto",
+        help="a GPU by its number, or the processor, for all workers (default auto: GPU 0 where there is one)",
+    )
     parser.add_argument(
         "--folder", metavar="DIR", help="where logs and state go, a new folder (default: .run/ with the time)"
     )

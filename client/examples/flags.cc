@@ -35,6 +35,9 @@ This worker:
   --rank I                 its place, 0 to N - 1               (0)
   --next-step S            step to begin with: 1, or where an earlier run of the job ended  (1)
   --steps S                step to end with                    (200)
+  --device N|cpu|auto      where it routes and counts: a GPU by its number, the processor, or
+                           GPU 0 where there is one, else the processor. Tokens and logits are
+                           made on the processor; the bias has the same bits everywhere  (auto)
 The work, which decides what the steps count:
   --text PATH...           files, or folders with all below    (/usr/share/common-licenses)
   --hidden H               numbers in a hidden state           (64)
@@ -95,6 +98,17 @@ Setter To(Number* target, Number min, Number max) {
   return [=](const std::string& flag, const std::string& value) { return ParseNumber(flag, value, min, max, target); };
 }
 
+Setter ToDevice(int* device) {
+  return [device](const std::string& flag, const std::string& value) {
+    if (value == "cpu" || value == "auto") {
+      *device = value == "cpu" ? Flags::kHost : Flags::kAuto;
+      return Status();
+    }
+    if (ParseNumber(flag, value, 0, 1023, device).ok()) return Status();
+    return Wrong(flag + " is \"" + value + "\"; cpu, auto and 0 to 1023 are allowed");
+  };
+}
+
 std::map<std::string, Setter> SettersOf(Flags* flags) {
   constexpr uint64_t kAny = std::numeric_limits<uint64_t>::max();
   return {
@@ -116,6 +130,7 @@ std::map<std::string, Setter> SettersOf(Flags* flags) {
       {"--dead-experts", To(&flags->dead_experts, 0, 16383)},
       {"--padding", To(&flags->padding, 0.0, 1.0)},
       {"--balance", To(&flags->balance)},
+      {"--device", ToDevice(&flags->device)},
   };
 }
 

@@ -30,6 +30,10 @@ struct Flags {
   int dead_experts = 0;
   double padding = 0;
   std::string balance;
+  // CUDA's number of a GPU, kHost, or kAuto: GPU 0 where there is one.
+  static constexpr int kHost = -1;
+  static constexpr int kAuto = -2;
+  int device = kAuto;
   bool json = false;
   bool help = false;
 };

@@ -51,6 +51,13 @@ TEST(ParseFlagsTest, ReadsMadeUpWork) {
   EXPECT_EQ(flags->padding, 1);
 }
 
+TEST(ParseFlagsTest, ADeviceHasANumberOrAName) {
+  EXPECT_EQ(ParseFlags({})->device, Flags::kAuto);
+  EXPECT_EQ(ParseFlags({"--device", "3"})->device, 3);
+  EXPECT_EQ(ParseFlags({"--device=cpu"})->device, Flags::kHost);
+  EXPECT_EQ(ParseFlags({"--device", "0", "--device", "auto"})->device, Flags::kAuto);
+}
+
 TEST(ParseFlagsTest, RefusesWhatIsWrongAndNamesIt) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{"--step", "1"}, "--step"},
@@ -72,6 +79,8 @@ TEST(ParseFlagsTest, RefusesWhatIsWrongAndNamesIt) {
       {{"--synthetic", "--drift", "-1"}, "--drift is \"-1\""},
       {{"--synthetic", "--dead-experts", "59"}, "--dead-experts is 59; it must be at most --experts less --top-k, 58"},
       {{"--synthetic", "1"}, "1 is no flag"},
+      {{"--device", "gpu"}, "--device is \"gpu\"; cpu, auto and 0 to 1023"},
+      {{"--device", "-1"}, "--device is \"-1\""},
       {{"--synthetic", "--text", "a"}, "--text has no meaning with --synthetic"},
       {{"--hidden", "8", "--synthetic"}, "--hidden has no meaning with --synthetic"},
       {{"--skew", "1"}, "--skew has no meaning without --synthetic"},
@@ -89,7 +98,7 @@ TEST(ParseFlagsTest, TheHelpNamesEveryFlag) {
        {"--coordinator", "--job",     "--rank ",        "--world-size", "--next-step", "--steps",
         "--layers",      "--experts", "--top-k",        "--tokens",     "--hidden",    "--micro-batches",
         "--seed",        "--text",    "--balance",      "--json",       "--help",      "--synthetic",
-        "--skew",        "--drift",   "--dead-experts", "--padding"}) {
+        "--skew",        "--drift",   "--dead-experts", "--padding",    "--device"}) {
     EXPECT_THAT(kHelp, HasSubstr(name));
   }
 }

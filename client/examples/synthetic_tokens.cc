@@ -29,11 +29,12 @@ class Source : public TokenSource {
     load_.FillValidMask(range_, valid_mask_.data());
   }
 
-  evenkeel::Tokens Tokens(int layer) override {
+  Result<evenkeel::Tokens> Tokens(int layer) override {
     load_.FillLogits(range_, layer, logits_.data(), load_.options().num_experts);
     evenkeel::Tokens tokens;
     tokens.rows = range_.rows;
     tokens.logits = logits_.data();
+    tokens.logits_stride = load_.options().num_experts;
     tokens.valid_mask = valid_mask_.data();
     return tokens;
   }

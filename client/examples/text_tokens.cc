@@ -28,7 +28,7 @@ class Source : public TokenSource {
     model_.Embed(text_, positions_.data() + first, rows);
   }
 
-  evenkeel::Tokens Tokens(int layer) override {
+  Result<evenkeel::Tokens> Tokens(int layer) override {
     evenkeel::Tokens tokens;
     tokens.rows = rows_;
     tokens.logits = model_.Logits(layer);

@@ -6,9 +6,11 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/examples/flags.h"
+#include "client/examples/gpu_tokens.h"
 #include "client/examples/progress.h"
 #include "client/examples/synthetic_tokens.h"
 #include "client/examples/text_tokens.h"
@@ -24,6 +26,11 @@ using evenkeel::Worker;
 // The router of DeepSeek-V3, without groups.
 constexpr char kRoute[] = R"({"score": "SIGMOID", "normalize": true, "normalize_epsilon": 1e-20, "scale": 2.5})";
 
+int DeviceOf(const Flags& flags) {
+  if (flags.device != Flags::kAuto) return flags.device;
+  return HasGpu() ? 0 : Flags::kHost;
+}
+
 evenkeel::WorkerOptions OptionsOf(const Flags& flags) {
   evenkeel::WorkerOptions options;
   options.coordinator = flags.coordinator;
@@ -34,6 +41,7 @@ evenkeel::WorkerOptions OptionsOf(const Flags& flags) {
     options.layers.push_back({"layers." + std::to_string(layer) + ".gate", flags.experts, flags.top_k, kRoute});
   }
   options.balance = flags.balance;
+  options.device = DeviceOf(flags);
   options.next_step = flags.next_step;
   return options;
 }
@@ -45,7 +53,9 @@ Status RouteStep(const Flags& flags, TokenSource* source, Worker* worker) {
     source->Take(first, std::min<int64_t>(rows_each, flags.tokens - first));
     for (int layer = 0; layer < flags.layers; ++layer) {
       // A real model would take ids and weights, and dispatch the tokens to their experts.
-      Status status = worker->Route(layer, source->Tokens(layer), evenkeel::Assignments());
+      Result<evenkeel::Tokens> tokens = source->Tokens(layer);
+      if (!tokens.ok()) return tokens.status();
+      Status status = worker->Route(layer, *tokens, evenkeel::Assignments());
       if (!status.ok()) return status;
     }
   }
@@ -57,8 +67,11 @@ Status Run(const Flags& flags) {
   if (!source.ok()) return source.status();
   const Progress progress(flags.json);
 
-  Result<std::unique_ptr<Worker>> worker = Worker::Join(OptionsOf(flags));
+  const evenkeel::WorkerOptions options = OptionsOf(flags);
+  Result<std::unique_ptr<Worker>> worker = Worker::Join(options);
   if (!worker.ok()) return worker.status();
+  if (options.device != Flags::kHost) source = OnGpu(std::move(*source), options.device);
+  if (!source.ok()) return source.status();
   std::fprintf(stderr, "%s\n", (*worker)->summary());
 
   std::chrono::steady_clock::time_point committed_at;

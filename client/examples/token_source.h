@@ -17,8 +17,8 @@ class TokenSource {
   // The micro-batch of tokens first .. first + rows - 1 of the step.
   virtual void Take(int64_t first, int64_t rows) = 0;
 
-  // Its tokens at `layer`. Valid until the next call.
-  virtual evenkeel::Tokens Tokens(int layer) = 0;
+  // Its tokens at `layer`, which name their logits_stride. Valid until the next call.
+  virtual evenkeel::Result<evenkeel::Tokens> Tokens(int layer) = 0;
 };
 
 }  // namespace text_worker
