@@ -1,171 +1,166 @@
-// What a step costs the training thread of a worker, on the CPU: Commit, and the wait of the BeginStep that comes at
-// once after it, for 61 layers of 256 experts in a group of ranks that commit by themselves; against the loop that
-// trainers have, one all-reduce a layer and the rule after each, turn by turn over the same reducer and the same ranks.
+// What a step costs the training thread of a worker, and, where there is a GPU, the training stream, at 61 layers of
+// 256 experts.
 //
-//   bazel run //client:step_benchmark -- [RANKS]      ranks of this machine, a thread each (default 2)
+//   bazel run //client:step_benchmark -- [RANKS] [--json]
 //
-// A trainer does its optimizer step between the two calls: what BeginStep waits here is then over.
+// On the CPU: RANKS ranks of this machine (default 2), a thread each, in a group that commits by itself. Commit, and
+// the wait of the BeginStep that comes at once after it; against the loop that trainers have, one all-reduce a layer
+// and the rule after each, over the same reducer and the same ranks. A trainer does its optimizer step between the two
+// calls: what BeginStep waits here is then over.
+//
+// On GPU 0: one rank that moves the bias on the device. What BeginStep and Commit take of the training stream, and of
+// the thread, against one all-reduce and one host read a layer. One rank's all-reduce by NCCL, where a libnccl is
+// found; else a copy within the device is in its place. --config=cuda_release builds for other GPUs than Hopper.
+//
+// --json: one object, whose fields are named as the lines are.
 
-#include <algorithm>
-#include <chrono>
-#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
+#include <memory>
 #include <string>
-#include <thread>
-#include <vector>
+#include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/types/span.h"
-#include "base/check.h"
-#include "client/reduce/gloo_reducer.h"
-#include "client/reduce/store.h"
-#include "evenkeel/worker.h"
-#include "kernels/balance/balance_config.h"
-#include "kernels/balance/update.h"
+#include "absl/strings/str_format.h"
+#include "base/status_macros.h"
+#include "client/benchmark/device_clock.h"
+#include "client/benchmark/device_steps.h"
+#include "client/benchmark/host_steps.h"
+#include "client/benchmark/report.h"
+#include "client/benchmark/step_case.h"
+#include "client/device/cuda_runtime.h"
+#include "client/reduce/nccl_library.h"
+#include "client/reduce/nccl_reducer.h"
+#include "client/worker/worker.h"
 
-namespace evenkeel {
+namespace evenkeel::step_benchmark {
 namespace {
 
-constexpr int kLayers = 61;
-constexpr int kExperts = 256;
-constexpr int kTopK = 8;
-constexpr uint64_t kTokens = 4096;
-constexpr uint64_t kRounds = 300;
-constexpr uint64_t kWarmUp = 20;
+constexpr int kDevice = 0;
+constexpr size_t kWorkBytes = size_t{512} << 20;
+// Of the training stream, in microseconds a step.
+constexpr double kBar = 20;
 
-template <typename Body>
-double Microseconds(const Body& body) {
-  const auto start = std::chrono::steady_clock::now();
-  body();
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
+Report ReportOfHost(const StepCase& step_case, int ranks) {
+  const HostSamples samples = MeasureHostSteps(step_case, ranks);
+  Report report("host", absl::StrFormat("%d layers x %d experts, %d ranks on this machine; microseconds of rank 0's "
+                                        "training thread",
+                                        step_case.layers, step_case.experts, ranks));
+  report.AddFigure("ranks", ranks);
+  report.AddSamples("commit", "Commit", samples.commit);
+  report.AddSamples("begin_step", "BeginStep, at once after it", samples.begin_step);
+  report.AddSamples("loop", "one all-reduce and rule per layer", samples.loop);
+  const double loop = Median(samples.loop);
+  const double commit = Median(samples.commit);
+  const double both = commit + Median(samples.begin_step);
+  report.AddFigure("loop_over_commit", loop / commit);
+  report.AddFigure(
+      "loop_over_step", loop / both,
+      absl::StrFormat("the loop takes %.1f times Commit, %.1f times Commit and BeginStep", loop / commit, loop / both));
+  return report;
 }
 
-// Counts of one rank at one layer, uneven: 2 of 3 assignments go to the first half of the experts.
-std::vector<uint64_t> Counts() {
-  std::vector<uint64_t> counts(kExperts, kTokens * kTopK * 2 / 3 / (kExperts / 2));
-  const uint64_t rest = kTokens * kTopK - counts[0] * (kExperts / 2);
-  for (int e = kExperts / 2; e < kExperts; ++e) counts[e] = rest / (kExperts / 2);
-  counts.back() += rest % (kExperts / 2);
-  return counts;
-}
-
-struct Samples {
-  std::vector<double> commit;
-  std::vector<double> begin_step;
-  std::vector<double> loop;
+// One rank's all-reduce, and what it is.
+struct Reduction {
+  std::unique_ptr<const client::NcclLibrary> library;
+  std::unique_ptr<client::DeviceReducer> reducer;  // null: a copy
+  std::string name;
 };
 
-WorkerOptions OptionsOf(int rank, int ranks, const std::string& folder) {
-  WorkerOptions options;
-  options.coordinator = "";
-  options.job = "step-benchmark";
-  options.rank = rank;
-  options.world_size = ranks;
-  options.group.name = "world";
-  options.group.store = absl::StrCat("file://", folder, "/worker");
-  options.balance = R"({"preset": "evenkeel"})";
-  for (int layer = 0; layer < kLayers; ++layer) {
-    options.layers.push_back({absl::StrCat("layers.", layer, ".gate"), kExperts, kTopK, ""});
+absl::StatusOr<Reduction> MakeReduction(client::DeviceRuntime* runtime) {
+  Reduction reduction;
+  auto library = client::OpenNccl();
+  if (!library.ok()) {
+    reduction.name = absl::StrCat("a copy within the device, for want of NCCL: ", library.status().message());
+    return reduction;
   }
-  return options;
+  reduction.library = *std::move(library);
+  reduction.name = absl::StrCat("NCCL ", client::NcclVersionName(reduction.library->version), " with one rank");
+  EVENKEEL_ASSIGN_OR_RETURN(reduction.reducer, client::MakeNcclReducer(client::NcclOptions(), *reduction.library,
+                                                                       runtime, /*rendezvous=*/nullptr));
+  return reduction;
 }
 
-// The loop over layers, with a reducer of its own.
-class LayerLoop {
- public:
-  LayerLoop(int rank, int ranks, const std::string& folder) : layers_(kLayers, balance::InitialState(kExperts)) {
-    auto meeting = client::MakeRendezvous(absl::StrCat("file://", folder, "/loop"), {"loop", "world", rank, ranks},
-                                          static_cast<uint64_t>(rank) + 1);
-    EVENKEEL_CHECK(meeting.ok());
-    client::GlooOptions options;
-    options.rank = rank;
-    options.size = ranks;
-    auto reducer = client::MakeGlooReducer(options, meeting->get());
-    EVENKEEL_CHECK(reducer.ok());
-    reducer_ = *std::move(reducer);
-  }
-
-  void Step(uint64_t step, const std::vector<uint64_t>& counts) {
-    for (balance::LayerState& layer : layers_) {
-      sums_ = counts;
-      EVENKEEL_CHECK(reducer_->Sum(absl::MakeSpan(sums_)).ok());
-      balance::Update(config_, {step, step}, sums_, kTokens * reducer_->size(), &layer);
-    }
-  }
-
- private:
-  const balance::BalanceConfig config_ = balance::FromPreset("evenkeel").value();
-  std::vector<balance::LayerState> layers_;
-  std::vector<uint64_t> sums_;
-  std::unique_ptr<client::Reducer> reducer_;
-};
-
-void Run(int rank, int ranks, const std::string& folder, Samples* samples) {
-  auto joined = Worker::Join(OptionsOf(rank, ranks, folder));
-  EVENKEEL_CHECK(joined.ok());
-  Worker& worker = **joined;
-  LayerLoop loop(rank, ranks, folder);
-  const std::vector<uint64_t> counts = Counts();
-  EVENKEEL_CHECK(worker.BeginStep(1).ok());
-  for (uint64_t step = 1; step <= kWarmUp + kRounds; ++step) {
-    for (int layer = 0; layer < kLayers; ++layer) {
-      EVENKEEL_CHECK(worker.AddCounts(layer, counts.data(), kTokens).ok());
-    }
-    const double commit = Microseconds([&] { EVENKEEL_CHECK(worker.Commit(step).ok()); });
-    const double begin_step = Microseconds([&] { EVENKEEL_CHECK(worker.BeginStep(step + 1).ok()); });
-    const double layer_loop = Microseconds([&] { loop.Step(step, counts); });
-    if (step <= kWarmUp) continue;
-    samples->commit.push_back(commit);
-    samples->begin_step.push_back(begin_step);
-    samples->loop.push_back(layer_loop);
-  }
+void Tell(const DeviceSamples& samples, Report* report) {
+  report->AddSamples("begin_step", "BeginStep, of the training stream", samples.begin_step);
+  report->AddSamples("commit", "Commit, of the training stream", samples.commit);
+  report->AddSamples("marks", "nothing but the marks that these are between", samples.marks);
+  report->AddSamples("loop", "one all-reduce and host read per layer", samples.loop);
+  report->AddSamples("host_begin_step", "BeginStep, of the training thread", samples.host_begin_step);
+  report->AddSamples("host_commit", "Commit, of the training thread", samples.host_commit);
+  report->AddSamples("host_loop", "the loop, of the training thread", samples.host_loop);
+  const double step = samples.Step();
+  report->AddFigure("step", step,
+                    absl::StrFormat("a step takes %.1f of the training stream; %.0f are the bar", step, kBar));
+  report->AddFigure("bar", kBar);
+  const double host = Median(samples.host_begin_step) + Median(samples.host_commit);
+  report->AddFigure("loop_over_step", samples.Loop() / step);
+  report->AddFigure("host_loop_over_step", Median(samples.host_loop) / host,
+                    absl::StrFormat("the loop takes %.1f times that, and %.1f times the training thread's time",
+                                    samples.Loop() / step, Median(samples.host_loop) / host));
 }
 
-double Quantile(std::vector<double> values, double q) {
-  std::sort(values.begin(), values.end());
-  return values[static_cast<size_t>(q * static_cast<double>(values.size() - 1))];
+absl::StatusOr<Report> ReportOfDevice(const StepCase& step_case) {
+  EVENKEEL_ASSIGN_OR_RETURN(const auto runtime, client::MakeCudaRuntime(kDevice));
+  EVENKEEL_ASSIGN_OR_RETURN(const auto clock, MakeCudaClock(kDevice));
+  EVENKEEL_ASSIGN_OR_RETURN(const Reduction reduction, MakeReduction(runtime.get()));
+  WorkerOptions options = OptionsOf(step_case);
+  options.device = kDevice;
+  EVENKEEL_ASSIGN_OR_RETURN(const auto worker, client::Worker::Join(options));
+  EVENKEEL_ASSIGN_OR_RETURN(
+      const DeviceSamples samples,
+      MeasureDeviceSteps(step_case, kWorkBytes, worker.get(), runtime.get(), reduction.reducer.get(), clock.get()));
+  Report report("device", absl::StrFormat("%d layers x %d experts, one rank on %s; microseconds", step_case.layers,
+                                          step_case.experts, runtime->info().name));
+  report.AddWords("name", runtime->info().name);
+  report.AddWords("all_reduce", reduction.name, absl::StrCat("the all-reduce is ", reduction.name));
+  Tell(samples, &report);
+  return report;
 }
 
-void Print(const char* name, const std::vector<double>& values) {
-  std::printf("%-34s %9.1f %9.1f\n", name, Quantile(values, 0.5), Quantile(values, 0.99));
+// Without a GPU it says so.
+absl::StatusOr<Report> ReportOfDeviceIfAny(const StepCase& step_case) {
+  const absl::Status there = client::MakeCudaRuntime(kDevice).status();
+  if (there.ok()) return ReportOfDevice(step_case);
+  Report report("device", "nothing measured on a GPU");
+  report.AddWords("skipped", std::string(there.message()), std::string(there.message()));
+  return report;
 }
 
-void Main(int ranks) {
-  std::string folder = absl::StrCat(std::filesystem::temp_directory_path().string(), "/step_benchmark-XXXXXX");
-  EVENKEEL_CHECK(mkdtemp(folder.data()) != nullptr);
-  for (const char* name : {"/worker", "/loop"}) std::filesystem::create_directory(folder + name);
-
-  std::vector<Samples> samples(ranks);
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < ranks; ++rank) {
-    threads.emplace_back([&, rank] { Run(rank, ranks, folder, &samples[rank]); });
+int Main(int ranks, bool json) {
+  const StepCase step_case;
+  const Report host = ReportOfHost(step_case, ranks);
+  const absl::StatusOr<Report> device = ReportOfDeviceIfAny(step_case);
+  if (json) {
+    std::printf("{\"layers\": %d, \"experts\": %d, %s", step_case.layers, step_case.experts, host.Json().c_str());
+    std::printf("%s}\n", device.ok() ? absl::StrCat(", ", device->Json()).c_str() : "");
+  } else {
+    std::fputs(host.Text().c_str(), stdout);
+    if (device.ok()) std::printf("\n%s", device->Text().c_str());
   }
-  for (std::thread& thread : threads) thread.join();
-  std::filesystem::remove_all(folder);
-
-  const Samples& first = samples[0];
-  std::printf("%d layers x %d experts, %d ranks on this machine; microseconds of rank 0's training thread\n", kLayers,
-              kExperts, ranks);
-  std::printf("%-34s %9s %9s\n", "", "p50", "p99");
-  Print("Commit", first.commit);
-  Print("BeginStep, at once after it", first.begin_step);
-  Print("one all-reduce and rule per layer", first.loop);
-  const double ours = Quantile(first.commit, 0.5) + Quantile(first.begin_step, 0.5);
-  std::printf("the loop takes %.1f times Commit, %.1f times Commit and BeginStep\n",
-              Quantile(first.loop, 0.5) / Quantile(first.commit, 0.5), Quantile(first.loop, 0.5) / ours);
+  if (device.ok()) return 0;
+  std::fprintf(stderr, "step_benchmark: %s\n", std::string(device.status().message()).c_str());
+  return 1;
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::step_benchmark
 
 int main(int argc, char** argv) {
-  const int ranks = argc > 1 ? std::atoi(argv[1]) : 2;
-  if (argc > 2 || ranks < 1 || ranks > 64) {
-    std::fprintf(stderr, "usage: step_benchmark [RANKS], 1 to 64\n");
-    return 2;
+  int ranks = 2;
+  bool json = false;
+  bool right = true;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--json") {
+      json = true;
+    } else {
+      ranks = std::atoi(argv[i]);
+      right = right && ranks >= 1 && ranks <= 64;
+    }
   }
-  evenkeel::Main(ranks);
-  return 0;
+  if (right) return evenkeel::step_benchmark::Main(ranks, json);
+  std::fprintf(stderr, "usage: step_benchmark [RANKS] [--json], RANKS being 1 to 64\n");
+  return 2;
 }
