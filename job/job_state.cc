@@ -127,6 +127,7 @@ v1::JobState ToProto(const JobPlan& plan, const JobState& state) {
   message.set_fingerprint(plan.fingerprint);
   *message.mutable_version() = state.version;
   message.set_position(state.position);
+  message.set_initial_bias_hash(state.initial_bias_hash);
   for (int i = 0; i < plan.layers.size(); ++i) {
     const JobState::Layer& layer = state.layers[i];
     v1::LayerState* out = message.add_layers();
@@ -158,6 +159,7 @@ absl::StatusOr<JobState> FromProto(const JobPlan& plan, const v1::JobState& mess
   JobState state;
   state.version = message.version();
   state.position = message.position();
+  state.initial_bias_hash = message.initial_bias_hash();
   const v1::CommitRecord& last_commit = message.last_commit();
   state.ok = last_commit.ok();
   state.participants.assign(last_commit.participants().begin(), last_commit.participants().end());

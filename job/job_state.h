@@ -33,6 +33,8 @@ struct JobState {
   // Of the last commit, as in v1::CommitRecord.
   uint64_t staleness = 0;
   std::vector<v1::Version> stale_versions;
+  // Of the bias that the job began with, as StateHash; 0 where it began with 0.
+  uint64_t initial_bias_hash = 0;
 };
 
 // A job that no step has touched: bias 0, version {epoch 1, step 0}.

@@ -154,7 +154,7 @@ TEST_F(RpcInputTest, WhatIsNotBuiltYetSaysSo) {
   }
   v1::JoinRequest join = JoinOf(SmallJob("later", 1), 0, 1, 1);
   join.add_initial_bias(0.5f);
-  EXPECT_EQ(ReasonOf(Join(stub_.get(), join).status()), v1::ErrorDetail::NOT_SUPPORTED);
+  EXPECT_EQ(ReasonOf(Join(stub_.get(), join).status()), v1::ErrorDetail::INVALID_FIELD) << "too short";
 }
 
 TEST_F(RpcInputTest, CountsThatDoNotAddUpNameTheLayer) {

@@ -175,7 +175,7 @@ TEST_F(CApiTest, LayersAreAsFarApartAsTheProgramSays) {
 
   evenkeel_worker* second = nullptr;
   layers[1].known.struct_size = sizeof(evenkeel_layer_options);
-  ExpectRefused(evenkeel_worker_join(&options_, &second), "layers[1].struct_size is 40, that of layers[0] 48");
+  ExpectRefused(evenkeel_worker_join(&options_, &second), "layers[1].struct_size is 48, that of layers[0] 56");
   layers[1].known.struct_size = sizeof(Longer);
   layers[1].later = 1;
   ExpectRefused(evenkeel_worker_join(&options_, &second), "does not know");
@@ -205,6 +205,17 @@ TEST_F(CApiTest, NamesABadOption) {
   options_.job = "run";
   layer_.name = nullptr;
   ExpectRefused(evenkeel_worker_join(&options_, &worker_), "a layer's name is empty");
+}
+
+TEST_F(CApiTest, ALayerBringsItsBias) {
+  const float bias[] = {0.5f, -0.5f, 0, 0.25f};
+  options_.coordinator = nullptr;
+  layer_.initial_bias = bias;
+  ASSERT_EQ(evenkeel_worker_join(&options_, &worker_), EVENKEEL_OK) << evenkeel_last_error();
+  for (int expert = 0; expert < 4; ++expert) EXPECT_EQ(evenkeel_bias(worker_, 0)[expert], bias[expert]);
+  evenkeel_worker* second = nullptr;
+  layer_.num_experts = -1;
+  ExpectRefused(evenkeel_worker_join(&options_, &second), "num_experts is -1");
 }
 
 TEST_F(CApiTest, TypesThatThereAreNot) {

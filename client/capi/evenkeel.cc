@@ -42,7 +42,7 @@ using evenkeel::client::InitStruct;
 using evenkeel::client::ReadStruct;
 using evenkeel::client::WriteStruct;
 
-constexpr evenkeel_layer_options kLayerDefaults = {sizeof(evenkeel_layer_options), nullptr, 0, 0, nullptr, 1};
+constexpr evenkeel_layer_options kLayerDefaults = {sizeof(evenkeel_layer_options), nullptr, 0, 0, nullptr, 1, nullptr};
 constexpr evenkeel_tokens kTokensDefaults = {sizeof(evenkeel_tokens), 0, nullptr, 0, nullptr, EVENKEEL_FLOAT32};
 constexpr evenkeel_assignments kAssignmentsDefaults = {sizeof(evenkeel_assignments), nullptr, nullptr, EVENKEEL_INT32,
                                                        EVENKEEL_FLOAT32};
@@ -95,7 +95,12 @@ absl::StatusOr<std::vector<LayerOptions>> LayersOf(const evenkeel_worker_options
     }
     evenkeel_layer_options layer;
     EVENKEEL_RETURN_IF_ERROR(ReadStruct("evenkeel_layer_options", kLayerDefaults, given, &layer));
-    layers.push_back({StringOf(layer.name), layer.num_experts, layer.top_k, StringOf(layer.route), layer.owned != 0});
+    layers.push_back(
+        {StringOf(layer.name), layer.num_experts, layer.top_k, StringOf(layer.route), layer.owned != 0, {}});
+    if (layer.initial_bias == nullptr) continue;
+    // Nobody reads an array by a length that is none.
+    EVENKEEL_RETURN_IF_ERROR(evenkeel::client::CheckSizes(layers.back()));
+    layers.back().initial_bias.assign(layer.initial_bias, layer.initial_bias + layer.num_experts);
   }
   return layers;
 }

@@ -80,13 +80,15 @@ absl::Status DeviceJob::MakeTables(const job::JobPlan& plan) {
   return absl::OkStatus();
 }
 
-absl::Status DeviceJob::MakeState(const job::JobPlan& plan) {
+absl::Status DeviceJob::MakeState(const job::JobPlan& plan, absl::Span<const float> bias) {
   const int experts = plan.layers.total_experts();
   const int layers = plan.layers.size();
   EVENKEEL_ASSIGN_OR_RETURN(place_, DeviceBuffer<balance::FlatPlace>::OnDevice(runtime_, 1));
   EVENKEEL_ASSIGN_OR_RETURN(step_, DeviceBuffer<balance::FlatStep>::OnDevice(runtime_, 1));
   EVENKEEL_ASSIGN_OR_RETURN(rates_, DeviceBuffer<float>::OnDevice(runtime_, layers));
-  EVENKEEL_ASSIGN_OR_RETURN(bias_, DeviceBuffer<float>::OnDevice(runtime_, experts));
+  std::vector<float> first(bias.begin(), bias.end());
+  first.resize(experts);
+  EVENKEEL_ASSIGN_OR_RETURN(bias_, Upload(first));
   EVENKEEL_ASSIGN_OR_RETURN(ema_, DeviceBuffer<float>::OnDevice(runtime_, experts));
   EVENKEEL_ASSIGN_OR_RETURN(pending_, DeviceBuffer<uint64_t>::OnDevice(runtime_, experts));
   EVENKEEL_ASSIGN_OR_RETURN(scalars_, Upload(std::vector<balance::LayerScalars>(layers)));
@@ -94,12 +96,13 @@ absl::Status DeviceJob::MakeState(const job::JobPlan& plan) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<DeviceJob> DeviceJob::Make(const job::JobPlan& plan, DeviceRuntime* runtime) {
+absl::StatusOr<DeviceJob> DeviceJob::Make(const job::JobPlan& plan, DeviceRuntime* runtime,
+                                          absl::Span<const float> bias) {
   DeviceJob job(runtime);
   EVENKEEL_ASSIGN_OR_RETURN(job.upload_, OwnedStream::Create(runtime));
   EVENKEEL_RETURN_IF_ERROR(job.MakeRules(plan));
   EVENKEEL_RETURN_IF_ERROR(job.MakeTables(plan));
-  EVENKEEL_RETURN_IF_ERROR(job.MakeState(plan));
+  EVENKEEL_RETURN_IF_ERROR(job.MakeState(plan, bias));
   EVENKEEL_RETURN_IF_ERROR(job.Finish());
 
   balance::NextStep& next = job.next_;

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "client/device/device_buffer.h"
 #include "client/device/device_runtime.h"
 #include "job/job_plan.h"
@@ -16,10 +17,12 @@ namespace evenkeel::client {
 // The state of a job on a device, which moves it by itself: the bits of job::CommitStep, without the host.
 class DeviceJob {
  public:
-  // A job that no step has touched. `runtime` outlives it.
+  // A job that no step has touched, and that begins with `bias`, [total experts], or with 0 where that is empty.
+  // `runtime` outlives it.
   //   INVALID_ARGUMENT  a schedule is too long for a table; the message names it
   //   others            of the runtime
-  static absl::StatusOr<DeviceJob> Make(const job::JobPlan& plan, DeviceRuntime* runtime);
+  static absl::StatusOr<DeviceJob> Make(const job::JobPlan& plan, DeviceRuntime* runtime,
+                                        absl::Span<const float> bias = {});
 
   // Enqueues the commit of the next step. Memory of the device: counts [total experts]; tokens of each layer,
   // `tokens_stride` elements from one to the next; skips [1].
@@ -34,7 +37,7 @@ class DeviceJob {
 
   absl::Status MakeRules(const job::JobPlan& plan);
   absl::Status MakeTables(const job::JobPlan& plan);
-  absl::Status MakeState(const job::JobPlan& plan);
+  absl::Status MakeState(const job::JobPlan& plan, absl::Span<const float> bias);
   // Memory of the device with `values` in it, once the calls that follow on a stream run.
   template <typename T>
   absl::StatusOr<DeviceBuffer<T>> Upload(const std::vector<T>& values);

@@ -24,8 +24,8 @@ job::JobState StateOf(const job::JobPlan& plan, const v1::CommittedVersion& vers
 
 }  // namespace
 
-Continuation::Continuation(job::JobPlan plan)
-    : plan_(std::move(plan)), state_(job::InitialJobState(plan_)), sums_(plan_.layers) {}
+Continuation::Continuation(job::JobPlan plan, job::JobState state)
+    : plan_(std::move(plan)), state_(std::move(state)), sums_(plan_.layers) {}
 
 Continuation::Continuation(job::JobPlan plan, const v1::CommittedVersion& from)
     : plan_(std::move(plan)), state_(StateOf(plan_, from)), sums_(plan_.layers) {}

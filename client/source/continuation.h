@@ -13,8 +13,8 @@ namespace evenkeel::client {
 // same state by the same bits. Not thread-safe.
 class Continuation {
  public:
-  // From the beginning of a job.
-  explicit Continuation(job::JobPlan plan);
+  // From the beginning of a job, which job::InitialJobState made.
+  Continuation(job::JobPlan plan, job::JobState state);
   // From a version of somebody else's. Of the state only the bias is known: averages begin anew, and schedules take
   // every step before for one that counted.
   Continuation(job::JobPlan plan, const v1::CommittedVersion& from);

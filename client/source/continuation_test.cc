@@ -47,7 +47,7 @@ TEST(ContinuationTest, OfARuleWithAnAverageMoves) {
 
 TEST(ContinuationTest, MoreThanAnUpdateCanHoldIsNamedAndMovesNothing) {
   const job::JobPlan plan = PlanWith("evenkeel");
-  Continuation continuation(plan);
+  Continuation continuation(plan, job::InitialJobState(plan));
   const uint64_t before = continuation.Version().state_hash();
   StepCounts counts(7, 2);
   counts.step = 1;
@@ -60,7 +60,8 @@ TEST(ContinuationTest, MoreThanAnUpdateCanHoldIsNamedAndMovesNothing) {
 }
 
 TEST(ContinuationTest, RowsThatADeviceRefusedAreNamed) {
-  Continuation continuation(PlanWith("evenkeel"));
+  const job::JobPlan plan = PlanWith("evenkeel");
+  Continuation continuation(plan, job::InitialJobState(plan));
   StepCounts counts(7, 2);
   counts.step = 4;
   counts.mutable_totals()[1].refused = 3;

@@ -5,12 +5,16 @@
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "job/initial_bias.h"
 
 namespace evenkeel::client {
 
-absl::StatusOr<std::unique_ptr<LocalSource>> LocalSource::Make(const v1::JobSpec& spec) {
+absl::StatusOr<std::unique_ptr<LocalSource>> LocalSource::Make(const v1::JobSpec& spec,
+                                                               absl::Span<const float> initial_bias) {
   EVENKEEL_ASSIGN_OR_RETURN(job::JobPlan plan, job::PlanJob(spec, v1::BalanceConfig(), job::NoLimits()));
-  return absl::WrapUnique(new LocalSource(std::move(plan)));
+  job::JobState state = job::InitialJobState(plan);
+  EVENKEEL_RETURN_IF_ERROR(job::SetInitialBias(plan, initial_bias, &state));
+  return absl::WrapUnique(new LocalSource(std::move(plan), std::move(state)));
 }
 
 absl::Status LocalSource::Join(uint64_t next_step, Deadline, v1::JoinResponse* joined) {

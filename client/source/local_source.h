@@ -2,8 +2,10 @@
 
 #include <deque>
 #include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "client/source/bias_source.h"
 #include "client/source/continuation.h"
 #include "evenkeel/v1/job.pb.h"
@@ -11,12 +13,13 @@
 namespace evenkeel::client {
 
 // This process commits, by the code of the coordinator: the same counts move the bias by the same bits. Waits for
-// nothing but counts that are still on their way from a device, and remembers nothing: a job begins at step 1 with a
-// bias of 0.
+// nothing but counts that are still on their way from a device, and remembers nothing: a job begins at step 1.
 class LocalSource : public BiasSource {
  public:
   // INVALID_ARGUMENT, naming field and value, when `spec` is no job. An absent balance config is the preset evenkeel.
-  static absl::StatusOr<std::unique_ptr<LocalSource>> Make(const v1::JobSpec& spec);
+  // It begins with `initial_bias` (job/initial_bias.h).
+  static absl::StatusOr<std::unique_ptr<LocalSource>> Make(const v1::JobSpec& spec,
+                                                           absl::Span<const float> initial_bias = {});
 
   // FAILED_PRECONDITION for another step than 1.
   absl::Status Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) override;
@@ -27,7 +30,7 @@ class LocalSource : public BiasSource {
   Backlog backlog() override { return {}; }
 
  private:
-  explicit LocalSource(job::JobPlan plan) : job_(std::move(plan)) {}
+  LocalSource(job::JobPlan plan, job::JobState state) : job_(std::move(plan), std::move(state)) {}
 
   Continuation job_;
   absl::Status outcome_;

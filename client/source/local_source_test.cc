@@ -89,6 +89,16 @@ TEST(LocalSourceTest, WithoutABalanceConfigIsThePresetEvenkeel) {
   EXPECT_NE(versions[0].bias(0), 0.0f);
 }
 
+TEST(LocalSourceTest, BeginsWithTheBiasThatTheModelBrings) {
+  const std::vector<float> bias = {1, -2, 0.5, 0, 3, 0, -3};
+  auto source = LocalSource::Make(SpecWith("loss_free"), bias);
+  ASSERT_TRUE(source.ok()) << source.status();
+  v1::JoinResponse joined;
+  ASSERT_TRUE((*source)->Join(1, Deadline(), &joined).ok());
+  EXPECT_THAT(joined.version().bias(), ElementsAreArray(bias));
+  EXPECT_FALSE(LocalSource::Make(SpecWith("loss_free"), absl::MakeConstSpan(bias).first(3)).ok());
+}
+
 TEST(LocalSourceTest, RefusesToGoOnFromWhatNobodyHasKept) {
   auto source = LocalSource::Make(SpecWith("evenkeel"));
   v1::JoinResponse joined;

@@ -114,7 +114,7 @@ absl::Status DeviceWorkspace::Allocate(const job::JobPlan& plan) {
     }
   }
   if (options_.versions == Versions::kMade) {
-    EVENKEEL_ASSIGN_OR_RETURN(DeviceJob job, DeviceJob::Make(plan, runtime_));
+    EVENKEEL_ASSIGN_OR_RETURN(DeviceJob job, DeviceJob::Make(plan, runtime_, options_.first_bias));
     memory_->job.emplace(std::move(job));
   }
   return absl::OkStatus();

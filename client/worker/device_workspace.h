@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -32,6 +33,8 @@ struct DeviceWorkspaceOptions {
   Versions versions = Versions::kGiven;
   int lag = 0;
   uint64_t first_step = 1;
+  // What a device that makes its versions begins with, [total experts] in protocol order; empty: 0.
+  std::vector<float> first_bias;
   // Makes the group's reducer, at the first commit; null where counts are not summed on the device.
   std::function<absl::StatusOr<std::unique_ptr<DeviceReducer>>()> make_reducer;
   bool is_leader = true;

@@ -41,9 +41,7 @@ absl::StatusOr<v1::RouteSpec> ParseRoute(const LayerOptions& layer) {
 }
 
 absl::StatusOr<v1::LayerSpec> MakeSpec(const LayerOptions& layer) {
-  if (layer.name.empty()) return absl::InvalidArgumentError("a layer's name is empty; it is the layer's identity");
-  EVENKEEL_RETURN_IF_ERROR(CheckRange(layer, "num_experts", layer.num_experts, routing::kMaxExperts));
-  EVENKEEL_RETURN_IF_ERROR(CheckRange(layer, "top_k", layer.top_k, layer.num_experts));
+  EVENKEEL_RETURN_IF_ERROR(CheckSizes(layer));
   v1::LayerSpec spec;
   spec.set_name(layer.name);
   spec.set_num_experts(layer.num_experts);
@@ -71,6 +69,12 @@ absl::StatusOr<LayerTable::Layer> MakeLayer(const v1::LayerSpec& spec) {
 
 }  // namespace
 
+absl::Status CheckSizes(const LayerOptions& layer) {
+  if (layer.name.empty()) return absl::InvalidArgumentError("a layer's name is empty; it is the layer's identity");
+  EVENKEEL_RETURN_IF_ERROR(CheckRange(layer, "num_experts", layer.num_experts, routing::kMaxExperts));
+  return CheckRange(layer, "top_k", layer.top_k, layer.num_experts);
+}
+
 std::string Quoted(const LayerTable::Layer& layer) { return Quoted(layer.name); }
 
 absl::StatusOr<LayerTable> LayerTable::Make(const std::vector<LayerOptions>& options) {
@@ -97,9 +101,23 @@ absl::StatusOr<LayerTable> LayerTable::Make(const std::vector<LayerOptions>& opt
     layer.offset = table.total_experts_;
     table.total_experts_ += layer.num_experts;
     table.specs_.push_back(std::move(specs[index]));
+    EVENKEEL_RETURN_IF_ERROR(table.AddInitialBias(options[index]));
   }
+  if (!table.has_initial_bias_) table.initial_bias_.clear();
   if (table.num_owned() == 0) return absl::InvalidArgumentError("layers: none of them is owned");
   return table;
+}
+
+absl::Status LayerTable::AddInitialBias(const LayerOptions& layer) {
+  const std::vector<float>& bias = layer.initial_bias;
+  has_initial_bias_ = has_initial_bias_ || !bias.empty();
+  if (!bias.empty() && bias.size() != static_cast<size_t>(layer.num_experts)) {
+    return absl::InvalidArgumentError(absl::StrCat(Quoted(layer.name), ": initial_bias has ", bias.size(),
+                                                   " values; num_experts is ", layer.num_experts));
+  }
+  initial_bias_.insert(initial_bias_.end(), bias.begin(), bias.end());
+  initial_bias_.resize(total_experts_);
+  return absl::OkStatus();
 }
 
 int LayerTable::num_owned() const {

@@ -41,15 +41,25 @@ class LayerTable {
   int total_experts() const { return total_experts_; }
   // Layers that this worker counts.
   int num_owned() const;
+  // What a new job begins with, [total_experts] in protocol order; empty where no layer has one.
+  const std::vector<float>& initial_bias() const { return initial_bias_; }
   // The layers as messages, in protocol order.
   const std::vector<v1::LayerSpec>& specs() const { return specs_; }
 
  private:
+  // Of the next layer in protocol order.
+  absl::Status AddInitialBias(const LayerOptions& layer);
+
   std::vector<Layer> layers_;
   std::vector<int> protocol_order_;
   std::vector<v1::LayerSpec> specs_;
   int total_experts_ = 0;
+  std::vector<float> initial_bias_;
+  bool has_initial_bias_ = false;
 };
+
+// Whether a layer has a name, and sizes in range. INVALID_ARGUMENT, naming layer, field and value.
+absl::Status CheckSizes(const LayerOptions& layer);
 
 // 'layer "name"', for messages.
 std::string Quoted(const LayerTable::Layer& layer);

@@ -77,5 +77,29 @@ TEST(LayerTableTest, RefusesWhatIsWrongAndNamesIt) {
   }
 }
 
+TEST(LayerTableTest, PutsInitialBiasesInProtocolOrder) {
+  LayerOptions b = {"b", 2, 1, ""};
+  LayerOptions a = {"a", 3, 1, ""};
+  EXPECT_TRUE(LayerTable::Make({b, a})->initial_bias().empty());
+  b.initial_bias = {1, 2};
+  EXPECT_THAT(LayerTable::Make({b, a})->initial_bias(), ::testing::ElementsAre(0, 0, 0, 1, 2));
+  a.initial_bias = {5, 6, 7};
+  EXPECT_THAT(LayerTable::Make({b, a})->initial_bias(), ::testing::ElementsAre(5, 6, 7, 1, 2));
+  a.initial_bias.pop_back();
+  EXPECT_THAT(std::string(LayerTable::Make({b, a}).status().message()),
+              ::testing::HasSubstr("layer \"a\": initial_bias has 2 values; num_experts is 3"));
+}
+
+TEST(LayerTableTest, AStageOwnsSomeOfTheLayers) {
+  LayerOptions a = {"a", 3, 1, ""};
+  LayerOptions b = {"b", 2, 1, ""};
+  b.owned = false;
+  const LayerTable table = *LayerTable::Make({a, b});
+  EXPECT_TRUE(table[0].owned);
+  EXPECT_FALSE(table[1].owned);
+  EXPECT_EQ(table.num_owned(), 1);
+  EXPECT_THAT(std::string(LayerTable::Make({b}).status().message()), ::testing::HasSubstr("none of them is owned"));
+}
+
 }  // namespace
 }  // namespace evenkeel::client

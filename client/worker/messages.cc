@@ -62,6 +62,7 @@ absl::StatusOr<v1::JoinRequest> MakeJoinRequest(const WorkerOptions& options, co
   *request.mutable_worker() = DescribeProcess();
   if (runtime != nullptr) DescribeDevice(runtime->info(), request.mutable_worker());
   for (const v1::LayerSpec& spec : layers.specs()) *job->add_layers() = spec;
+  *request.mutable_initial_bias() = {layers.initial_bias().begin(), layers.initial_bias().end()};
   // One contributor that is the whole world owns what its ranks own together.
   if (layers.num_owned() < layers.size() && group.count > 1) {
     for (const int index : layers.protocol_order()) {

@@ -67,7 +67,7 @@ absl::StatusOr<Reduces> ReducesOf(const WorkerOptions& options, const Group& gro
 }
 
 absl::StatusOr<std::unique_ptr<BiasSource>> ForOneRank(const WorkerOptions& options, const v1::JoinRequest& join) {
-  if (options.coordinator.empty()) return LocalSource::Make(join.job());
+  if (options.coordinator.empty()) return LocalSource::Make(join.job(), join.initial_bias());
   return std::make_unique<CoordinatorSource>(options.coordinator, join, options.loss);
 }
 
@@ -82,7 +82,8 @@ absl::StatusOr<std::unique_ptr<BiasSource>> BesideADevice(const WorkerOptions& o
 absl::StatusOr<uint64_t> Fingerprint(const v1::JoinRequest& join) {
   EVENKEEL_ASSIGN_OR_RETURN(const job::JobPlan plan, job::PlanJob(join.job(), v1::BalanceConfig(), job::NoLimits()));
   const std::string owned = absl::StrJoin(join.owned_layers(), "\n");
-  return XXH3_64bits_withSeed(owned.data(), owned.size(), plan.fingerprint);
+  const uint64_t fingerprint = XXH3_64bits_withSeed(owned.data(), owned.size(), plan.fingerprint);
+  return XXH3_64bits_withSeed(join.initial_bias().data(), join.initial_bias_size() * sizeof(float), fingerprint);
 }
 
 absl::StatusOr<GroupMember> MemberOf(const Group& group, const v1::JoinRequest& join) {

@@ -29,9 +29,10 @@ Deadline After(std::chrono::milliseconds wait) {
 }
 
 absl::StatusOr<std::unique_ptr<Workspace>> MakeWorkspace(DeviceWorkspaceOptions options, const LayerTable* layers,
-                                                         const v1::JobSpec& effective, DeviceRuntime* runtime) {
+                                                         const v1::JoinResponse& joined, DeviceRuntime* runtime) {
   if (runtime == nullptr) return std::make_unique<HostWorkspace>(layers);
-  EVENKEEL_ASSIGN_OR_RETURN(const job::JobPlan plan, job::PlanStoredJob(effective, /*fingerprint=*/0));
+  EVENKEEL_ASSIGN_OR_RETURN(const job::JobPlan plan, job::PlanStoredJob(joined.effective(), /*fingerprint=*/0));
+  options.first_bias.assign(joined.version().bias().begin(), joined.version().bias().end());
   return DeviceWorkspace::Make(std::move(options), layers, plan, runtime);
 }
 
@@ -67,7 +68,7 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Join(const WorkerOptions& option
   v1::JoinResponse joined;
   EVENKEEL_RETURN_IF_ERROR(worker->source_->Join(options.next_step, After(options.join_timeout), &joined));
   EVENKEEL_ASSIGN_OR_RETURN(worker->workspace_,
-                            MakeWorkspace(std::move(made.device), &worker->layers_, joined.effective(), runtime));
+                            MakeWorkspace(std::move(made.device), &worker->layers_, joined, runtime));
   worker->lag_ = joined.effective().lag();
   worker->summary_ = Summary(options, group, worker->layers_, joined.effective());
   worker->version_.Swap(joined.has_previous() ? joined.mutable_previous() : joined.mutable_version());

@@ -37,10 +37,6 @@ absl::Status CheckJoin(const v1::JoinRequest& request) {
     return ServiceError(absl::StatusCode::kUnimplemented, v1::ErrorDetail::NOT_SUPPORTED,
                         "rewind and catch_up are not built yet; resume at the open step or use another job name");
   }
-  if (request.initial_bias_size() > 0) {
-    return ServiceError(absl::StatusCode::kUnimplemented, v1::ErrorDetail::NOT_SUPPORTED,
-                        "initial_bias is not built yet; leave the field out");
-  }
   return absl::OkStatus();
 }
 
@@ -70,7 +66,8 @@ absl::StatusOr<const Job*> Coordinator::FindJob(const std::string& name) const {
   return &found->second;
 }
 
-absl::StatusOr<Job*> Coordinator::FindOrCreate(const job::JobPlan& plan, Effects* effects) {
+absl::StatusOr<Job*> Coordinator::FindOrCreate(const job::JobPlan& plan, const v1::JoinRequest& request,
+                                               Effects* effects) {
   const std::string& name = plan.effective.name();
   const auto found = jobs_.find(name);
   if (found != jobs_.end()) return &found->second;
@@ -79,7 +76,8 @@ absl::StatusOr<Job*> Coordinator::FindOrCreate(const job::JobPlan& plan, Effects
                         absl::StrCat("job \"", name, "\" would be one more than this coordinator's limits.max_jobs of ",
                                      limits_.max_jobs()));
   }
-  return &jobs_.emplace(name, Job::Create(plan, effects)).first->second;
+  EVENKEEL_ASSIGN_OR_RETURN(Job job, Job::Create(plan, request.initial_bias(), effects));
+  return &jobs_.emplace(name, std::move(job)).first->second;
 }
 
 absl::StatusOr<v1::JoinResponse> Coordinator::Join(const v1::JoinRequest& request, Effects* effects) {
@@ -88,7 +86,7 @@ absl::StatusOr<v1::JoinResponse> Coordinator::Join(const v1::JoinRequest& reques
   // A job that its first contributor may not join is not made.
   const bool is_new = jobs_.count(plan.effective.name()) == 0;
   Effects made;
-  EVENKEEL_ASSIGN_OR_RETURN(Job * job, FindOrCreate(plan, &made));
+  EVENKEEL_ASSIGN_OR_RETURN(Job * job, FindOrCreate(plan, request, &made));
   absl::StatusOr<v1::JoinResponse> response = job->Join(plan, request, &made);
   if (!response.ok() && is_new) {
     jobs_.erase(plan.effective.name());

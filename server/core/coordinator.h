@@ -49,7 +49,7 @@ class Coordinator {
  private:
   absl::StatusOr<Job*> FindJob(const std::string& name);
   absl::StatusOr<const Job*> FindJob(const std::string& name) const;
-  absl::StatusOr<Job*> FindOrCreate(const job::JobPlan& plan, Effects* effects);
+  absl::StatusOr<Job*> FindOrCreate(const job::JobPlan& plan, const v1::JoinRequest& request, Effects* effects);
 
   const v1::BalanceConfig default_balance_;
   const v1::Limits limits_;

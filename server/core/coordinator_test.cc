@@ -1,5 +1,6 @@
 #include "server/core/coordinator.h"
 
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -133,12 +134,63 @@ TEST_F(CoordinatorTest, RefusesWhatItCannotReadOrDo) {
   request.set_catch_up(true);
   EXPECT_THAT(Join(request).status(), not_built("catch_up"));
   request = JoinOf("run");
-  request.add_initial_bias(0);
-  EXPECT_THAT(Join(request).status(), not_built("initial_bias"));
-  request = JoinOf("run");
   request.clear_job();
   EXPECT_THAT(Join(request).status(), invalid("job.name has 0 bytes"));
   EXPECT_THAT(Join(v1::JoinRequest()).status(), invalid("protocol_version is 0"));
+  EXPECT_THAT(Names(), IsEmpty());
+}
+
+// Layers "a" of 4 experts and "b" of 3.
+v1::JoinRequest JoinWithBias(int contributor, float first) {
+  v1::JoinRequest request = JoinOf("run", contributor, 2);
+  for (const float bias : {first, -2.0f, 0.5f, 0.0f, 3.0f, 0.0f, -3.0f}) request.add_initial_bias(bias);
+  return request;
+}
+
+TEST_F(CoordinatorTest, AJobBeginsWithTheBiasThatItsContributorsBring) {
+  const auto differs = [](const std::string& sentence) {
+    return job::IsRefusal(Code::kFailedPrecondition, Reason::SPEC_MISMATCH, sentence);
+  };
+  const auto joined = Join(JoinWithBias(0, 1));
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  EXPECT_THAT(joined->version().bias(), ElementsAre(1, -2, 0.5, 0, 3, 0, -3));
+  simulation::Disk disk;
+  disk.Apply(effects_.writes);
+
+  EXPECT_THAT(Join(JoinWithBias(1, 1.5)).status(), differs("every contributor must bring the same"));
+  EXPECT_THAT(Join(JoinOf("run", 1, 2)).status(), differs("this contributor's is 0"));
+  v1::JoinRequest request = JoinOf("run", 1, 2);
+  request.add_initial_bias(1);
+  EXPECT_THAT(Join(request).status(), differs("this contributor's is of 1 values"));
+
+  // The same after a restart.
+  Coordinator again{v1::CoordinatorConfig()};
+  Effects effects;
+  ASSERT_TRUE(again.Restore({*disk.Find("run")}, &effects).ok());
+  EXPECT_FALSE(again.Join(JoinWithBias(1, 1.5), &effects).ok());
+  const auto rejoined = again.Join(JoinWithBias(1, 1), &effects);
+  ASSERT_TRUE(rejoined.ok()) << rejoined.status();
+  EXPECT_THAT(rejoined->version().bias(), ElementsAre(1, -2, 0.5, 0, 3, 0, -3));
+}
+
+TEST_F(CoordinatorTest, OnceAStepIsCommittedTheInitialBiasMayBeLeftOut) {
+  for (const int contributor : {0, 1}) ASSERT_TRUE(Join(JoinWithBias(contributor, 1)).ok());
+  for (const int contributor : {0, 1}) Push(contributor, PushOf("run", contributor));
+  v1::JoinRequest request = JoinOf("run", 1, 2);
+  request.set_incarnation(200);
+  request.set_next_step(2);
+  EXPECT_TRUE(Join(request).ok());
+  request.set_incarnation(201);
+  *request.mutable_initial_bias() = JoinWithBias(1, 1).initial_bias();
+  EXPECT_TRUE(Join(request).ok());
+  *request.mutable_initial_bias() = JoinWithBias(1, 2).initial_bias();
+  EXPECT_FALSE(Join(request).ok());
+}
+
+TEST_F(CoordinatorTest, AnInitialBiasThatIsNoneMakesNoJob) {
+  v1::JoinRequest request = JoinWithBias(0, std::numeric_limits<float>::infinity());
+  EXPECT_THAT(Join(request).status(), job::IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD,
+                                                     "initial_bias: layer \"a\", expert 0 has inf"));
   EXPECT_THAT(Names(), IsEmpty());
 }
 

@@ -6,9 +6,11 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "base/check.h"
 #include "base/error_detail.h"
 #include "base/status_macros.h"
+#include "job/initial_bias.h"
 #include "kernels/balance/update.h"
 
 namespace evenkeel::core {
@@ -74,8 +76,9 @@ v1::JobState Job::State() const {
   return message;
 }
 
-Job Job::Create(job::JobPlan plan, Effects* effects) {
+absl::StatusOr<Job> Job::Create(job::JobPlan plan, absl::Span<const float> initial_bias, Effects* effects) {
   job::JobState state = job::InitialJobState(plan);
+  EVENKEEL_RETURN_IF_ERROR(job::SetInitialBias(plan, initial_bias, &state));
   Job job(std::move(plan), std::move(state));
   job.epoch_ = job.state_.version.epoch();
   job.versions_ = {RecordOf(job.state_)};
@@ -147,6 +150,22 @@ absl::Status Job::CheckSpec(const job::JobPlan& plan) const {
   if (difference.empty()) return absl::OkStatus();
   return Error(absl::StatusCode::kFailedPrecondition, Reason::SPEC_MISMATCH,
                absl::StrCat("exists with another spec (left: as it is, right: as asked for): ", difference));
+}
+
+// A rank that starts again from a later checkpoint has no use for the bias that the job began with.
+absl::Status Job::CheckInitialBias(const v1::JoinRequest& request) const {
+  if (request.initial_bias().empty() && committed_step() > 0) return absl::OkStatus();
+  const bool fits = request.initial_bias().empty() || request.initial_bias_size() == plan_.layers.total_experts();
+  if (fits && job::InitialBiasHash(plan_, request.initial_bias()) == state_.initial_bias_hash) return absl::OkStatus();
+  const auto describe = [](uint64_t hash) {
+    return hash == 0 ? std::string("0") : absl::StrFormat("of hash %016x", hash);
+  };
+  return Error(absl::StatusCode::kFailedPrecondition, Reason::SPEC_MISMATCH,
+               absl::StrCat("initial_bias: the job began with a bias ", describe(state_.initial_bias_hash),
+                            ", and this contributor's is ",
+                            fits ? describe(job::InitialBiasHash(plan_, request.initial_bias()))
+                                 : absl::StrCat("of ", request.initial_bias_size(), " values"),
+                            "; every contributor must bring the same"));
 }
 
 absl::Status Job::CheckRanks(const v1::JoinRequest& request) const {
@@ -239,6 +258,7 @@ absl::StatusOr<v1::JoinResponse> Job::Join(const job::JobPlan& plan, const v1::J
     return Error(absl::StatusCode::kAlreadyExists, Reason::REPLACED,
                  absl::StrCat("a newer incarnation holds contributor ", request.contributor()));
   }
+  EVENKEEL_RETURN_IF_ERROR(CheckInitialBias(request));
   EVENKEEL_RETURN_IF_ERROR(CheckRanks(request));
   EVENKEEL_RETURN_IF_ERROR(CheckNextStep(slot, request));
   absl::StatusOr<std::vector<int>> owned = plan_.layers.Indices(request.owned_layers());

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "evenkeel/v1/error_detail.pb.h"
 #include "job/job_plan.h"
@@ -29,8 +30,9 @@ namespace evenkeel::core {
 // Errors are ServiceErrors whose reasons bias_coordinator.proto explains.
 class Job {
  public:
-  // A job that its first contributor has just made; the write that records it is added to `effects`.
-  static Job Create(job::JobPlan plan, Effects* effects);
+  // A job that its first contributor has just made, and begins with that bias; the write that records it is added to
+  // `effects`. INVALID_ARGUMENT from initial_bias.h.
+  static absl::StatusOr<Job> Create(job::JobPlan plan, absl::Span<const float> initial_bias, Effects* effects);
 
   // A job as the store remembers it, in its next epoch; the write that records the epoch is added to `effects`.
   // DATA_LOSS when the record does not fit together, or a state that it needs is missing.
@@ -96,6 +98,7 @@ class Job {
 
   // Join, in its parts.
   absl::Status CheckSpec(const job::JobPlan& plan) const;
+  absl::Status CheckInitialBias(const v1::JoinRequest& request) const;
   absl::Status CheckRanks(const v1::JoinRequest& request) const;
   absl::Status CheckNextStep(const Slot& slot, const v1::JoinRequest& request) const;
   absl::Status CheckCoverage(int contributor, const std::vector<int>& owned) const;

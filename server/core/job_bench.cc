@@ -24,7 +24,7 @@ JobBench::JobBench(const v1::JobSpec& spec, std::vector<std::vector<int>> owned)
       owned_(OwnedOrAll(plan_, std::move(owned))),
       model_(&plan_, {/*seed=*/1, owned_, /*one_skip_in=*/0, /*scale=*/1}) {
   Effects effects;
-  job_ = Job::Create(plan_, &effects);
+  job_ = Job::Create(plan_, /*initial_bias=*/{}, &effects).value();
   Carry(std::move(effects));
 }
 

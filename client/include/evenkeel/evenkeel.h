@@ -95,6 +95,9 @@ typedef struct evenkeel_layer_options {
   const char* route;
   /* 0: another stage of a pipeline has this layer. Every worker lists all layers of the model. Default 1. */
   int32_t owned;
+  /* float32 [num_experts], finite: the bias that a new job begins with at this layer, as the model brings it, the same
+   * on all workers. Null: 0. Once a step has been committed, a worker that joins may leave it out. */
+  const float* initial_bias;
 } evenkeel_layer_options;
 EVENKEEL_EXPORT void evenkeel_layer_options_init(evenkeel_layer_options* options, size_t struct_size);
 

@@ -20,6 +20,9 @@ struct LayerOptions {
   // False: another stage of a pipeline has this layer. Every worker lists all layers of the model, and every layer is
   // owned by the same ranks on every worker that counts it.
   bool owned = true;
+  // float32 [num_experts], finite: the bias that a new job begins with at this layer, as the model brings it, the same
+  // on all workers. Empty: 0. Once a step has been committed, a worker that joins may leave it out.
+  std::vector<float> initial_bias = {};
 };
 
 // Which ranks reduce their counts among themselves, before the sums go to the coordinator or move the bias.

@@ -184,6 +184,15 @@ inline Status CLayers(const std::vector<LayerOptions>& layers, std::vector<evenk
     layer.num_experts = layers[i].num_experts;
     layer.top_k = layers[i].top_k;
     layer.owned = layers[i].owned ? 1 : 0;
+    if (!layers[i].initial_bias.empty()) {
+      if (layers[i].initial_bias.size() != static_cast<size_t>(layers[i].num_experts)) {
+        return Status(StatusCode::kInvalidArgument, "layer \"" + layers[i].name + "\": initial_bias has " +
+                                                        std::to_string(layers[i].initial_bias.size()) +
+                                                        " values; num_experts is " +
+                                                        std::to_string(layers[i].num_experts));
+      }
+      layer.initial_bias = layers[i].initial_bias.data();
+    }
     Status status = CString("a layer's name", layers[i].name, &layer.name);
     if (status.ok()) status = CString("a layer's route", layers[i].route, &layer.route);
     if (!status.ok()) return status;

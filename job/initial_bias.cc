@@ -1,0 +1,65 @@
+#include "job/initial_bias.h"
+
+#include <cmath>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "base/error_detail.h"
+#include "kernels/balance/bias_hash.h"
+
+namespace evenkeel::job {
+namespace {
+
+absl::Status Invalid(const std::string& message) {
+  return ServiceError(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::INVALID_FIELD,
+                      absl::StrCat("initial_bias", message));
+}
+
+absl::Span<const float> OfLayer(const LayerTable::Layer& layer, absl::Span<const float> bias) {
+  return bias.subspan(layer.offset, layer.num_experts);
+}
+
+absl::Status CheckLayer(const LayerTable::Layer& layer, const balance::BalanceConfig& config,
+                        absl::Span<const float> bias) {
+  const bool is_capped = config.cap > 0 && config.cap_mode == balance::CapMode::kAbsolute;
+  for (int expert = 0; expert < layer.num_experts; ++expert) {
+    const float value = bias[expert];
+    const auto where = [&] {
+      return absl::StrCat(": layer \"", absl::CHexEscape(layer.name), "\", expert ", expert, " has ", value);
+    };
+    if (!std::isfinite(value)) return Invalid(absl::StrCat(where(), "; it must be finite"));
+    if (is_capped && std::fabs(value) > static_cast<float>(config.cap)) {
+      return Invalid(absl::StrCat(where(), ", which the absolute cap ", config.cap,
+                                  " would cut; recentre the layer first, or give it another cap"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+uint64_t InitialBiasHash(const JobPlan& plan, absl::Span<const float> bias) {
+  if (bias.empty()) return 0;
+  std::vector<uint64_t> hashes;
+  for (const LayerTable::Layer& layer : plan.layers.layers()) hashes.push_back(balance::HashBias(OfLayer(layer, bias)));
+  return balance::CombineHashes(hashes);
+}
+
+absl::Status SetInitialBias(const JobPlan& plan, absl::Span<const float> bias, JobState* state) {
+  if (bias.empty()) return absl::OkStatus();
+  if (bias.size() != static_cast<size_t>(plan.layers.total_experts())) {
+    return Invalid(
+        absl::StrCat(" has ", bias.size(), " values; the layers have ", plan.layers.total_experts(), " experts"));
+  }
+  for (int i = 0; i < plan.layers.size(); ++i) {
+    const absl::Span<const float> of_layer = OfLayer(plan.layers[i], bias);
+    absl::Status status = CheckLayer(plan.layers[i], plan.balance[i], of_layer);
+    if (!status.ok()) return status;
+    state->layers[i].balance.bias.assign(of_layer.begin(), of_layer.end());
+  }
+  state->initial_bias_hash = InitialBiasHash(plan, bias);
+  return absl::OkStatus();
+}
+
+}  // namespace evenkeel::job
