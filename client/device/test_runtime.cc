@@ -157,6 +157,19 @@ void TestRuntime::RunAll() {
 
 Enqueued TestRuntime::CountOf(DeviceStream stream) { return Find(stream).enqueued(); }
 
+Enqueued TestRuntime::CountOfAll() {
+  MutexLock lock(&mutex_);
+  Enqueued all;
+  for (const auto& stream : streams_) {
+    const Enqueued own = stream->enqueued();
+    for (const auto kind : {&Enqueued::kernels, &Enqueued::copies, &Enqueued::fills, &Enqueued::records,
+                            &Enqueued::waits, &Enqueued::collectives}) {
+      all.*kind += own.*kind;
+    }
+  }
+  return all;
+}
+
 absl::StatusOr<void*> TestRuntime::Allocate(size_t bytes) {
   void* const memory = memory_.Allocate(bytes, /*pinned=*/false);
   if (memory == nullptr) return absl::ResourceExhaustedError(absl::StrCat("no ", bytes, " bytes of the device"));

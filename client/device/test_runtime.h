@@ -53,6 +53,8 @@ class TestRuntime final : public DeviceRuntime {
   void RunAll();
   // What was enqueued on a stream that is not destroyed.
   Enqueued CountOf(DeviceStream stream);
+  // The same of all streams together.
+  Enqueued CountOfAll();
 
   const DeviceInfo& info() const override { return info_; }
   absl::StatusOr<void*> Allocate(size_t bytes) override;

@@ -97,6 +97,7 @@ absl::Status DeviceWorkspace::Allocate(const job::JobPlan& plan) {
   const size_t sums = StepCounts::NumSums(layers_.total_experts(), layers_.size());
   const size_t frame = BiasFrame::Bytes(layers_);
   EVENKEEL_ASSIGN_OR_RETURN(side_, OwnedStream::Create(runtime_));
+  EVENKEEL_ASSIGN_OR_RETURN(adopted_, OwnedEvent::Create(runtime_));
   EVENKEEL_ASSIGN_OR_RETURN(counted_, OwnedEvent::Create(runtime_));
   EVENKEEL_ASSIGN_OR_RETURN(drained_, OwnedEvent::Create(runtime_));
   EVENKEEL_ASSIGN_OR_RETURN(memory_->bias, DeviceBuffer<float>::OnDevice(runtime_, layers_.total_experts()));
@@ -109,7 +110,7 @@ absl::Status DeviceWorkspace::Allocate(const job::JobPlan& plan) {
   for (Stage& stage : memory_->stages) {
     EVENKEEL_ASSIGN_OR_RETURN(stage.host, DeviceBuffer<char>::Pinned(runtime_, frame));
     EVENKEEL_ASSIGN_OR_RETURN(stage.device, DeviceBuffer<char>::OnDevice(runtime_, frame));
-    for (OwnedEvent* event : {&stage.copied, &stage.staged, &stage.taken}) {
+    for (OwnedEvent* event : {&stage.copied, &stage.staged}) {
       EVENKEEL_ASSIGN_OR_RETURN(*event, OwnedEvent::Create(runtime_));
     }
   }
@@ -155,8 +156,6 @@ absl::Status DeviceWorkspace::Enqueued(const absl::Status& status) {
 // The bias of a step
 
 absl::Status DeviceWorkspace::Upload(Stage* stage) {
-  // Before the other stage's version was the bias, this one's was: there is nothing to wait for in earnest.
-  EVENKEEL_RETURN_IF_ERROR(runtime_->WaitOn(side_.get(), stage->taken.get()));
   EVENKEEL_RETURN_IF_ERROR(runtime_->Copy(stage->device.data(), stage->host.data(), stage->host.bytes(), side_.get()));
   return runtime_->Record(stage->copied.get(), side_.get());
 }
@@ -198,7 +197,6 @@ absl::Status DeviceWorkspace::Tell(Stage* stage) {
 }
 
 absl::Status DeviceWorkspace::Listen(uint64_t step, Stage* stage) {
-  EVENKEEL_RETURN_IF_ERROR(runtime_->WaitOn(side_.get(), stage->taken.get()));
   EVENKEEL_RETURN_IF_ERROR(watch_->Enqueue(side_.get(), [&] {
     return reducer_->EnqueueBroadcast(stage->device.data(), stage->device.bytes(), side_.get());
   }));
@@ -212,9 +210,7 @@ absl::Status DeviceWorkspace::Listen(uint64_t step, Stage* stage) {
 absl::Status DeviceWorkspace::Take(const Stage& stage) {
   const DeviceBuffer<float>& bias = memory_->bias;
   EVENKEEL_RETURN_IF_ERROR(runtime_->WaitOn(training_, stage.staged.get()));
-  EVENKEEL_RETURN_IF_ERROR(
-      runtime_->Copy(bias.data(), stage.device.data() + BiasFrame::BiasAt(layers_), bias.bytes(), training_));
-  return runtime_->Record(stage.taken.get(), training_);
+  return runtime_->Copy(bias.data(), stage.device.data() + BiasFrame::BiasAt(layers_), bias.bytes(), training_);
 }
 
 absl::Status DeviceWorkspace::TakeGiven(const v1::CommittedVersion& version) {
@@ -235,7 +231,10 @@ absl::Status DeviceWorkspace::TakeBroadcast(uint64_t step, const v1::CommittedVe
   return Take(*stage);
 }
 
-absl::Status DeviceWorkspace::Adopt(const v1::CommittedVersion& version) { return Enqueued(TakeGiven(version)); }
+absl::Status DeviceWorkspace::Adopt(const v1::CommittedVersion& version) {
+  EVENKEEL_RETURN_IF_ERROR(TakeGiven(version));
+  return runtime_->Record(adopted_.get(), training_);
+}
 
 absl::Status DeviceWorkspace::BeginStep(uint64_t step, const v1::CommittedVersion* version) {
   EVENKEEL_RETURN_IF_ERROR(Check());
@@ -244,8 +243,8 @@ absl::Status DeviceWorkspace::BeginStep(uint64_t step, const v1::CommittedVersio
 
 absl::Status DeviceWorkspace::EnqueueBegin(uint64_t step, const v1::CommittedVersion* version) {
   if (step == options_.first_step) {
-    // The version that was joined with is the bias of whatever stream there was then.
-    EVENKEEL_RETURN_IF_ERROR(runtime_->WaitOn(training_, memory_->stages[0].taken.get()));
+    // The trainer knows of no stream that there was before it gave its own.
+    EVENKEEL_RETURN_IF_ERROR(runtime_->WaitOn(training_, adopted_.get()));
   } else if (options_.versions == Versions::kBroadcast) {
     EVENKEEL_RETURN_IF_ERROR(TakeBroadcast(step, version));
   } else if (options_.versions == Versions::kMade) {

@@ -87,14 +87,14 @@ class DeviceWorkspace : public Workspace {
     DeviceBuffer<uint64_t> sums;  // as StepCounts::sums()
     OwnedEvent cleared;           // on the side stream
   };
-  // A version on its way to the bias.
+  // A version on its way to the bias. A stage is used again when its version is the bias: by then a step that began
+  // with it, or with a later one, has been counted, which the side stream waits for.
   struct Stage {
     // A BiasFrame, pinned: what the device is to hold; or, at a follower, the beginning of what it heard.
     DeviceBuffer<char> host;
     DeviceBuffer<char> device;  // likewise, all of it
     OwnedEvent copied;          // from the one to the other: `host` is the host's again
     OwnedEvent staged;          // `device` holds the version
-    OwnedEvent taken;           // the bias is that version
     uint64_t news_of = 0;       // the step that `host` will tell of, once copied, at a follower; 0: it has been read
   };
   // What the device reads and writes on its own.
@@ -159,6 +159,7 @@ class DeviceWorkspace : public Workspace {
 
   DeviceStream training_ = nullptr;
   OwnedStream side_;
+  OwnedEvent adopted_;  // the bias is the version of the join
   OwnedEvent counted_;
   OwnedEvent drained_;
   CountBuffer* current_ = nullptr;
