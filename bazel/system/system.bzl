@@ -45,7 +45,12 @@ _LINK_OPTIONS = {
 _STATIC = {
     "ABSL_STATIC": "absl",
     "GTEST_STATIC": "gtest",
+    "PROTOBUF_STATIC": "protobuf",
+    "XXHASH_STATIC": "xxhash",
+    "YAML_CPP_STATIC": "yaml_cpp",
 }
+
+_OF_THE_SYSTEM = ["-lm", "-lpthread", "-lrt", "-lz"]
 
 _TOOLS = ["protoc", "grpc_cpp_plugin"]
 
@@ -72,11 +77,11 @@ def _system_libraries_impl(ctx):
         lines.append(_cc_library(name, _ask(ctx, pkg_config, "--libs", modules), defines))
     ctx.file("BUILD", "\n".join(lines) + "\n")
 
-    # An archive in place of each library; what is no library of the package's is the C library's.
+    # An archive in place of each library; what is no library of the package's is the C library's, or not needed.
     static = []
     for name, library in _STATIC.items():
         words = _ask(ctx, pkg_config, "--libs", _LIBRARIES[library])
-        own = [word[2:] for word in words if word.startswith("-labsl_") or word.startswith("-lg")]
+        own = [word[2:] for word in words if word.startswith("-l") and word not in _OF_THE_SYSTEM]
         static.append("%s = %r\n" % (name, ["-l:lib%s.a" % library for library in own]))
     ctx.file("static.bzl", "".join(static))
 

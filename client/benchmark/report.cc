@@ -29,7 +29,7 @@ void Report::AddSamples(const std::string& name, const std::string& title, const
 }
 
 void Report::AddFigure(const std::string& name, double figure, const std::string& line) {
-  Add(name, absl::StrFormat("%.3f", figure), line);
+  Add(name, absl::StrFormat("%.6g", figure), line);
 }
 
 void Report::AddWords(const std::string& name, const std::string& words, const std::string& line) {

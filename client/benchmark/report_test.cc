@@ -17,7 +17,7 @@ TEST(ReportTest, SaysTheSameToPeopleAndToPrograms) {
   report.AddSamples("commit", "Commit", {1, 2, 3});
   report.AddFigure("bar", 20);
   EXPECT_EQ(report.Json(),
-            R"("device": {"why": "no \"libnccl\"\nat \\", "commit": {"p50": 2.000, "p99": 2.000}, "bar": 20.000})");
+            R"("device": {"why": "no \"libnccl\"\nat \\", "commit": {"p50": 2.000, "p99": 2.000}, "bar": 20})");
   EXPECT_EQ(report.Text(),
             "one rank; microseconds\n"
             "                                                         p50       p99\n"

@@ -10,7 +10,6 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "client/polling.h"
-#include "client/worker/host_workspace.h"
 #include "client/worker/route_arguments.h"
 
 namespace evenkeel::client {

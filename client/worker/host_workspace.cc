@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "client/worker/route_arguments.h"
@@ -11,17 +10,6 @@
 #include "kernels/routing/cpu/cpu_router.h"
 
 namespace evenkeel::client {
-
-absl::Status AtLayer(const LayerTable::Layer& layer, const absl::Status& status) {
-  if (status.ok()) return status;
-  return absl::Status(status.code(), absl::StrCat(Quoted(layer), ": ", status.message()));
-}
-
-absl::StatusOr<const routing::RouteSpec*> RouteOf(const LayerTable::Layer& layer) {
-  if (layer.route.has_value()) return &*layer.route;
-  return absl::FailedPreconditionError(
-      absl::StrCat(Quoted(layer), " was joined without a route; count what the trainer routes, with Count"));
-}
 
 HostWorkspace::HostWorkspace(const LayerTable* layers)
     : layers_(*layers),

@@ -38,10 +38,4 @@ class HostWorkspace : public Workspace {
 // Writes what was counted (by the caller's layer index) into `step`, in protocol order.
 void CopyCounts(const LayerTable& layers, const std::vector<LayerCounts>& counts, StepCounts* step);
 
-// `status` with the layer's name before it.
-absl::Status AtLayer(const LayerTable::Layer& layer, const absl::Status& status);
-
-// The layer's route. FAILED_PRECONDITION where it has none.
-absl::StatusOr<const routing::RouteSpec*> RouteOf(const LayerTable::Layer& layer);
-
 }  // namespace evenkeel::client

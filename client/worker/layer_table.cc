@@ -77,6 +77,17 @@ absl::Status CheckSizes(const LayerOptions& layer) {
 
 std::string Quoted(const LayerTable::Layer& layer) { return Quoted(layer.name); }
 
+absl::Status AtLayer(const LayerTable::Layer& layer, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat(Quoted(layer), ": ", status.message()));
+}
+
+absl::StatusOr<const routing::RouteSpec*> RouteOf(const LayerTable::Layer& layer) {
+  if (layer.route.has_value()) return &*layer.route;
+  return absl::FailedPreconditionError(
+      absl::StrCat(Quoted(layer), " was joined without a route; count what the trainer routes, with Count"));
+}
+
 absl::StatusOr<LayerTable> LayerTable::Make(const std::vector<LayerOptions>& options) {
   if (options.empty()) return absl::InvalidArgumentError("layers is empty; a job has at least one layer");
   LayerTable table;

@@ -64,4 +64,10 @@ absl::Status CheckSizes(const LayerOptions& layer);
 // 'layer "name"', for messages.
 std::string Quoted(const LayerTable::Layer& layer);
 
+// `status` with the layer's name before it.
+absl::Status AtLayer(const LayerTable::Layer& layer, const absl::Status& status);
+
+// The layer's route. FAILED_PRECONDITION where it has none.
+absl::StatusOr<const routing::RouteSpec*> RouteOf(const LayerTable::Layer& layer);
+
 }  // namespace evenkeel::client

@@ -1,0 +1,89 @@
+#include "tests/gpu_check/worker/reference_workspace.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "base/status_macros.h"
+#include "client/worker/route_arguments.h"
+#include "kernels/counting/reference_count.h"
+#include "kernels/routing/reference/reference_backward.h"
+#include "kernels/routing/reference/reference_router.h"
+
+namespace evenkeel::gpu_check {
+
+using client::StepCounts;
+
+ReferenceWorkspace::ReferenceWorkspace(const client::LayerTable* layers)
+    : layers_(*layers),
+      bias_(layers_.total_experts()),
+      pool_([experts = layers_.total_experts(), size = layers_.size()] {
+        return std::make_unique<StepCounts>(experts, size);
+      }) {}
+
+absl::Status ReferenceWorkspace::Adopt(const v1::CommittedVersion& version) {
+  std::copy(version.bias().begin(), version.bias().end(), bias_.begin());
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceWorkspace::BeginStep(uint64_t, const v1::CommittedVersion* version) {
+  if (version != nullptr) EVENKEEL_RETURN_IF_ERROR(Adopt(*version));
+  counts_ = pool_.Take();
+  std::fill(counts_->sums().begin(), counts_->sums().end(), 0);
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceWorkspace::Route(int index, const Tokens& tokens, const Assignments& assignments) {
+  EVENKEEL_ASSIGN_OR_RETURN(const routing::RouteSpec* const spec, RouteOf(layers_[index]));
+  const counting::CountOutput output = OutputFor(index);
+  routing::RouteStats stats;
+  EVENKEEL_RETURN_IF_ERROR(routing::RouteReference(*spec, client::InputOf(*spec, tokens, bias(index)),
+                                                   client::OutputOf(*spec, assignments, output.counts), &stats));
+  output.stats->valid_rows += stats.valid_rows;
+  output.stats->short_slots += stats.short_slots;
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceWorkspace::RouteBackward(int index, const Tokens& tokens, const Gradients& gradients) {
+  EVENKEEL_ASSIGN_OR_RETURN(const routing::RouteSpec* const spec, RouteOf(layers_[index]));
+  return routing::RouteBackwardReference(*spec, client::BackwardInputOf(*spec, tokens, gradients),
+                                         client::BackwardOutputOf(*spec, gradients));
+}
+
+absl::Status ReferenceWorkspace::Count(int index, const Ids& ids) {
+  const client::LayerTable::Layer& layer = layers_[index];
+  counting::IdsInput input;
+  input.num_experts = layer.num_experts;
+  input.top_k = layer.top_k;
+  input.ids = ids.ids;
+  input.id_type = client::IdTypeOf(ids.ids_type);
+  input.rows = ids.rows;
+  input.ids_stride = ids.ids_stride == 0 ? layer.top_k : ids.ids_stride;
+  input.valid_mask = ids.valid_mask;
+  return counting::ReferenceCountIds(input, OutputFor(index));
+}
+
+absl::Status ReferenceWorkspace::AddCounts(int index, const uint64_t* counts, uint64_t valid_tokens,
+                                           uint64_t short_slots) {
+  counting::CountsInput input;
+  input.num_experts = layers_[index].num_experts;
+  input.top_k = layers_[index].top_k;
+  input.counts = counts;
+  input.type = counting::CountType::kInt64;
+  input.valid_rows = valid_tokens;
+  input.short_slots = short_slots;
+  return counting::ReferenceAddCounts(input, OutputFor(index));
+}
+
+counting::CountOutput ReferenceWorkspace::OutputFor(int index) {
+  StepCounts::Totals& totals = counts_->mutable_totals()[layers_[index].place];
+  return {counts_->mutable_counts().data() + layers_[index].offset, reinterpret_cast<routing::RouteStats*>(&totals),
+          &totals.refused};
+}
+
+absl::StatusOr<client::StepCountsPtr> ReferenceWorkspace::Commit(uint64_t step, bool ok) {
+  counts_->step = step;
+  counts_->set_skips(ok ? 0 : 1);
+  return std::move(counts_);
+}
+
+}  // namespace evenkeel::gpu_check

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <vector>
+
+#include "client/worker/layer_table.h"
+#include "client/worker/workspace.h"
+#include "kernels/counting/count.h"
+
+namespace evenkeel::gpu_check {
+
+// A Workspace of the plain routers and the plain counting, on memory of the host: what a device is held against. Not
+// the HostWorkspace, whose routers load a library that gpu_check cannot carry.
+class ReferenceWorkspace : public client::Workspace {
+ public:
+  // `layers` outlives it.
+  explicit ReferenceWorkspace(const client::LayerTable* layers);
+
+  absl::Status Adopt(const v1::CommittedVersion& version) override;
+  absl::Status BeginStep(uint64_t step, const v1::CommittedVersion* version) override;
+  absl::Status Report(StepReport*) override { return absl::OkStatus(); }
+  void Fail(const absl::Status&) override {}
+  absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments) override;
+  absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) override;
+  absl::Status Count(int layer, const Ids& ids) override;
+  absl::Status AddCounts(int layer, const uint64_t* counts, uint64_t valid_tokens, uint64_t short_slots) override;
+  absl::StatusOr<client::StepCountsPtr> Commit(uint64_t step, bool ok) override;
+  void Stop() override {}
+  absl::Status SetStream(void*) override { return absl::FailedPreconditionError("there is no device"); }
+  const float* bias(int layer) const override { return &bias_[layers_[layer].offset]; }
+
+ private:
+  counting::CountOutput OutputFor(int layer);
+
+  const client::LayerTable& layers_;
+  std::vector<float> bias_;  // [total experts], in protocol order
+  client::StepCountsPool pool_;
+  client::StepCountsPtr counts_;  // of the step
+};
+
+}  // namespace evenkeel::gpu_check
