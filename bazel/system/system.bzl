@@ -50,7 +50,7 @@ _STATIC = {
     "YAML_CPP_STATIC": "yaml_cpp",
 }
 
-_OF_THE_SYSTEM = ["-lm", "-lpthread", "-lrt", "-lz"]
+_OF_THE_SYSTEM = ["-latomic", "-lm", "-lpthread", "-lrt", "-lz"]
 
 _TOOLS = ["protoc", "grpc_cpp_plugin"]
 

@@ -74,7 +74,8 @@ class CommandLineTest(unittest.TestCase):
         self.assertLessEqual({"All/RowTest", "All/RouterPropertyTest", "All/RouterBitsTest", "All/TieTest",
                               "All/BackwardContractTest", "All/BackwardGradientTest", "DeviceGraphTest",
                               "DeviceCountsTest", "DeviceCountingTest", "All/DeviceStrideTest",
-                              "CudaNextStepTest", "CudaUpdateTest"}, suites)
+                              "CudaNextStepTest", "CudaUpdateTest", "GpuTest", "NcclTest", "All/DeviceWorkerTest"},
+                             suites)
         self.assertIn("/cuda ", process.stdout.replace("\n", " "))
 
 

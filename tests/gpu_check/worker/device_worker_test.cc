@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <utility>
 
@@ -35,6 +36,8 @@ struct Case {
   bool nccl = false;    // a communicator of one rank reduces and broadcasts
   bool graphs = false;  // CUDA graphs, for even and for odd steps
 };
+
+void PrintTo(const Case& which, std::ostream* out) { *out << which.name; }
 
 constexpr Case kCases[] = {
     {"Made", Versions::kMade},
