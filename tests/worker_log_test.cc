@@ -137,7 +137,7 @@ TEST_F(WorkerLogTest, AFullLogIsAnErrorWhereThatIsAskedFor) {
 }
 
 TEST_F(WorkerLogTest, ALossIsAnErrorWhereThatIsAskedFor) {
-  StartJob(Alone(1), 100, {{"on_loss", "fail"}, {"patience_ms", "10"}});
+  StartJob(Alone(1), 100, {{"on_loss", "fail"}, {"patience_ms", "1000"}});
   GoTo(10);
   ASSERT_TRUE(AwaitLines(10));
   KillCoordinator();

@@ -107,7 +107,7 @@ TEST(PackStepTest, AStageWritesTheLayersThatItOwns) {
 
 class CoordinatorSourceTest : public ::testing::Test {
  protected:
-  void Join(OnLoss on_loss, milliseconds patience = milliseconds(1), int lag = 0) {
+  void Join(OnLoss on_loss, milliseconds patience = milliseconds(200), int lag = 0) {
     loss_.on_loss = on_loss;
     loss_.patience = patience;
     LinkOptions link;
