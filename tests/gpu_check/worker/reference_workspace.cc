@@ -25,6 +25,10 @@ absl::Status ReferenceWorkspace::Adopt(const v1::CommittedVersion& version) {
   return absl::OkStatus();
 }
 
+absl::Status ReferenceWorkspace::Leave(const v1::CommittedVersion* version, client::Deadline) {
+  return version != nullptr ? Adopt(*version) : absl::OkStatus();
+}
+
 absl::Status ReferenceWorkspace::BeginStep(uint64_t, const v1::CommittedVersion* version) {
   if (version != nullptr) EVENKEEL_RETURN_IF_ERROR(Adopt(*version));
   counts_ = pool_.Take();

@@ -17,8 +17,9 @@ class ReferenceWorkspace : public client::Workspace {
 
   absl::Status Adopt(const v1::CommittedVersion& version) override;
   absl::Status BeginStep(uint64_t step, const v1::CommittedVersion* version) override;
-  absl::Status Report(StepReport*) override { return absl::OkStatus(); }
-  void Fail(const absl::Status&) override {}
+  absl::Status Leave(const v1::CommittedVersion* version, client::Deadline deadline) override;
+  absl::StatusOr<uint64_t> Report(uint64_t step, StepReport*) override { return step; }
+  void Fail(uint64_t, const absl::Status&) override {}
   absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments) override;
   absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) override;
   absl::Status Count(int layer, const Ids& ids) override;

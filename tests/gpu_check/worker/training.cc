@@ -281,7 +281,7 @@ absl::StatusOr<Trained> Train(const client::LayerTable& layers, uint64_t steps, 
     trainee.source->Push(std::move(counts));
   }
   EVENKEEL_ASSIGN_OR_RETURN(const bool is_new, trainee.source->Leave(InAWhile(), &trained.version));
-  if (is_new) EVENKEEL_RETURN_IF_ERROR(trainee.workspace->Adopt(trained.version));
+  EVENKEEL_RETURN_IF_ERROR(trainee.workspace->Leave(is_new ? &trained.version : nullptr, InAWhile()));
   EVENKEEL_RETURN_IF_ERROR(training.NoteBias());
   EVENKEEL_ASSIGN_OR_RETURN(trained.notes, trainee.memory->Notes());
   trained.notes_of_a_step = training.notes_of_a_step();
