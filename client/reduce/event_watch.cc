@@ -48,12 +48,10 @@ absl::Status EventWatch::Enqueue(DeviceStream stream, absl::FunctionRef<absl::St
 }
 
 absl::Status EventWatch::status() {
-  {
-    MutexLock lock(&mutex_);
-    if (!status_.ok()) return status_;
-  }
-  // Somebody else may have aborted it, and that is not noticed here yet.
-  return reducer_->Health();
+  // Somebody else may have aborted it, which is not noticed here yet. Asked first: whoever aborts here, has said why.
+  const absl::Status health = reducer_->Health();
+  MutexLock lock(&mutex_);
+  return status_.ok() ? health : status_;
 }
 
 bool EventWatch::First(DeviceEvent* reached, DeviceEvent* over) {

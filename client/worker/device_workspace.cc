@@ -85,14 +85,14 @@ bool DeviceWorkspace::Drain(Deadline deadline) {
 
 absl::StatusOr<std::unique_ptr<DeviceWorkspace>> DeviceWorkspace::Make(DeviceWorkspaceOptions options,
                                                                        const LayerTable* layers,
-                                                                       const job::JobPlan& plan,
+                                                                       const job::JobPlan* plan,
                                                                        DeviceRuntime* runtime) {
   auto workspace = absl::WrapUnique(new DeviceWorkspace(std::move(options), layers, runtime));
   EVENKEEL_RETURN_IF_ERROR(workspace->Allocate(plan));
   return workspace;
 }
 
-absl::Status DeviceWorkspace::Allocate(const job::JobPlan& plan) {
+absl::Status DeviceWorkspace::Allocate(const job::JobPlan* plan) {
   const size_t sums = StepCounts::NumSums(layers_.total_experts(), layers_.size());
   const size_t frame = BiasFrame::Bytes(layers_);
   EVENKEEL_ASSIGN_OR_RETURN(side_, OwnedStream::Create(runtime_));
@@ -114,7 +114,7 @@ absl::Status DeviceWorkspace::Allocate(const job::JobPlan& plan) {
     }
   }
   if (options_.versions == Versions::kMade) {
-    EVENKEEL_ASSIGN_OR_RETURN(DeviceJob job, DeviceJob::Make(plan, runtime_, options_.first_bias));
+    EVENKEEL_ASSIGN_OR_RETURN(DeviceJob job, DeviceJob::Make(*plan, runtime_, options_.first_bias));
     memory_->job.emplace(std::move(job));
   }
   return absl::OkStatus();
@@ -147,7 +147,10 @@ absl::Status DeviceWorkspace::Check() {
 }
 
 absl::Status DeviceWorkspace::Enqueued(const absl::Status& status) {
-  if (failure_.ok()) failure_ = status;
+  if (!failure_.ok() || status.ok()) return failure_;
+  // What was aborted meanwhile says so, and not why.
+  const absl::Status health = absl::IsCancelled(status) ? Health() : absl::OkStatus();
+  failure_ = health.ok() ? status : health;
   return failure_;
 }
 

@@ -55,9 +55,10 @@ struct DeviceWorkspaceOptions {
 // of a call, for good: what is enqueued then, and what is not, nobody knows.
 class DeviceWorkspace : public Workspace {
  public:
-  // `layers` and `runtime` outlive it; `plan` is the job as it is in force. Errors of the runtime, and of DeviceJob.
+  // `layers` and `runtime` outlive it; `plan` is the job as it is in force, and may be null where no version is made.
+  // Errors of the runtime, and of DeviceJob.
   static absl::StatusOr<std::unique_ptr<DeviceWorkspace>> Make(DeviceWorkspaceOptions options, const LayerTable* layers,
-                                                               const job::JobPlan& plan, DeviceRuntime* runtime);
+                                                               const job::JobPlan* plan, DeviceRuntime* runtime);
   // Waits until the device is idle. Where it waits for ranks that do not come, leaves the group after a second; where
   // even that does not end it (a communicator that is somebody else's), leaves the memory to it.
   ~DeviceWorkspace() override;
@@ -111,7 +112,7 @@ class DeviceWorkspace : public Workspace {
 
   DeviceWorkspace(DeviceWorkspaceOptions options, const LayerTable* layers, DeviceRuntime* runtime);
 
-  absl::Status Allocate(const job::JobPlan& plan);
+  absl::Status Allocate(const job::JobPlan* plan);
   std::unique_ptr<StepCounts> MakeCounts();
   absl::Status EnsureReducer();
   // Waits until the side stream is idle, no longer than told: whether it is.

@@ -199,7 +199,7 @@ class DeviceWorkspaceTest : public testing::TestWithParam<Mode> {
     DeviceWorkspaceOptions options;
     options.versions = GetParam().versions;
     options.lag = GetParam().lag;
-    return DeviceWorkspace::Make(options, &Layers(), PlanWithLag(GetParam().lag), runtime).value();
+    return DeviceWorkspace::Make(options, &Layers(), &PlanWithLag(GetParam().lag), runtime).value();
   }
 };
 
@@ -321,7 +321,7 @@ DeviceWorkspaceOptions OptionsOf(Versions versions) {
 }
 
 std::unique_ptr<Workspace> MakeWorkspace(TestRuntime* runtime, const DeviceWorkspaceOptions& options = {}) {
-  auto workspace = DeviceWorkspace::Make(options, &Layers(), PlanWithLag(options.lag), runtime).value();
+  auto workspace = DeviceWorkspace::Make(options, &Layers(), &PlanWithLag(options.lag), runtime).value();
   EXPECT_TRUE(workspace->Adopt(VersionOf(0)).ok());
   return workspace;
 }
@@ -926,7 +926,7 @@ TEST(DeviceWorkspaceEndTest, WithoutMemoryThereIsNone) {
     options.memory = memory;
     TestRuntime runtime(options);
     const absl::Status status =
-        DeviceWorkspace::Make(OptionsOf(Versions::kMade), &Layers(), PlanWithLag(0), &runtime).status();
+        DeviceWorkspace::Make(OptionsOf(Versions::kMade), &Layers(), &PlanWithLag(0), &runtime).status();
     EXPECT_TRUE(status.ok() || absl::IsResourceExhausted(status)) << status;
   }
 }

@@ -31,9 +31,12 @@ Deadline After(std::chrono::milliseconds wait) {
 absl::StatusOr<std::unique_ptr<Workspace>> MakeWorkspace(DeviceWorkspaceOptions options, const LayerTable* layers,
                                                          const v1::JoinResponse& joined, DeviceRuntime* runtime) {
   if (runtime == nullptr) return std::make_unique<HostWorkspace>(layers);
+  if (options.versions != DeviceWorkspaceOptions::Versions::kMade) {
+    return DeviceWorkspace::Make(std::move(options), layers, /*plan=*/nullptr, runtime);
+  }
   EVENKEEL_ASSIGN_OR_RETURN(const job::JobPlan plan, job::PlanStoredJob(joined.effective(), /*fingerprint=*/0));
   options.first_bias.assign(joined.version().bias().begin(), joined.version().bias().end());
-  return DeviceWorkspace::Make(std::move(options), layers, plan, runtime);
+  return DeviceWorkspace::Make(std::move(options), layers, &plan, runtime);
 }
 
 }  // namespace
