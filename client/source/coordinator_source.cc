@@ -84,7 +84,6 @@ void PackStep(const StepCounts& counts, const OwnedLayers& owned, v1::PushReques
 }
 
 void PackLoss(v1::PushRequest* push) {
-  push->set_ok(true);
   push->set_counts_lost(true);
   push->mutable_valid_tokens()->Clear();
   push->mutable_short_slots()->Clear();
@@ -274,6 +273,7 @@ bool CoordinatorSource::TakeNext() {
   push_.set_step(step.step);
   *push_.mutable_routed_with() = step.routed_with;
   push_.set_provisional(step.provisional);
+  push_.set_ok(step.ok);
   delivered_ = step.counts.get();
   return true;
 }

@@ -12,7 +12,7 @@ PushLog::PushLog(size_t capacity) : capacity_(capacity), ring_(4) { EVENKEEL_CHE
 bool PushLog::Append(Step step) {
   const bool full = kept_ == capacity_;
   if (full) {
-    At(oldest_kept_++).counts.reset();
+    Lose(&At(oldest_kept_++));
     --kept_;
     ++lost_;
   }
@@ -21,6 +21,12 @@ bool PushLog::Append(Step step) {
   ++kept_;
   back() = std::move(step);
   return full;
+}
+
+void PushLog::Lose(Step* step) {
+  // It is older than one that is on its way: its counts have arrived, or never will.
+  step->ok = step->counts->Arrive().ok() && step->counts->skips() == 0;
+  step->counts.reset();
 }
 
 StepCounts* PushLog::Find(uint64_t step) {

@@ -18,6 +18,8 @@ class PushLog {
     v1::Version routed_with;
     // routed_with was moved on by this process, step by step.
     bool provisional = false;
+    // Of a step whose counts are lost: whether it was taken by all whose counts they were.
+    bool ok = true;
     // Null when they are lost.
     StepCountsPtr counts;
   };
@@ -43,6 +45,7 @@ class PushLog {
  private:
   Step& At(size_t place) { return ring_[(first_ + place) % ring_.size()]; }
   void Grow();
+  static void Lose(Step* step);
 
   const size_t capacity_;
   std::vector<Step> ring_;

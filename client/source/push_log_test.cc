@@ -51,6 +51,22 @@ TEST_F(PushLogTest, TheOldestLoseTheirCountsButForTheOneUnderWay) {
   }
 }
 
+TEST_F(PushLogTest, WhetherAStepWasTakenIsNotLost) {
+  PushLog log(2);
+  for (uint64_t step = 1; step <= 5; ++step) {
+    PushLog::Step next = StepOf(step);
+    next.counts->set_skips(step == 3 ? 2 : 0);
+    log.Append(std::move(next));
+  }
+  for (uint64_t step = 1; step <= 5; ++step) {
+    if (log.front().counts == nullptr) {
+      EXPECT_EQ(log.front().ok, step != 3);
+    }
+    log.PopFront();
+  }
+  EXPECT_EQ(log.lost(), 3);
+}
+
 TEST_F(PushLogTest, ASlotThatWasUnderWayMakesRoom) {
   PushLog log(2);
   log.Append(StepOf(1));

@@ -78,7 +78,7 @@ class DeviceWorkerTest : public testing::TestWithParam<Case> {
     EVENKEEL_ASSIGN_OR_RETURN(const auto stream, client::OwnedStream::Create(runtime));
     EVENKEEL_ASSIGN_OR_RETURN(const auto memory, GpuMemory::Create(runtime, stream.get(), notes));
     EVENKEEL_ASSIGN_OR_RETURN(const job::JobPlan plan, job::PlanJob(job_, v1::BalanceConfig(), job::NoLimits()));
-    EVENKEEL_ASSIGN_OR_RETURN(const auto workspace, DeviceWorkspace::Make(Options(), &layers_, plan, runtime));
+    EVENKEEL_ASSIGN_OR_RETURN(const auto workspace, DeviceWorkspace::Make(Options(), &layers_, &plan, runtime));
     EVENKEEL_RETURN_IF_ERROR(workspace->SetStream(stream.get()));
     EVENKEEL_ASSIGN_OR_RETURN(const auto source, MakeSource());
     Trainee trainee = {workspace.get(), source.get(), memory.get(), nullptr};
