@@ -243,8 +243,7 @@ std::vector<job::JobState> CountingBench::Reference(const job::ReferenceModel::D
   };
   options.ok = [&](int contributor, uint64_t step) {
     const std::vector<int>& ranks = contributors_[contributor].ranks;
-    return lost_.count({step, contributor}) > 0 ||
-           std::all_of(ranks.begin(), ranks.end(), [&](int rank) { return StepTaken(seed_, step, rank); });
+    return std::all_of(ranks.begin(), ranks.end(), [&](int rank) { return StepTaken(seed_, step, rank); });
   };
   return job::ReferenceModel(&plan, options).Trajectory(steps_, deliveries);
 }
