@@ -214,7 +214,7 @@ void TrainUntilError(const std::string& store, int rank, Talk& talk) {
   options.world_size = 3;
   options.group.name = "world";
   options.group.store = store;
-  options.group.timeout = milliseconds(3'000);
+  options.group.timeout = milliseconds(5'000);
   options.device = 1;
   {
     Trainer trainer;
@@ -506,7 +506,7 @@ TEST_F(PairOfWorkersTest, MayEndWithoutALeaveAtAnyMoment) {
           WorkerOptions options = OptionsOf(rank, coordinator);
           if (coordinator) options.coordinator = own.address();
           options.group.store = store;
-          options.group.timeout = milliseconds(2'000);
+          options.group.timeout = milliseconds(10'000);
           options.device = 1;
           Trainer trainer;
           ASSERT_TRUE(trainer.Join(options).ok());
