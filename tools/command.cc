@@ -15,9 +15,11 @@ bool IsHelp(absl::string_view word) { return word == "--help" || word == "-h" ||
 
 std::string Overview(absl::Span<const Command* const> commands) {
   std::string page =
-      "evenkeel routes tokens to experts, replays the balancing of a run, and looks at a coordinator.\n\n";
+      "evenkeel routes tokens to experts, replays the balancing of a run, looks at a coordinator, and carries biases "
+      "to and\n"
+      "from other software.\n\n";
   for (const Command* command : commands) {
-    absl::StrAppendFormat(&page, "  evenkeel %-8s  %s\n", std::string(command->name), std::string(command->summary));
+    absl::StrAppendFormat(&page, "  evenkeel %-15s  %s\n", std::string(command->name), std::string(command->summary));
   }
   absl::StrAppend(&page, "\nEach command explains itself, with an example: evenkeel ", commands[0]->name, " --help\n");
   return page;

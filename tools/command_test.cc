@@ -42,8 +42,8 @@ TEST(CommandTest, HelpListsTheCommandsAndShowsTheirPages) {
   for (const char* word : {"--help", "-h", "help"}) {
     const Outcome outcome = RunWithBoth({word});
     EXPECT_EQ(outcome.code, kExitOk);
-    EXPECT_THAT(outcome.out, HasSubstr("evenkeel echo      says its arguments\n"));
-    EXPECT_THAT(outcome.out, HasSubstr("evenkeel greedy    wants all memory\n"));
+    EXPECT_THAT(outcome.out, HasSubstr("evenkeel echo             says its arguments\n"));
+    EXPECT_THAT(outcome.out, HasSubstr("evenkeel greedy           wants all memory\n"));
   }
   for (const std::vector<std::string>& args :
        {std::vector<std::string>{"echo", "--help"}, {"echo", "x", "--help"}, {"help", "echo"}, {"--help", "echo"}}) {

@@ -2,8 +2,11 @@
 #include <string>
 #include <vector>
 
+#include "tools/check_selection_command.h"
 #include "tools/command.h"
 #include "tools/describe_model_command.h"
+#include "tools/export_command.h"
+#include "tools/import_command.h"
 #include "tools/replay_command.h"
 #include "tools/route_command.h"
 #include "tools/status_command.h"
@@ -11,6 +14,7 @@
 int main(int argc, char** argv) {
   using namespace evenkeel::tools;
   const std::vector<std::string> args(argv + 1, argv + argc);
-  return RunProgram({&kDescribeModelCommand, &kRouteCommand, &kReplayCommand, &kStatusCommand}, args,
-                    {std::cout, std::cerr});
+  return RunProgram({&kDescribeModelCommand, &kRouteCommand, &kReplayCommand, &kStatusCommand, &kExportCommand,
+                     &kImportCommand, &kCheckSelectionCommand},
+                    args, {std::cout, std::cerr});
 }

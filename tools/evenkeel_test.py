@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
@@ -113,18 +114,18 @@ class EvenkeelTest(unittest.TestCase):
 
     def test_help_teaches_and_mistakes_exit_with_2(self):
         overview = self.evenkeel("--help").stdout
-        for command in ("describe-model", "route", "replay", "status"):
+        for command in ("describe-model", "route", "replay", "status", "export", "import", "check-selection"):
             self.assertIn(f"evenkeel {command} ", overview)
             page = self.evenkeel(command, "--help").stdout
             self.assertIn("Example:", page)
         for args in ((), ("rout",), ("route", "--spec"), ("route", "--what"), ("replay", "x"), ("status", "--job="),
-                     ("describe-model",)):
+                     ("describe-model",), ("export", "--out=x"), ("import",), ("check-selection",)):
             result = self.evenkeel(*args, code=2)
             self.assertEqual(result.stdout, "")
             self.assertIn("--help", result.stderr)
 
     def test_the_examples_of_the_help_pages_run(self):
-        for command in ("describe-model", "route", "replay"):
+        for command in ("describe-model", "route", "replay", "check-selection"):
             page = self.evenkeel(command, "--help").stdout
             lines = [line.strip() for line in page.split("Example:")[1].splitlines() if line.strip()]
             self.assertGreater(len(lines), 2)
@@ -156,6 +157,56 @@ class EvenkeelTest(unittest.TestCase):
         for ours, name in zip(by_spec, ("ids", "weights", "counts")):
             np.testing.assert_array_equal(np.load(self.path(f"out.{name}.npy")), ours)
         np.testing.assert_allclose(by_spec[1].sum(axis=1), 2.826, rtol=1e-6)
+
+    def write_safetensors(self, name, tensors):
+        """As the format's description says, from a dict of float32 arrays."""
+        header, data = {"__metadata__": {"made": "by hand"}}, b""
+        for tensor, array in tensors.items():
+            begin, data = len(data), data + array.astype("<f4").tobytes()
+            header[tensor] = {"dtype": "F32", "shape": array.shape, "data_offsets": [begin, len(data)]}
+        text = json.dumps(header).encode()
+        (self.folder / name).write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+    def read_safetensors(self, name):
+        file = (self.folder / name).read_bytes()
+        length, = struct.unpack("<Q", file[:8])
+        header, data = json.loads(file[8:8 + length]), file[8 + length:]
+        self.assertEqual(header.pop("__metadata__")["format"], "pt")
+        arrays = {}
+        for tensor, entry in header.items():
+            self.assertEqual(entry["dtype"], "F32")
+            arrays[tensor] = np.frombuffer(data[slice(*entry["data_offsets"])], "<f4").reshape(entry["shape"])
+        return arrays
+
+    def test_biases_go_from_one_software_to_another(self):
+        rng = np.random.default_rng(17)
+        biases = {layer: (rng.standard_normal(64) * 0.3 + 6.9).astype(np.float32) for layer in (1, 2, 11)}
+        (self.folder / "shards").mkdir()
+        for layer, bias in biases.items():
+            self.write_safetensors(f"shards/{layer}.safetensors", {
+                f"model.layers.{layer}.mlp.gate.e_score_correction_bias": bias,
+                f"model.layers.{layer}.mlp.gate.weight": rng.standard_normal((64, 3))})
+        (self.folder / "job.json").write_text(json.dumps({"name": "tune", "contributors": 4, "layers": [
+            {"name": f"model.layers.{layer}.mlp.gate", "num_experts": 64, "top_k": 6} for layer in biases]}))
+        summary = json.loads(self.evenkeel(
+            "import", "--tensors", self.path("shards"), "--scheme=hf", "--spec", self.path("job.json"), "--out",
+            self.path("state"), "--json").stdout)
+        self.assertEqual(len(summary["layers"]), 3)
+
+        export = ("export", "--state", self.path("state"), "--out", self.path("out.safetensors"), "--json")
+        self.evenkeel(*export, "--scheme=torchtitan")
+        exported = self.read_safetensors("out.safetensors")
+        self.assertEqual(set(exported), {f"layers.{layer}.moe.expert_bias_E" for layer in biases})
+        for layer, bias in biases.items():
+            wide = bias.astype(np.float64)
+            np.testing.assert_array_equal(exported[f"layers.{layer}.moe.expert_bias_E"],
+                                          (wide - wide.mean()).astype(np.float32))
+
+        offsets = json.loads(self.evenkeel(*export, "--scheme=olmo", "--offset=positive").stdout)
+        for entry in offsets["layers"]:
+            tensor = self.read_safetensors("out.safetensors")[entry["tensor"]]
+            self.assertEqual(tensor.min(), 2.0 ** -10)
+            self.assertEqual(entry["least"], 2.0 ** -10)
 
     def test_status_without_a_coordinator_says_what_to_do(self):
         # Port 1 needs a privilege that nobody has used here.

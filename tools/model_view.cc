@@ -11,6 +11,7 @@
 #include "config/route_spec.h"
 #include "evenkeel/v1/route_spec.pb.h"
 #include "google/protobuf/util/json_util.h"
+#include "tools/json_text.h"
 #include "tools/model_layer.h"
 #include "tools/table.h"
 
@@ -123,27 +124,6 @@ std::string ShowDecoder(const ModelRouting& model, const Decoder& decoder) {
 
 // FOR PROGRAMS
 
-std::string String(absl::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted.push_back('\\');
-    if (static_cast<unsigned char>(c) < 0x20) {
-      absl::StrAppendFormat(&quoted, "\\u%04x", c);
-    } else {
-      quoted.push_back(c);
-    }
-  }
-  return absl::StrCat(quoted, "\"");
-}
-
-template <typename Values, typename ToJson>
-std::string List(const Values& values, ToJson to_json) {
-  return absl::StrCat(
-      "[",
-      absl::StrJoin(values, ", ", [&](std::string* out, const auto& value) { absl::StrAppend(out, to_json(value)); }),
-      "]");
-}
-
 std::string Whole(int value) { return absl::StrCat(value); }
 std::string Bool(bool value) { return value ? "true" : "false"; }
 
@@ -157,32 +137,32 @@ std::string SpecJson(const routing::RouteSpec& spec) {
 
 std::string BiasJson(const std::optional<CorrectionBias>& bias) {
   if (!bias.has_value()) return "null";
-  return absl::StrCat("{\"module_names\": ", List(bias->module_names, String),
-                      ", \"checkpoint_name\": ", String(bias->checkpoint_name),
-                      ", \"checkpoint_shape\": ", List(bias->checkpoint_shape, Whole), "}");
+  return absl::StrCat("{\"module_names\": ", JsonList(bias->module_names, JsonString),
+                      ", \"checkpoint_name\": ", JsonString(bias->checkpoint_name),
+                      ", \"checkpoint_shape\": ", JsonList(bias->checkpoint_shape, Whole), "}");
 }
 
 std::string LayerJson(const MoeLayer& layer) {
   return absl::StrCat(
-      "\n    {\"index\": ", layer.index, ", \"name\": ", String(layer.name), ", \"spec\": ", SpecJson(layer.spec),
+      "\n    {\"index\": ", layer.index, ", \"name\": ", JsonString(layer.name), ", \"spec\": ", SpecJson(layer.spec),
       ", \"num_streams\": ", layer.num_streams, ", \"num_balanced_experts\": ", layer.num_balanced_experts,
       ", \"output_scale\": ", Number(layer.output_scale),
       ", \"weights_scale_input\": ", Bool(layer.weights_scale_input), ", \"bias\": ", BiasJson(layer.bias), "}");
 }
 
 std::string ExcludedJson(const ExcludedLayer& layer) {
-  return absl::StrCat("{\"index\": ", layer.index, ", \"name\": ", String(layer.name),
-                      ", \"reason\": ", String(layer.reason), "}");
+  return absl::StrCat("{\"index\": ", layer.index, ", \"name\": ", JsonString(layer.name),
+                      ", \"reason\": ", JsonString(layer.reason), "}");
 }
 
 std::string DecoderJson(const Decoder& decoder) {
-  return absl::StrCat("\n  {\"model_type\": ", String(decoder.model_type),
-                      ", \"config_path\": ", String(decoder.config_path), ", \"num_layers\": ", decoder.num_layers,
+  return absl::StrCat("\n  {\"model_type\": ", JsonString(decoder.model_type),
+                      ", \"config_path\": ", JsonString(decoder.config_path), ", \"num_layers\": ", decoder.num_layers,
                       ", \"natively_bias_balanced\": ", Bool(decoder.natively_bias_balanced),
-                      ",\n   \"moe_layers\": ", List(decoder.moe_layers, LayerJson),
-                      ",\n   \"dense_layers\": ", List(decoder.dense_layers, Whole),
-                      ",\n   \"excluded_layers\": ", List(decoder.excluded_layers, ExcludedJson),
-                      ",\n   \"notes\": ", List(decoder.notes, String), "}");
+                      ",\n   \"moe_layers\": ", JsonList(decoder.moe_layers, LayerJson),
+                      ",\n   \"dense_layers\": ", JsonList(decoder.dense_layers, Whole),
+                      ",\n   \"excluded_layers\": ", JsonList(decoder.excluded_layers, ExcludedJson),
+                      ",\n   \"notes\": ", JsonList(decoder.notes, JsonString), "}");
 }
 
 }  // namespace
@@ -194,8 +174,8 @@ std::string ShowModel(const ModelRouting& model) {
 }
 
 std::string ModelJson(const ModelRouting& model) {
-  return absl::StrCat("{\"model_type\": ", String(model.model_type),
-                      ", \"decoders\": ", List(model.decoders, DecoderJson), "}\n");
+  return absl::StrCat("{\"model_type\": ", JsonString(model.model_type),
+                      ", \"decoders\": ", JsonList(model.decoders, DecoderJson), "}\n");
 }
 
 }  // namespace evenkeel::tools

@@ -1,24 +1,18 @@
 #include "tools/route_command.h"
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "adapters/hf/model_routing.h"
 #include "base/status_macros.h"
-#include "config/route_spec.h"
-#include "config/text.h"
-#include "evenkeel/v1/route_spec.pb.h"
 #include "kernels/balance/load_metrics.h"
 #include "kernels/routing/cpu/cpu_router.h"
 #include "kernels/routing/reference/reference_router.h"
 #include "tools/flags.h"
-#include "tools/model_layer.h"
 #include "tools/npy/npy.h"
-#include "tools/npy/npy_check.h"
+#include "tools/router_files.h"
 
 namespace evenkeel::tools {
 namespace {
@@ -55,12 +49,7 @@ Example:
 )";
 
 struct Options {
-  std::string spec;
-  std::string model;
-  std::string layer;
-  std::string logits;
-  std::string bias;
-  std::string valid;
+  RouterFiles files;
   std::string out;
   std::string device = "cpu";
   bool json = false;
@@ -68,23 +57,18 @@ struct Options {
 
 absl::Status ReadOptions(Args args, Options* options) {
   const Flag flags[] = {
-      {"spec", &options->spec},
-      {"model", &options->model},
-      {"layer", &options->layer},
-      {"logits", &options->logits, /*is_required=*/true},
-      {"bias", &options->bias},
-      {"valid", &options->valid},
+      {"spec", &options->files.spec},
+      {"model", &options->files.model},
+      {"layer", &options->files.layer},
+      {"logits", &options->files.logits, /*is_required=*/true},
+      {"bias", &options->files.bias},
+      {"valid", &options->files.valid},
       {"out", &options->out, /*is_required=*/true},
       {"device", &options->device},
       {"json", &options->json},
   };
   EVENKEEL_RETURN_IF_ERROR(ParseFlags(args, flags));
-  if (options->spec.empty() == options->model.empty()) {
-    return absl::InvalidArgumentError("give one of --spec and --model");
-  }
-  if (!options->layer.empty() && options->model.empty()) {
-    return absl::InvalidArgumentError("--layer is of a --model");
-  }
+  EVENKEEL_RETURN_IF_ERROR(CheckRouterFiles(options->files));
   if (options->device != "reference" && options->device != "cpu" && options->device != "cuda") {
     return absl::InvalidArgumentError(
         absl::StrCat("--device: \"", options->device, "\" is none of reference, cpu, cuda"));
@@ -97,40 +81,6 @@ absl::Status CheckBuilt(const Options& options) {
     return absl::UnimplementedError("--device cuda: this build has no CUDA router; use cpu or reference");
   }
   return absl::OkStatus();
-}
-
-absl::Status In(const std::string& path, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
-}
-
-// A router and, where a model has it, what it is called there.
-struct Router {
-  routing::RouteSpec spec;
-  std::string layer;
-};
-
-absl::StatusOr<Router> ReadRouter(const Options& options) {
-  if (options.model.empty()) {
-    v1::RouteSpec message;
-    EVENKEEL_RETURN_IF_ERROR(config::ParseFile(options.spec, &message));
-    const absl::StatusOr<routing::RouteSpec> spec = config::RouteSpecFromProto(message);
-    if (!spec.ok()) return In(options.spec, spec.status());
-    return Router{*spec, ""};
-  }
-  EVENKEEL_ASSIGN_OR_RETURN(const hf::ModelRouting model, hf::ReadModelConfigFile(options.model));
-  const absl::StatusOr<const hf::MoeLayer*> layer = ChooseLayer(model, options.layer);
-  if (!layer.ok()) return In(options.model, layer.status());
-  return Router{(*layer)->spec, (*layer)->name};
-}
-
-// An optional input: nothing without a path.
-absl::StatusOr<std::optional<NpyArray>> ReadOptional(const std::string& path, NpyType type, absl::string_view axis,
-                                                     int64_t size) {
-  if (path.empty()) return std::nullopt;
-  EVENKEEL_ASSIGN_OR_RETURN(NpyArray array, ReadNpy(path));
-  EVENKEEL_RETURN_IF_ERROR(CheckType(path, array, {type}));
-  EVENKEEL_RETURN_IF_ERROR(CheckShape(path, array, {{axis, size}}));
-  return array;
 }
 
 struct Routed {
@@ -146,36 +96,19 @@ struct Routed {
 };
 
 absl::StatusOr<Routed> Route(const Options& options) {
-  EVENKEEL_ASSIGN_OR_RETURN(const Router router, ReadRouter(options));
-  const routing::RouteSpec& spec = router.spec;
-  EVENKEEL_ASSIGN_OR_RETURN(const NpyArray logits, ReadNpy(options.logits));
-  EVENKEEL_RETURN_IF_ERROR(CheckType(options.logits, logits, {NpyType::kFloat32, NpyType::kFloat16}));
-  EVENKEEL_RETURN_IF_ERROR(
-      CheckShape(options.logits, logits, {{"tokens", kAnySize}, {"num_experts", spec.num_experts}}));
-  const int64_t tokens = logits.shape()[0];
-  EVENKEEL_ASSIGN_OR_RETURN(const std::optional<NpyArray> bias,
-                            ReadOptional(options.bias, NpyType::kFloat32, "num_experts", spec.num_experts));
-  EVENKEEL_ASSIGN_OR_RETURN(const std::optional<NpyArray> valid,
-                            ReadOptional(options.valid, NpyType::kBool, "tokens", tokens));
-
+  EVENKEEL_ASSIGN_OR_RETURN(const RouterRows rows, ReadRouterFiles(options.files));
+  const routing::RouteSpec& spec = rows.spec;
   const bool is_reference = options.device == "reference";
   Routed routed;
-  routed.layer = router.layer;
+  routed.layer = rows.layer;
   routed.path = std::string(is_reference ? "reference" : routing::CpuRoutePath(spec));
-  routed.tokens = tokens;
+  routed.tokens = rows.tokens();
   routed.num_experts = spec.num_experts;
   routed.top_k = spec.top_k;
-  routed.ids.resize(tokens * spec.top_k);
-  routed.weights.resize(tokens * spec.top_k);
+  routed.ids.resize(rows.tokens() * spec.top_k);
+  routed.weights.resize(rows.tokens() * spec.top_k);
   routed.counts.resize(spec.num_experts);
 
-  routing::RouteInput input;
-  input.logits = logits.data();
-  input.logits_dtype = logits.type() == NpyType::kFloat16 ? routing::DType::kF16 : routing::DType::kF32;
-  input.rows = tokens;
-  input.logits_stride = spec.num_experts;
-  if (bias.has_value()) input.bias = bias->values<float>().data();
-  if (valid.has_value()) input.valid_mask = valid->values<uint8_t>().data();
   routing::RouteOutput output;
   output.ids = routed.ids.data();
   output.ids_stride = spec.top_k;
@@ -183,7 +116,7 @@ absl::StatusOr<Routed> Route(const Options& options) {
   output.weights_stride = spec.top_k;
   output.counts = routed.counts.data();
   EVENKEEL_RETURN_IF_ERROR(
-      (is_reference ? routing::RouteReference : routing::RouteCpu)(spec, input, output, &routed.stats));
+      (is_reference ? routing::RouteReference : routing::RouteCpu)(spec, rows.Input(), output, &routed.stats));
   return routed;
 }
 

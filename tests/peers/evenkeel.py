@@ -24,7 +24,7 @@ class Evenkeel:
 
     def describe(self, config):
         """What `evenkeel describe-model` says about a config.json."""
-        return json.loads(self._run("describe-model", str(config), "--json"))
+        return json.loads(self.run("describe-model", str(config), "--json"))
 
     def route(self, config, layer, logits, bias):
         """ids and weights, [T, K], of logits in a layer of the model of a config.json."""
@@ -41,10 +41,11 @@ class Evenkeel:
         np.save(files["logits.npy"], logits)
         np.save(files["bias.npy"], bias)
         options = [f"--logits={files['logits.npy']}", f"--bias={files['bias.npy']}", f"--out={files['routed']}"]
-        self._run("route", *router, *options)
+        self.run("route", *router, *options)
         return np.load(files["routed"] + ".ids.npy"), np.load(files["routed"] + ".weights.npy")
 
-    def _run(self, *arguments):
+    def run(self, *arguments):
+        """What a command prints."""
         done = subprocess.run([self.program, *arguments], capture_output=True, text=True)
         if done.returncode:
             raise Refused(done.stderr.strip())

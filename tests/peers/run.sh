@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Holds Evenkeel against the code of others: PyTorch and Hugging Face transformers. `./test.sh` calls it; it can also be
+# Holds Evenkeel against the code of others: PyTorch, Hugging Face transformers and safetensors. `./test.sh` calls it; it can also be
 # called by itself, when //tools:evenkeel and //tests/peers:backward_runner are built. One line a check on stdout:
 # 'passed NAME', 'failed NAME', or 'skipped NAME: why'. The rest is on stderr.
 #
@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 readonly room=tests/peers environment=.peers
-readonly checks=(hf_routers eager_router_check backward_against_autograd)
+readonly checks=(hf_routers eager_router_check backward_against_autograd safetensors_check)
 
 say() { printf 'peers: %s\n' "$*" >&2; }
 

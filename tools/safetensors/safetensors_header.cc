@@ -1,16 +1,15 @@
 #include "tools/safetensors/safetensors_header.h"
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <tuple>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "tools/json_text.h"
 #include "tools/safetensors/json_reader.h"
 
 namespace evenkeel::tools {
@@ -156,20 +155,6 @@ absl::Status PlaceTensors(uint64_t data_bytes, std::vector<SafetensorsTensor>* t
   }
   if (end == data_bytes) return absl::OkStatus();
   return Invalid("data: ", data_bytes, " bytes are more than the ", end, " that the tensors have");
-}
-
-std::string JsonString(absl::string_view text) {
-  std::string json = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      json.append({'\\', c});
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      absl::StrAppendFormat(&json, "\\u%04x", c);
-    } else {
-      json.push_back(c);
-    }
-  }
-  return json + "\"";
 }
 
 }  // namespace

@@ -1,0 +1,60 @@
+#include "tools/coordinator_call.h"
+
+#include <limits>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/error_detail.h"
+#include "base/status_macros.h"
+
+namespace evenkeel::tools {
+namespace {
+
+absl::Status CheckAddress(const std::string& address) {
+  constexpr int kMaxPort = 65535;
+  const size_t colon = address.rfind(':');
+  int port = 0;
+  if (colon != std::string::npos && colon > 0 && absl::SimpleAtoi(address.substr(colon + 1), &port) && port >= 1 &&
+      port <= kMaxPort) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--coordinator: \"", address, "\" is not HOST:PORT with a port from 1 to ", kMaxPort));
+}
+
+}  // namespace
+
+absl::Status CheckCoordinator(const CoordinatorOptions& options) {
+  constexpr double kMaxSeconds = 86400;
+  EVENKEEL_RETURN_IF_ERROR(CheckAddress(options.address));
+  if (options.timeout > 0 && options.timeout <= kMaxSeconds) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--timeout: ", options.timeout, " is not above 0 and at most ", kMaxSeconds, " seconds"));
+}
+
+CoordinatorCaller::CoordinatorCaller(const CoordinatorOptions& options) : options_(options) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // The description of a job with many contributors is larger than gRPC's default.
+  arguments.SetMaxReceiveMessageSize(std::numeric_limits<int>::max());
+  stub_ = v1::BiasCoordinator::NewStub(
+      grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments));
+}
+
+absl::Status CoordinatorCaller::Explained(const absl::Status& status) const {
+  std::string text;
+  if (status.code() == absl::StatusCode::kUnavailable && ReasonOf(status) == v1::ErrorDetail::REASON_UNSPECIFIED) {
+    text = absl::StrCat("no coordinator answers at ", options_.address, " (", status.message(),
+                        "); start one with 'evenkeeld --state_dir DIR', or name another by --coordinator HOST:PORT");
+  } else if (status.code() == absl::StatusCode::kDeadlineExceeded) {
+    text = absl::StrCat("the coordinator at ", options_.address, " did not answer within ", options_.timeout,
+                        " s; it is busy, or this is no coordinator; wait longer by --timeout SECONDS");
+  } else if (ReasonOf(status) == v1::ErrorDetail::JOB_UNKNOWN) {
+    text = absl::StrCat(status.message(), "; 'evenkeel status' without --job lists the jobs there are");
+  } else {
+    return status;
+  }
+  return absl::Status(status.code(), text);
+}
+
+}  // namespace evenkeel::tools

@@ -1,0 +1,34 @@
+#include "tools/json_text.h"
+
+#include <cmath>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_format.h"
+
+namespace evenkeel::tools {
+
+std::string JsonString(absl::string_view text) {
+  std::string json = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') json.push_back('\\');
+    if (static_cast<unsigned char>(c) < 0x20) {
+      absl::StrAppendFormat(&json, "\\u%04x", c);
+    } else {
+      json.push_back(c);
+    }
+  }
+  json.push_back('"');
+  return json;
+}
+
+std::string JsonNumber(double value) {
+  if (!std::isfinite(value)) return "null";
+  for (int digits = 6; digits < 17; ++digits) {
+    const std::string text = absl::StrFormat("%.*g", digits, value);
+    double again = 0;
+    if (absl::SimpleAtod(text, &again) && again == value) return text;
+  }
+  return absl::StrFormat("%.17g", value);
+}
+
+}  // namespace evenkeel::tools

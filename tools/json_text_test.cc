@@ -1,0 +1,27 @@
+#include "tools/json_text.h"
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace evenkeel::tools {
+namespace {
+
+TEST(JsonTextTest, EscapesStrings) { EXPECT_EQ(JsonString("a \"b\\ \n\x01 é"), "\"a \\\"b\\\\ \\u000a\\u0001 é\""); }
+
+TEST(JsonTextTest, NumbersAreShortAndExact) {
+  EXPECT_EQ(JsonNumber(0.1), "0.1");
+  EXPECT_EQ(JsonNumber(-3), "-3");
+  EXPECT_EQ(JsonNumber(0.1f), "0.10000000149011612");
+  EXPECT_EQ(JsonNumber(std::numeric_limits<double>::quiet_NaN()), "null");
+}
+
+TEST(JsonTextTest, Lists) {
+  EXPECT_EQ(JsonList(std::vector<std::string>{"a", "b"}, JsonString), "[\"a\", \"b\"]");
+  EXPECT_EQ(JsonList(std::vector<double>{}, JsonNumber), "[]");
+}
+
+}  // namespace
+}  // namespace evenkeel::tools
