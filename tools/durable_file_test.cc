@@ -1,7 +1,8 @@
 #include "tools/durable_file.h"
 
-#include <sys/stat.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <filesystem>
 #include <string>
 
@@ -34,6 +35,21 @@ TEST_F(DurableFileTest, LeavesWhatIsNoFileAlone) {
     EXPECT_THAT(status.message(), HasSubstr(Path(name)));
   }
   EXPECT_THAT(Names(), ElementsAre("folder", "link"));
+}
+
+TEST_F(DurableFileTest, ADiskThatIsFullLeavesTheOldFile) {
+  ASSERT_TRUE(WriteDurably(Path("x"), {"old"}).ok());
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit tight = {4, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &tight), 0);
+  const absl::Status status = WriteDurably(Path("x"), {"new", " and long"});
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_THAT(status.message(), HasSubstr(Path("x")));
+  EXPECT_FALSE(status.ok());
+  EXPECT_EQ(ReadFile("x"), "old");
+  EXPECT_THAT(Names(), ElementsAre("x"));
 }
 
 TEST_F(DurableFileTest, AFolderThatIsNotThereIsAnError) {
