@@ -281,9 +281,9 @@ typedef struct evenkeel_worker evenkeel_worker;
  *   DEADLINE_EXCEEDED    no coordinator answered within join_timeout_ms, or a rank of the group did not come */
 EVENKEEL_EXPORT evenkeel_status evenkeel_worker_join(const evenkeel_worker_options* options, evenkeel_worker** worker);
 
-/* Breaks off what is on its way, at once, and frees the worker; only while the ranks of a group still connect, after
- * the first commit, does it wait for them, or for group_timeout_ms. Without evenkeel_leave before it, the slot stays
- * this process's until a new one replaces it. Null is no error. */
+/* Breaks off what is on its way, at once (on a device within two seconds), and frees the worker; only while the ranks
+ * of a group still connect, after the first commit, does it wait for them, or for group_timeout_ms. Without
+ * evenkeel_leave before it, the slot stays this process's until a new one replaces it. Null is no error. */
 EVENKEEL_EXPORT void evenkeel_worker_destroy(evenkeel_worker* worker);
 
 /* Makes the bias valid from `step` the current one, waiting for the commit that makes it; or does without, as on_loss

@@ -46,9 +46,9 @@ class Worker {
   //   DEADLINE_EXCEEDED    no coordinator answered within join_timeout, or a rank of the group did not come
   static Result<std::unique_ptr<Worker>> Join(const WorkerOptions& options);
 
-  // Breaks off what is on its way, at once; only while the ranks of a group still connect, after the first commit, does
-  // it wait for them, or for group.timeout. Without a Leave before it, the slot stays this process's until a new one
-  // replaces it.
+  // Breaks off what is on its way, at once (on a device within two seconds); only while the ranks of a group still
+  // connect, after the first commit, does it wait for them, or for group.timeout. Without a Leave before it, the slot
+  // stays this process's until a new one replaces it.
   ~Worker() { evenkeel_worker_destroy(worker_); }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -132,8 +132,9 @@ class Worker {
   // Of the current bias; belongs to the Worker and changes with bias().
   const StepReport& report() const { return report_; }
 
-  // Waits for the version of the last commit, makes it the current one, and gives the slot back. What was counted since
-  // BeginStep without a Commit is dropped. Errors as of BeginStep; after OK, further calls are OK too.
+  // Waits, for begin_step_timeout, until all steps are committed, makes the version of the last one current, and gives
+  // the slot back; all ranks of a group leave together. What was counted since BeginStep without a Commit is dropped.
+  // Errors as of BeginStep; after OK, further calls are OK too.
   Status Leave() { return Refreshed(evenkeel_leave(worker_)); }
 
  private:
