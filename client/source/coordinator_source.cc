@@ -7,12 +7,10 @@
 #include "absl/types/span.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "job/kept_versions.h"
 
 namespace evenkeel::client {
 namespace {
-
-// A coordinator remembers the newest versions, so many, and of each contributor the one that it named last.
-constexpr uint64_t kRememberedVersions = 64;
 
 // Far ahead, but not so far that the clock overflows.
 constexpr std::chrono::hours kLongestPatience(24 * 365);
@@ -189,7 +187,7 @@ absl::StatusOr<bool> CoordinatorSource::Await(uint64_t step, Deadline deadline, 
 }
 
 bool CoordinatorSource::MayRoute(uint64_t step) const {
-  return !arrived_.empty() && arrived_.back().version().step() + kRememberedVersions >= step;
+  return !arrived_.empty() && arrived_.back().version().step() + job::kKeptVersions >= step;
 }
 
 absl::StatusOr<bool> CoordinatorSource::DoWithout(uint64_t step, uint64_t due, v1::CommittedVersion* version) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "evenkeel/v1/snapshot.pb.h"
+#include "job/kept_versions.h"
 
 namespace evenkeel::core {
 
@@ -59,7 +60,6 @@ struct Write {
   std::vector<v1::Member> members;
 };
 
-// Versions remembered for each job: enough to judge every `routed_with` that can still arrive.
-inline constexpr int kKeptVersions = 64;
+using job::kKeptVersions;
 
 }  // namespace evenkeel::core
