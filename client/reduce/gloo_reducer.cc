@@ -136,17 +136,6 @@ class GlooReducer final : public Reducer {
   absl::Status broken_ ABSL_GUARDED_BY(mutex_);
 };
 
-absl::Status CheckOptions(const GlooOptions& options) {
-  if (options.size < 1 || options.rank < 0 || options.rank >= options.size) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("rank ", options.rank, " must lie in 0 .. size - 1, and size is ", options.size));
-  }
-  if (options.timeout < std::chrono::milliseconds(1)) {
-    return absl::InvalidArgumentError(absl::StrCat("timeout ", options.timeout.count(), " ms must be at least 1 ms"));
-  }
-  return absl::OkStatus();
-}
-
 // Errors of connecting say where this rank was to be reached.
 absl::Status Connecting(const std::string& address, const absl::Status& status) {
   if (status.ok()) return status;
@@ -157,7 +146,7 @@ absl::Status Connecting(const std::string& address, const absl::Status& status) 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Reducer>> MakeGlooReducer(const GlooOptions& options, Rendezvous* rendezvous) {
-  EVENKEEL_RETURN_IF_ERROR(CheckOptions(options));
+  EVENKEEL_RETURN_IF_ERROR(CheckMembership(options.rank, options.size, options.timeout));
   if (options.size == 1) return std::make_unique<GlooReducer>(options, nullptr);
 
   const Deadline deadline = Now() + options.timeout;

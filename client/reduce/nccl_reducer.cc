@@ -109,17 +109,6 @@ class NcclReducer final : public DeviceReducer {
   Mutex calling_;  // held in calls of NCCL with a communicator of its own, but in its abort
 };
 
-absl::Status CheckOptions(const NcclOptions& options) {
-  if (options.size < 1 || options.rank < 0 || options.rank >= options.size) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("rank ", options.rank, " must lie in 0 .. size - 1, and size is ", options.size));
-  }
-  if (options.timeout < std::chrono::milliseconds(1)) {
-    return absl::InvalidArgumentError(absl::StrCat("timeout ", options.timeout.count(), " ms must be at least 1 ms"));
-  }
-  return absl::OkStatus();
-}
-
 // Eight bytes that tell this life of the process from others.
 std::string Salt() {
   std::random_device random;
@@ -158,7 +147,7 @@ absl::Status MakeCurrent(DeviceRuntime* runtime) {
 
 absl::StatusOr<std::unique_ptr<DeviceReducer>> MakeNcclReducer(const NcclOptions& options, const NcclLibrary& library,
                                                                DeviceRuntime* runtime, Rendezvous* rendezvous) {
-  EVENKEEL_RETURN_IF_ERROR(CheckOptions(options));
+  EVENKEEL_RETURN_IF_ERROR(CheckMembership(options.rank, options.size, options.timeout));
   const Deadline deadline = Now() + options.timeout;
   EVENKEEL_ASSIGN_OR_RETURN(const NcclUniqueId id, Meet(options, library, rendezvous, deadline));
   EVENKEEL_RETURN_IF_ERROR(MakeCurrent(runtime));
@@ -175,7 +164,7 @@ absl::StatusOr<std::unique_ptr<DeviceReducer>> MakeNcclReducer(const NcclOptions
 
 absl::StatusOr<std::unique_ptr<DeviceReducer>> AdoptNcclReducer(NcclComm comm, const NcclOptions& options,
                                                                 const NcclLibrary& library) {
-  EVENKEEL_RETURN_IF_ERROR(CheckOptions(options));
+  EVENKEEL_RETURN_IF_ERROR(CheckMembership(options.rank, options.size, options.timeout));
   if (comm == nullptr) return absl::InvalidArgumentError("the ncclComm_t is null; it must be a communicator");
   int rank = 0;
   int size = 0;

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/deadline.h"
 
@@ -36,5 +38,9 @@ struct GroupPlace {
   int rank = 0;       // within the group
   int size = 1;
 };
+
+// What every reducer asks of its options. INVALID_ARGUMENT, naming field and value, for a rank outside of 0 .. size - 1
+// and for a timeout below 1 ms.
+absl::Status CheckMembership(int rank, int size, std::chrono::milliseconds timeout);
 
 }  // namespace evenkeel::client

@@ -8,7 +8,8 @@
  *   evenkeel_leave, evenkeel_worker_destroy
  *
  * Counting is local; a commit hands the sums to a thread of the library, which delivers them, once, through restarts of
- * the coordinator. Only join, begin_step and leave wait, and each no longer than its bound.
+ * the coordinator. Only join, begin_step and leave wait, and each no longer than its bound; and, once, the first commit
+ * of a group that reduces on its devices.
  *
  * Structs begin with their size as the caller knows it, which their _init function sets together with every default:
  * a program that was compiled against an older header keeps working, with defaults for what it does not know. A field

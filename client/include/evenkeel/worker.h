@@ -28,7 +28,8 @@ inline evenkeel_tokens CTokens(const Tokens& tokens) {
 //   BeginStep(step) -> Route() or Count() for every layer and micro-batch -> Commit(step) -> BeginStep(step + 1) -> ...
 //
 // Counting is local; Commit hands the sums to a thread of the library, which delivers them, once, through restarts of
-// the coordinator. Only Join, BeginStep and Leave wait, and each no longer than its bound.
+// the coordinator. Only Join, BeginStep and Leave wait, and each no longer than its bound; and, once, the first Commit
+// of a group that reduces on its devices.
 //
 // On a GPU (WorkerOptions::device) nothing waits for it: calls enqueue their work on the trainer's stream (SetStream)
 // and come back; evenkeel.h says how a step goes there.
