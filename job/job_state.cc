@@ -79,7 +79,7 @@ void CommitStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums&
     if (applied) {
       balance::Update(plan.balance[i], info, layer.last_counts, layer.last_tokens, &layer.balance);
     } else {
-      balance::RecordSkipped(step, &layer.balance);
+      balance::RecordUnmoved(step, balance::UpdateReason::kSkipped, &layer.balance);
     }
   }
   state->version = inputs.version;

@@ -302,7 +302,7 @@ TEST(JobStateTest, TrajectoriesAreThoseOfTheReference) {
 
 TEST(JobStateTest, UpdateReasonsHaveTheSameNamesOnTheWire) {
   const auto* reasons = v1::UpdateReason::Kind_descriptor();
-  ASSERT_EQ(reasons->value_count(), static_cast<int>(balance::UpdateReason::kSkipped) + 1);
+  ASSERT_EQ(reasons->value_count(), static_cast<int>(balance::UpdateReason::kHalted) + 1);
   for (int i = 0; i < reasons->value_count(); ++i) {
     ASSERT_EQ(reasons->value(i)->number(), i);
     const std::string words = absl::StrReplaceAll(absl::AsciiStrToLower(reasons->value(i)->name()), {{"_", " "}});

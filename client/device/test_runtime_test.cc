@@ -497,7 +497,7 @@ TEST_P(TestRuntimeTest, KnowsWhichStepItIsAt) {
       if (skipped[i] == 0 || apply_skipped) {
         balance::Update(config, {i + 1, positions[i]}, counted, 9, &want);
       } else {
-        balance::RecordSkipped(i + 1, &want);
+        balance::RecordUnmoved(i + 1, balance::UpdateReason::kSkipped, &want);
       }
     }
     EXPECT_EQ(want.last_reason, balance::UpdateReason::kRateZero);

@@ -218,10 +218,10 @@ EVENKEEL_HD_INLINE bool UpdateLayer(Block& block, const LayerRule& rule, const S
   return true;
 }
 
-// Commits one step with ok = false.
-EVENKEEL_HD_INLINE void SkipLayer(uint64_t step, LayerScalars* scalars) {
+// Commits one step that moves nothing, for that reason.
+EVENKEEL_HD_INLINE void HoldLayer(uint64_t step, UpdateReason reason, LayerScalars* scalars) {
   scalars->last_commit = step;
-  scalars->last_reason = UpdateReason::kSkipped;
+  scalars->last_reason = reason;
 }
 
 }  // namespace evenkeel::balance

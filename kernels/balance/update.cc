@@ -43,6 +43,6 @@ UpdateReason Update(const BalanceConfig& config, const StepInfo& info, absl::Spa
   return state->last_reason;
 }
 
-void RecordSkipped(uint64_t step, LayerState* state) { SkipLayer(step, state); }
+void RecordUnmoved(uint64_t step, UpdateReason reason, LayerState* state) { HoldLayer(step, reason, state); }
 
 }  // namespace evenkeel::balance

@@ -35,7 +35,7 @@ namespace evenkeel::balance {
 UpdateReason Update(const BalanceConfig& config, const StepInfo& info, absl::Span<const uint64_t> counts,
                     uint64_t tokens, LayerState* state);
 
-// Commits a step with ok = false: nothing moves, the counts of the step are the caller's to drop.
-void RecordSkipped(uint64_t step, LayerState* state);
+// Commits a step that moves nothing, whatever it counted, for that reason (kSkipped, kReplayed or kHalted).
+void RecordUnmoved(uint64_t step, UpdateReason reason, LayerState* state);
 
 }  // namespace evenkeel::balance

@@ -24,7 +24,7 @@ TEST(UpdateAllocationTest, UpdateDoesNotAllocate) {
     const int64_t before = AllocationCount();
     ASSERT_GT(before, 0);
     for (uint64_t step = 1; step <= 10; ++step) Update(config, {step, step}, counts, 1, &state);
-    RecordSkipped(11, &state);
+    RecordUnmoved(11, UpdateReason::kSkipped, &state);
     EXPECT_EQ(AllocationCount(), before) << name;
     EXPECT_EQ(state.last_update, 10);
   }

@@ -22,6 +22,10 @@ absl::string_view ReasonName(UpdateReason reason) {
       return "observed";
     case UpdateReason::kSkipped:
       return "skipped";
+    case UpdateReason::kReplayed:
+      return "replayed";
+    case UpdateReason::kHalted:
+      return "halted";
   }
   return "unknown";
 }

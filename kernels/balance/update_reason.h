@@ -4,8 +4,9 @@
 
 namespace evenkeel::balance {
 
-// Why a layer's bias moved or stayed at a commit. Where several hold, the first of: skipped, observed, frozen,
-// warm-up, rate zero, no tokens, below min_tokens. What somebody chose comes before what the data did.
+// Why a layer's bias moved or stayed at a commit. Where several hold, the first of: skipped, halted,
+// replayed, observed, frozen, warm-up, rate zero, no tokens, below min_tokens. What somebody chose comes before what
+// the data did.
 enum class UpdateReason {
   kNever,           // no commit yet
   kMoved,           // the rule ran (a balanced layer may move by zero)
@@ -16,9 +17,12 @@ enum class UpdateReason {
   kFrozen,          // by the job's mode or by the config; the counts are dropped
   kObserved,        // by the job's mode; the counts are dropped
   kSkipped,         // the step was committed with ok = false; the counts are dropped
+  kReplayed,        // the step's tokens were routed elsewhere; the counts are dropped
+  kHalted,          // an invariant of the job was violated, and its policy stops it; the counts are dropped
 };
 
-// "never", "moved", "warm up", "no tokens", "below min tokens", "rate zero", "frozen", "observed", "skipped".
+// "never", "moved", "warm up", "no tokens", "below min tokens", "rate zero", "frozen", "observed", "skipped",
+// "replayed", "halted".
 absl::string_view ReasonName(UpdateReason reason);
 
 }  // namespace evenkeel::balance

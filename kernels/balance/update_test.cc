@@ -376,7 +376,7 @@ TEST(StaysTest, NoTokens) {
 TEST(StaysTest, Skipped) {
   Layer layer = LayerWithPast();
   const LayerState before = layer.state;
-  RecordSkipped(3, &layer.state);
+  RecordUnmoved(3, UpdateReason::kSkipped, &layer.state);
   ExpectSameButForTheCommit(layer.state, before);
   EXPECT_EQ(layer.state.last_commit, 3);
   EXPECT_EQ(layer.state.last_reason, UpdateReason::kSkipped);
@@ -407,8 +407,8 @@ TEST(WarmUpTest, IsForgottenByEveryRule) {
 TEST(WarmUpTest, GoesByPositionNotByStep) {
   Layer layer(Preset("loss_free"), 2);
   layer.config.warmup_steps = 2;
-  RecordSkipped(1, &layer.state);
-  RecordSkipped(2, &layer.state);
+  RecordUnmoved(1, UpdateReason::kSkipped, &layer.state);
+  RecordUnmoved(2, UpdateReason::kSkipped, &layer.state);
   EXPECT_EQ(Update(layer.config, {3, 1}, {2, 0}, 1, &layer.state), UpdateReason::kWarmUp);
   EXPECT_EQ(Update(layer.config, {4, 2}, {2, 0}, 1, &layer.state), UpdateReason::kWarmUp);
   EXPECT_EQ(Update(layer.config, {5, 3}, {2, 0}, 1, &layer.state), UpdateReason::kMoved);
@@ -536,6 +536,8 @@ TEST(ReasonNameTest, EachHasItsOwn) {
   EXPECT_EQ(ReasonName(UpdateReason::kFrozen), "frozen");
   EXPECT_EQ(ReasonName(UpdateReason::kObserved), "observed");
   EXPECT_EQ(ReasonName(UpdateReason::kSkipped), "skipped");
+  EXPECT_EQ(ReasonName(UpdateReason::kReplayed), "replayed");
+  EXPECT_EQ(ReasonName(UpdateReason::kHalted), "halted");
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ void FlatJob::DrawStep(Mode mode) {
     if (ok) {
       ReferenceUpdate(configs_[i], info, counts, buffers_.tokens[i], &want_[i]);
     } else {
-      RecordSkipped(step_, &want_[i]);
+      RecordUnmoved(step_, UpdateReason::kSkipped, &want_[i]);
     }
     ++seen_[want_[i].last_reason];
   }

@@ -19,7 +19,7 @@ struct FlatLayer {
 
 struct FlatStep {
   StepInfo info;
-  bool ok;  // false: as RecordSkipped(), and counts and tokens are not read
+  bool ok;  // false: as RecordUnmoved(), and counts and tokens are not read
 };
 
 // What a step is given, what it moves, and nothing that changes from step to step but by what the addresses hold: a

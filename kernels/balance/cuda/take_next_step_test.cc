@@ -1,5 +1,5 @@
 // The text of the device, run by emulated blocks: what it makes of a place and of skips, and, with a FlatUpdate that
-// takes it, the bits of ReferenceUpdate() and RecordSkipped() driven by hand.
+// takes it, the bits of ReferenceUpdate() and RecordUnmoved() driven by hand.
 
 #include "kernels/balance/cuda/take_next_step.h"
 
