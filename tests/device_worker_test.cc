@@ -107,7 +107,7 @@ class Trainer {
       taken = taken && StepTaken(step, rank);
       for (int layer = 0; layer < kLayers; ++layer) {
         const Counted counted = CountsOf(step, rank, layer);
-        status = worker_->AddCounts(layer, InReach(counted.counts), counted.tokens, 0);
+        status = worker_->AddCounts(layer, {InReach(counted.counts), counted.tokens});
         if (!status.ok()) return status;
       }
     }

@@ -49,7 +49,7 @@ class DeviceSteps {
     EVENKEEL_RETURN_IF_ERROR(Timed(&times.begin_step, [&] { return worker_.BeginStep(step); }));
     EVENKEEL_RETURN_IF_ERROR(Mark(&marks.begun));
     for (int layer = 0; layer < case_.layers; ++layer) {
-      EVENKEEL_RETURN_IF_ERROR(worker_.AddCounts(layer, counts_.data(), case_.tokens, /*short_slots=*/0));
+      EVENKEEL_RETURN_IF_ERROR(worker_.AddCounts(layer, {counts_.data(), static_cast<uint64_t>(case_.tokens)}));
     }
     EVENKEEL_RETURN_IF_ERROR(Mark(&marks.commit));
     EVENKEEL_RETURN_IF_ERROR(Timed(&times.commit, [&] { return worker_.Commit(step, /*ok=*/true); }));

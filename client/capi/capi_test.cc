@@ -91,8 +91,12 @@ TEST_F(CApiTest, RunsAStep) {
   chosen.rows = 1;
   chosen.ids = more.data();
   ASSERT_EQ(evenkeel_count(worker_, 0, &chosen), EVENKEEL_OK);
-  const std::vector<uint64_t> counts = {0, 0, 5, 5};
-  ASSERT_EQ(evenkeel_add_counts(worker_, 0, counts.data(), 5, 0), EVENKEEL_OK);
+  const std::vector<uint64_t> sums = {0, 0, 5, 5};
+  evenkeel_counts counted;
+  evenkeel_counts_init(&counted, sizeof(counted));
+  counted.counts = sums.data();
+  counted.valid_tokens = 5;
+  ASSERT_EQ(evenkeel_add_counts(worker_, 0, &counted), EVENKEEL_OK);
   ASSERT_EQ(evenkeel_commit(worker_, 1, 1), EVENKEEL_OK);
   ASSERT_EQ(evenkeel_leave(worker_), EVENKEEL_OK);
 
@@ -127,7 +131,7 @@ TEST_F(CApiTest, ANullPointerIsAnError) {
   ExpectRefused(evenkeel_begin_step(nullptr, 1), "worker is null");
   ExpectRefused(evenkeel_route(nullptr, 0, nullptr, nullptr), "worker is null");
   ExpectRefused(evenkeel_count(nullptr, 0, nullptr), "worker is null");
-  ExpectRefused(evenkeel_add_counts(nullptr, 0, nullptr, 0, 0), "worker is null");
+  ExpectRefused(evenkeel_add_counts(nullptr, 0, nullptr), "worker is null");
   ExpectRefused(evenkeel_commit(nullptr, 1, 1), "worker is null");
   ExpectRefused(evenkeel_read_report(nullptr, nullptr), "worker is null");
   ExpectRefused(evenkeel_leave(nullptr), "worker is null");
@@ -142,7 +146,7 @@ TEST_F(CApiTest, ANullPointerIsAnError) {
   ExpectRefused(evenkeel_route_backward(worker_, 0, nullptr, nullptr), "evenkeel_tokens is null");
   EXPECT_EQ(evenkeel_set_stream(worker_, nullptr), EVENKEEL_FAILED_PRECONDITION);
   EXPECT_THAT(evenkeel_last_error(), testing::HasSubstr("has no device"));
-  ExpectRefused(evenkeel_add_counts(worker_, 0, nullptr, 0, 0), "counts is null");
+  ExpectRefused(evenkeel_add_counts(worker_, 0, nullptr), "evenkeel_counts is null");
   ExpectRefused(evenkeel_read_report(worker_, nullptr), "evenkeel_report is null");
 }
 
@@ -175,7 +179,7 @@ TEST_F(CApiTest, LayersAreAsFarApartAsTheProgramSays) {
 
   evenkeel_worker* second = nullptr;
   layers[1].known.struct_size = sizeof(evenkeel_layer_options);
-  ExpectRefused(evenkeel_worker_join(&options_, &second), "layers[1].struct_size is 48, that of layers[0] 56");
+  ExpectRefused(evenkeel_worker_join(&options_, &second), "layers[1].struct_size is 64, that of layers[0] 72");
   layers[1].known.struct_size = sizeof(Longer);
   layers[1].later = 1;
   ExpectRefused(evenkeel_worker_join(&options_, &second), "does not know");

@@ -51,7 +51,7 @@ class Device {
 class CountsOfADevice final : public StepCounts {
  public:
   CountsOfADevice(const job::LayerTable& layers, Device* device)
-      : StepCounts(layers.total_experts(), layers.size()), device_(*device) {}
+      : StepCounts({layers.total_experts(), layers.size()}), device_(*device) {}
   absl::Status Arrive() override { return device_.Await(step); }
 
  private:

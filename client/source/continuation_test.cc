@@ -49,7 +49,7 @@ TEST(ContinuationTest, MoreThanAnUpdateCanHoldIsNamedAndMovesNothing) {
   const job::JobPlan plan = PlanWith("evenkeel");
   Continuation continuation(plan, job::InitialJobState(plan));
   const uint64_t before = continuation.Version().state_hash();
-  StepCounts counts(7, 2);
+  StepCounts counts({7, 2});
   counts.step = 1;
   counts.mutable_counts()[0] = 1;
   counts.mutable_totals()[0].tokens = uint64_t{1} << 48;
@@ -62,7 +62,7 @@ TEST(ContinuationTest, MoreThanAnUpdateCanHoldIsNamedAndMovesNothing) {
 TEST(ContinuationTest, RowsThatADeviceRefusedAreNamed) {
   const job::JobPlan plan = PlanWith("evenkeel");
   Continuation continuation(plan, job::InitialJobState(plan));
-  StepCounts counts(7, 2);
+  StepCounts counts({7, 2});
   counts.step = 4;
   counts.mutable_totals()[1].refused = 3;
   const absl::Status status = continuation.Advance(counts);

@@ -43,7 +43,7 @@ v1::JoinRequest JoinOf(int lag = 0) {
 }
 
 void FillIn(StepCounts* counts) {
-  const uint64_t values[] = {5, 4, 1, 1, 2, /*a*/ 9, 0, 0, /*b*/ 4, 0, 0, /*skips*/ 0};
+  const uint64_t values[] = {5, 4, 1, 1, 2, /*a*/ 9, 0, 0, /*b*/ 4, 0, 0, /*skips, replays*/ 0, 0, /*checks*/ 0, 0};
   std::copy(std::begin(values), std::end(values), counts->sums().begin());
 }
 
@@ -51,7 +51,7 @@ void FillIn(StepCounts* counts) {
 // What is written into a push
 
 TEST(PackStepTest, WritesTheFlatArrays) {
-  StepCounts counts(5, 2);
+  StepCounts counts({5, 2});
   FillIn(&counts);
   v1::PushRequest push;
   PackStep(counts, OwnedLayers::Of(JoinOf()), &push);
@@ -64,7 +64,7 @@ TEST(PackStepTest, WritesTheFlatArrays) {
 }
 
 TEST(PackStepTest, WritesHighWordsAndShortSlotsOnlyWhereThereAreAny) {
-  StepCounts counts(5, 2);
+  StepCounts counts({5, 2});
   FillIn(&counts);
   counts.mutable_counts()[3] = (uint64_t{7} << 32) + 1;
   counts.mutable_totals()[1].short_slots = 1;
@@ -92,7 +92,7 @@ TEST(PackStepTest, WritesHighWordsAndShortSlotsOnlyWhereThereAreAny) {
 }
 
 TEST(PackStepTest, AStageWritesTheLayersThatItOwns) {
-  StepCounts counts(5, 2);
+  StepCounts counts({5, 2});
   FillIn(&counts);
   v1::JoinRequest join = JoinOf();
   join.add_owned_layers("b");
@@ -143,7 +143,7 @@ class CoordinatorSourceTest : public ::testing::Test {
 
   LossOptions loss_;
   ScriptedCoordinator coordinator_;
-  StepCountsPool pool_{[] { return std::make_unique<StepCounts>(5, 2); }};
+  StepCountsPool pool_{[] { return std::make_unique<StepCounts>(StepShape{5, 2}); }};
   v1::JoinResponse joined_;
   v1::CommittedVersion version_;
   std::unique_ptr<CoordinatorSource> source_;
@@ -261,7 +261,7 @@ TEST_F(CoordinatorSourceTest, LocalMovesTheBiasOnAndComesBack) {
   for (uint64_t step = 2; step <= 5; ++step) {
     Push(step);
     ASSERT_EQ(Await(step + 1), absl::StatusOr<bool>(true));
-    StepCounts counts(5, 2);
+    StepCounts counts({5, 2});
     FillIn(&counts);
     counts.step = step;
     ASSERT_TRUE(expected.Advance(counts).ok());

@@ -136,7 +136,7 @@ absl::Status JoinAt(uint64_t step, GroupSource* source) {
 }
 
 StepCountsPool& Pool() {
-  static StepCountsPool& pool = *new StepCountsPool([] { return std::make_unique<StepCounts>(7, 2); });
+  static StepCountsPool& pool = *new StepCountsPool([] { return std::make_unique<StepCounts>(StepShape{7, 2}); });
   return pool;
 }
 

@@ -11,7 +11,7 @@ namespace evenkeel::client {
 // For tests: buffers of the layers' shape.
 inline StepCountsPool PoolOf(const job::LayerTable& layers) {
   return StepCountsPool(
-      [experts = layers.total_experts(), size = layers.size()] { return std::make_unique<StepCounts>(experts, size); });
+      [shape = StepShape{layers.total_experts(), layers.size()}] { return std::make_unique<StepCounts>(shape); });
 }
 
 // For tests: what a contributor that owns all layers pushes, as a source takes it.

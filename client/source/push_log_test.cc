@@ -21,7 +21,7 @@ class PushLogTest : public ::testing::Test {
     return result;
   }
 
-  StepCountsPool pool_{[] { return std::make_unique<StepCounts>(3, 1); }};
+  StepCountsPool pool_{[] { return std::make_unique<StepCounts>(StepShape{3, 1}); }};
 };
 
 TEST_F(PushLogTest, GivesBackInOrderWhatWasAppended) {

@@ -12,25 +12,41 @@
 
 namespace evenkeel::client {
 
+// How many numbers a step has.
+struct StepShape {
+  int experts = 0;     // of all rows: layers, and each of their streams
+  int rows = 0;        // in protocol order
+  int dispatched = 0;  // experts of those rows whose layers count what a capacity limit left
+  int ranks = 1;       // of the group that adds up
+
+  size_t TotalsAt() const { return experts; }
+  size_t DispatchedAt() const { return TotalsAt() + 3 * static_cast<size_t>(rows); }
+  size_t SkipsAt() const { return DispatchedAt() + dispatched; }
+  size_t ReplaysAt() const { return SkipsAt() + 1; }
+  size_t ChecksAt() const { return ReplaysAt() + 1; }
+  size_t Sums() const { return ChecksAt() + 2 * static_cast<size_t>(ranks); }
+};
+
 // What one rank, or a group of ranks, counted in one step, at all layers of the job in protocol order; 0 at layers that
 // the rank does not own. What is added up over ranks is one array: one reduction does.
 class StepCounts {
  public:
-  // Of one layer.
+  // Of one row.
   struct Totals {
     uint64_t tokens = 0;       // valid ones
     uint64_t short_slots = 0;  // slots of theirs that no candidate could fill
     uint64_t refused = 0;      // rows that a device could not count: not 0 when the trainer's ids are wrong
   };
-
-  static size_t NumSums(int total_experts, int layers) { return total_experts + 3 * static_cast<size_t>(layers) + 1; }
+  // Of one rank, written by itself alone: so the sum over ranks has every rank's.
+  struct RankCheck {
+    uint64_t counts = 0;  // a fingerprint of all that it counted; 0 where that is nothing, or nobody looked
+    uint64_t bias = 0;    // a checksum of the bias that it routed with; 0 where nobody looked
+  };
 
   // In memory of its own.
-  StepCounts(int total_experts, int layers)
-      : own_(NumSums(total_experts, layers)), total_experts_(total_experts), layers_(layers), sums_(own_.data()) {}
-  // In `sums`, [NumSums], of somebody else's.
-  StepCounts(int total_experts, int layers, uint64_t* sums)
-      : total_experts_(total_experts), layers_(layers), sums_(sums) {}
+  explicit StepCounts(const StepShape& shape) : own_(shape.Sums()), shape_(shape), sums_(own_.data()) {}
+  // In `sums`, [shape.Sums()], of somebody else's.
+  StepCounts(const StepShape& shape, uint64_t* sums) : shape_(shape), sums_(sums) {}
   virtual ~StepCounts() = default;
   StepCounts(const StepCounts&) = delete;
 
@@ -40,29 +56,46 @@ class StepCounts {
 
   uint64_t step = 0;
 
+  const StepShape& shape() const { return shape_; }
+
   // Everything below.
-  absl::Span<uint64_t> sums() { return absl::MakeSpan(sums_, NumSums(total_experts_, layers_)); }
+  absl::Span<uint64_t> sums() { return absl::MakeSpan(sums_, shape_.Sums()); }
 
-  // [total experts]: assignments.
-  absl::Span<const uint64_t> counts() const { return absl::MakeConstSpan(sums_, total_experts_); }
-  absl::Span<uint64_t> mutable_counts() { return absl::MakeSpan(sums_, total_experts_); }
+  // [experts]: assignments.
+  absl::Span<const uint64_t> counts() const { return absl::MakeConstSpan(sums_, shape_.experts); }
+  absl::Span<uint64_t> mutable_counts() { return absl::MakeSpan(sums_, shape_.experts); }
 
-  // [layers].
+  // [rows].
   absl::Span<const Totals> totals() const {
-    return absl::MakeConstSpan(reinterpret_cast<const Totals*>(sums_ + total_experts_), layers_);
+    return absl::MakeConstSpan(reinterpret_cast<const Totals*>(sums_ + shape_.TotalsAt()), shape_.rows);
   }
   absl::Span<Totals> mutable_totals() {
-    return absl::MakeSpan(reinterpret_cast<Totals*>(sums_ + total_experts_), layers_);
+    return absl::MakeSpan(reinterpret_cast<Totals*>(sums_ + shape_.TotalsAt()), shape_.rows);
   }
 
-  // Ranks whose optimizer step was not taken.
-  uint64_t skips() const { return sums_[total_experts_ + 3 * layers_]; }
-  void set_skips(uint64_t skips) { sums_[total_experts_ + 3 * layers_] = skips; }
+  // [dispatched]: of the assignments, what a capacity limit left.
+  absl::Span<const uint64_t> dispatched() const {
+    return absl::MakeConstSpan(sums_ + shape_.DispatchedAt(), shape_.dispatched);
+  }
+  absl::Span<uint64_t> mutable_dispatched() { return absl::MakeSpan(sums_ + shape_.DispatchedAt(), shape_.dispatched); }
+
+  // Ranks whose optimizer step was not taken; and ranks whose tokens were routed elsewhere.
+  uint64_t skips() const { return sums_[shape_.SkipsAt()]; }
+  void set_skips(uint64_t skips) { sums_[shape_.SkipsAt()] = skips; }
+  uint64_t replays() const { return sums_[shape_.ReplaysAt()]; }
+  void set_replays(uint64_t replays) { sums_[shape_.ReplaysAt()] = replays; }
+
+  // [ranks], in the group's order.
+  absl::Span<const RankCheck> checks() const {
+    return absl::MakeConstSpan(reinterpret_cast<const RankCheck*>(sums_ + shape_.ChecksAt()), shape_.ranks);
+  }
+  absl::Span<RankCheck> mutable_checks() {
+    return absl::MakeSpan(reinterpret_cast<RankCheck*>(sums_ + shape_.ChecksAt()), shape_.ranks);
+  }
 
  private:
   std::vector<uint64_t> own_;
-  const int total_experts_;
-  const int layers_;
+  const StepShape shape_;
   uint64_t* const sums_;
 };
 

@@ -36,7 +36,7 @@ void LeaveToTheDevice(std::unique_ptr<Memory> memory) {
 class DeviceWorkspace::PinnedCounts : public StepCounts {
  public:
   PinnedCounts(DeviceWorkspace* workspace, DeviceBuffer<uint64_t> sums, OwnedEvent arrived)
-      : StepCounts(workspace->layers_.total_experts(), workspace->layers_.size(), sums.data()),
+      : StepCounts(workspace->layers_.shape(), sums.data()),
         workspace_(*workspace),
         sums_(std::move(sums)),
         arrived_(std::move(arrived)) {}
@@ -93,7 +93,7 @@ absl::StatusOr<std::unique_ptr<DeviceWorkspace>> DeviceWorkspace::Make(DeviceWor
 }
 
 absl::Status DeviceWorkspace::Allocate(const job::JobPlan* plan) {
-  const size_t sums = StepCounts::NumSums(layers_.total_experts(), layers_.size());
+  const size_t sums = layers_.shape().Sums();
   const size_t frame = BiasFrame::Bytes(layers_);
   EVENKEEL_ASSIGN_OR_RETURN(side_, OwnedStream::Create(runtime_));
   EVENKEEL_ASSIGN_OR_RETURN(adopted_, OwnedEvent::Create(runtime_));
@@ -361,16 +361,15 @@ absl::Status DeviceWorkspace::Count(int index, const Ids& ids) {
   return AtLayer(layer, runtime_->CountIds(input, OutputFor(index), training_));
 }
 
-absl::Status DeviceWorkspace::AddCounts(int index, const uint64_t* counts, uint64_t valid_tokens,
-                                        uint64_t short_slots) {
+absl::Status DeviceWorkspace::AddCounts(int index, const Counts& counts) {
   const LayerTable::Layer& layer = layers_[index];
   counting::CountsInput input;
   input.num_experts = layer.num_experts;
   input.top_k = layer.top_k;
-  input.counts = counts;
+  input.counts = counts.counts;
   input.type = counting::CountType::kInt64;
-  input.valid_rows = valid_tokens;
-  input.short_slots = short_slots;
+  input.valid_rows = counts.valid_tokens;
+  input.short_slots = counts.short_slots;
   return AtLayer(layer, runtime_->AddCounts(input, OutputFor(index), training_));
 }
 
@@ -394,7 +393,7 @@ absl::StatusOr<StepCountsPtr> DeviceWorkspace::Commit(uint64_t step, bool ok) {
 
 absl::Status DeviceWorkspace::EnqueueCommit(uint64_t step, bool ok, PinnedCounts* counts) {
   const DeviceBuffer<uint64_t>& sums = current_->sums;
-  uint64_t* const skips = sums.data() + sums.size() - 1;
+  uint64_t* const skips = sums.data() + layers_.shape().SkipsAt();
   EVENKEEL_RETURN_IF_ERROR(runtime_->Record(counted_.get(), training_));
   EVENKEEL_RETURN_IF_ERROR(runtime_->WaitOn(side_.get(), counted_.get()));
   const DeviceBuffer<uint64_t>& one = memory_->one;

@@ -164,7 +164,7 @@ void CountStep(Workspace* workspace, Data& data) {
   gradients.d_logits = data.gradients.data();
   expect_ok(workspace->RouteBackward(kRouted, tokens, gradients));
   expect_ok(workspace->Count(kCounted, {kRows, data.ids.data(), 0, data.valid_mask.data(), IntType::kInt64}));
-  expect_ok(workspace->AddCounts(kCounted, data.counts.data(), data.tokens, /*short_slots=*/0));
+  expect_ok(workspace->AddCounts(kCounted, {data.counts.data(), data.tokens}));
 }
 
 void ExpectOk(const absl::Status& status) { ASSERT_TRUE(status.ok()) << status; }
@@ -436,7 +436,7 @@ TEST(DeviceWorkspaceEnqueuesTest, AStepWaitsForNoDevice) {
       StepData own(step);
       ExpectOk(host.BeginStep(step, nullptr));
       ExpectOk(host.Count(kCounted, {kRows, own.ids.data(), 0, own.valid_mask.data(), IntType::kInt64}));
-      ExpectOk(host.AddCounts(kCounted, own.counts.data(), own.tokens, 0));
+      ExpectOk(host.AddCounts(kCounted, {own.counts.data(), own.tokens}));
       const StepCountsPtr expected = host.Commit(step, true).value();
       ExpectOk(counts[step - 1]->Arrive());
       // The layer that comes first, which no bias has a part in.
@@ -456,7 +456,7 @@ TEST(DeviceWorkspaceCountsTest, WhatADeviceRefusesIsCountedAsRefused) {
   Array<int32_t> ids(&runtime, {0, 5, 3, 3, 1, 2});
   ExpectOk(workspace->Count(kCounted, {3, ids.data(), 0, nullptr, IntType::kInt32}));
   Array<uint64_t> sums(&runtime, {1, 0, 0, 0, 0});
-  ExpectOk(workspace->AddCounts(kCounted, sums.data(), 1, 0));
+  ExpectOk(workspace->AddCounts(kCounted, {sums.data(), 1}));
   const StepCountsPtr counts = workspace->Commit(1, true).value();
   ExpectOk(counts->Arrive());
   EXPECT_EQ(counts->totals()[0].refused, 3);

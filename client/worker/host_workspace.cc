@@ -14,9 +14,7 @@ namespace evenkeel::client {
 HostWorkspace::HostWorkspace(const LayerTable* layers)
     : layers_(*layers),
       bias_(layers_.total_experts()),
-      pool_([experts = layers_.total_experts(), size = layers_.size()] {
-        return std::make_unique<StepCounts>(experts, size);
-      }) {
+      pool_([shape = layers_.shape()] { return std::make_unique<StepCounts>(shape); }) {
   counts_.reserve(layers_.size());
   for (int i = 0; i < layers_.size(); ++i) counts_.emplace_back(layers_[i].num_experts, layers_[i].top_k);
 }
@@ -60,8 +58,8 @@ absl::Status HostWorkspace::Count(int layer, const Ids& ids) {
   return AtLayer(layers_[layer], counts_[layer].AddIds(ids));
 }
 
-absl::Status HostWorkspace::AddCounts(int layer, const uint64_t* counts, uint64_t valid_tokens, uint64_t short_slots) {
-  return AtLayer(layers_[layer], counts_[layer].AddCounts(counts, valid_tokens, short_slots));
+absl::Status HostWorkspace::AddCounts(int layer, const Counts& counts) {
+  return AtLayer(layers_[layer], counts_[layer].AddCounts(counts.counts, counts.valid_tokens, counts.short_slots));
 }
 
 absl::StatusOr<StepCountsPtr> HostWorkspace::Commit(uint64_t step, bool ok) {

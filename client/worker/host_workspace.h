@@ -22,7 +22,7 @@ class HostWorkspace : public Workspace {
   absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments) override;
   absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) override;
   absl::Status Count(int layer, const Ids& ids) override;
-  absl::Status AddCounts(int layer, const uint64_t* counts, uint64_t valid_tokens, uint64_t short_slots) override;
+  absl::Status AddCounts(int layer, const Counts& counts) override;
   absl::StatusOr<StepCountsPtr> Commit(uint64_t step, bool ok) override;
   void Stop() override {}
   absl::Status SetStream(void* stream) override;

@@ -27,10 +27,11 @@ TEST(CopyCountsTest, WritesProtocolOrder) {
   const uint64_t a[] = {5, 3, 1};
   ASSERT_TRUE(counts[0].AddCounts(b, 3, 0).ok());
   ASSERT_TRUE(counts[1].AddCounts(a, 5, 1).ok());
-  StepCounts step(5, 2);
+  StepCounts step({5, 2});
   CopyCounts(layers, counts, &step);
   EXPECT_THAT(step.counts(), ElementsAre(5, 3, 1, 1, 2));
-  EXPECT_THAT(step.sums(), ElementsAre(5, 3, 1, 1, 2, /*a*/ 5, 1, 0, /*b*/ 3, 0, 0, /*skips*/ 0));
+  EXPECT_THAT(step.sums(),
+              ElementsAre(5, 3, 1, 1, 2, /*a*/ 5, 1, 0, /*b*/ 3, 0, 0, /*skips, replays*/ 0, 0, /*checks*/ 0, 0));
 
   // The next step, in the same place.
   for (LayerCounts& layer : counts) layer.Clear();

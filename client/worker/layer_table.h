@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/source/step_counts.h"
 #include "evenkeel/options.h"
 #include "evenkeel/v1/job.pb.h"
 #include "kernels/routing/route_spec.h"
@@ -39,6 +40,8 @@ class LayerTable {
   // The caller's indices in protocol order.
   const std::vector<int>& protocol_order() const { return protocol_order_; }
   int total_experts() const { return total_experts_; }
+  // Of a step of a rank by itself.
+  StepShape shape() const { return {total_experts_, size()}; }
   // Layers that this worker counts.
   int num_owned() const;
   // What a new job begins with, [total_experts] in protocol order; empty where no layer has one.

@@ -82,7 +82,7 @@ TEST(MakeWorkerSourceTest, AGroupNeedsAPlaceToMeet) {
 
 TEST(MakeWorkerSourceTest, RanksTalkOverTheInterfaceThatIsNamed) {
   const std::string store = Store();
-  StepCountsPool pool([] { return std::make_unique<StepCounts>(4, 1); });
+  StepCountsPool pool([] { return std::make_unique<StepCounts>(StepShape{4, 1}); });
   std::vector<std::thread> ranks;
   for (int rank = 0; rank < 2; ++rank) {
     ranks.emplace_back([&store, &pool, rank] {

@@ -129,9 +129,9 @@ absl::Status Worker::Count(int layer, const Ids& ids) {
   return workspace_->Count(layer, ids);
 }
 
-absl::Status Worker::AddCounts(int layer, const uint64_t* counts, uint64_t valid_tokens, uint64_t short_slots) {
+absl::Status Worker::AddCounts(int layer, const Counts& counts) {
   EVENKEEL_RETURN_IF_ERROR(CheckCounting("AddCounts", layer));
-  return workspace_->AddCounts(layer, counts, valid_tokens, short_slots);
+  return workspace_->AddCounts(layer, counts);
 }
 
 absl::Status Worker::Commit(uint64_t step, bool ok) {

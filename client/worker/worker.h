@@ -34,7 +34,7 @@ class Worker {
   absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments);
   absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients);
   absl::Status Count(int layer, const Ids& ids);
-  absl::Status AddCounts(int layer, const uint64_t* counts, uint64_t valid_tokens, uint64_t short_slots);
+  absl::Status AddCounts(int layer, const Counts& counts);
   absl::Status Commit(uint64_t step, bool ok);
   absl::Status Leave();
   absl::Status SetStream(void* stream) { return workspace_->SetStream(stream); }

@@ -40,7 +40,7 @@ class Workspace {
   virtual absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments) = 0;
   virtual absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) = 0;
   virtual absl::Status Count(int layer, const Ids& ids) = 0;
-  virtual absl::Status AddCounts(int layer, const uint64_t* counts, uint64_t valid_tokens, uint64_t short_slots) = 0;
+  virtual absl::Status AddCounts(int layer, const Counts& counts) = 0;
 
   // Ends the step: what was counted in it, which may be still on its way. After RESOURCE_EXHAUSTED it may be called
   // again; every other error is for good.

@@ -22,7 +22,8 @@
  * (evenkeel_set_stream) and come back, and arrays are read, or written, when it runs. A commit moves the counts on
  * through a stream of the library's; evenkeel_begin_step enqueues what brings the new bias to its address before
  * anything that comes later on the trainer's stream. Route and count calls may be captured in a CUDA graph, which
- * counts into the step that it is replayed in; capture one for steps of even and one for steps of odd numbers.
+ * counts into the step that it is replayed in; capture one for steps of even and one for steps of odd numbers, between
+ * evenkeel_begin_capture and evenkeel_end_capture.
  *
  * Threads: one at a time may call with the same worker; workers are independent of each other. What evenkeel_bias
  * points to may be read by any thread, and is written in evenkeel_begin_step and evenkeel_leave only.
@@ -96,9 +97,18 @@ typedef struct evenkeel_layer_options {
   const char* route;
   /* 0: another stage of a pipeline has this layer. Every worker lists all layers of the model. Default 1. */
   int32_t owned;
-  /* float32 [num_experts], finite: the bias that a new job begins with at this layer, as the model brings it, the same
-   * on all workers. Null: 0. Once a step has been committed, a worker that joins may leave it out. */
+  /* float32 [streams, num_experts], finite: the bias that a new job begins with at this layer, as the model brings it,
+   * the same on all workers. Null: 0. Once a step has been committed, a worker that joins may leave it out. */
   const float* initial_bias;
+  /* What differs from evenkeel_worker_options.balance at this layer: a BalanceConfig as JSON or YAML, of which the
+   * fields that are there replace the job's, for example {"frozen": true}, or a target for layers with identity or skip
+   * experts. Null or "": nothing. */
+  const char* balance;
+  /* Kinds of tokens (text and image, say) that have a bias and counts of their own, 1 (default) to 16. */
+  int32_t streams;
+  /* 1: the trainer also tells what a capacity limit left of the assignments: evenkeel_count_dispatched,
+   * evenkeel_add_dispatched. Default 0. */
+  int32_t counts_dispatched;
 } evenkeel_layer_options;
 EVENKEEL_EXPORT void evenkeel_layer_options_init(evenkeel_layer_options* options, size_t struct_size);
 
@@ -111,6 +121,38 @@ enum {
   EVENKEEL_ON_LOSS_WAIT = 1,  /* waits, up to begin_step_timeout_ms */
   EVENKEEL_ON_LOSS_LOCAL = 2, /* moves the bias on by itself, with what this rank, or its group, counts */
   EVENKEEL_ON_LOSS_FAIL = 3   /* is an error, for good */
+};
+
+/* What a job does with its counts. */
+enum {
+  EVENKEEL_MODE_BALANCE = 0, /* moves the bias */
+  EVENKEEL_MODE_FROZEN = 1,  /* counts, and sends the bias, which never moves */
+  EVENKEEL_MODE_OBSERVE = 2  /* counts, for people to look at: there is no bias, evenkeel_bias is 0. For models that
+                                balance by themselves */
+};
+
+/* What becomes of the counts of a step that some worker did not take. */
+enum {
+  EVENKEEL_ON_SKIP_DROP = 0, /* they are dropped, and no bias moves */
+  EVENKEEL_ON_SKIP_APPLY = 1 /* they move the bias all the same */
+};
+
+/* What becomes of a job whose numbers cannot be right: ranks that count the same tokens, a bias that is another on some
+ * rank, a layer that never counts, ...; doc/client.md has all of them. */
+enum {
+  EVENKEEL_ON_VIOLATION_REPORT = 0, /* it is told: evenkeel_report, the coordinator's metrics and log */
+  EVENKEEL_ON_VIOLATION_HALT = 1    /* moreover no bias moves from that step on, until an operator lets it
+                                       (evenkeel set --resume) */
+};
+
+/* What join does where next_step is not the step that the job is at: training goes on from an older checkpoint. */
+enum {
+  EVENKEEL_RESUME_REFUSE = 0,  /* is an error that names both steps */
+  EVENKEEL_RESUME_REWIND = 1,  /* the job goes back to next_step, once all workers ask for it: to what the coordinator
+                                  remembers of the last 64 steps, or to `state`. The trajectory from there on is that of
+                                  a  run without interruption */
+  EVENKEEL_RESUME_CATCH_UP = 2 /* the job stays where it is; steps that it has committed before are routed with the bias
+                                  that it has now, and not counted again */
 };
 
 typedef struct evenkeel_worker_options {
@@ -181,6 +223,19 @@ typedef struct evenkeel_worker_options {
   /* An ncclComm_t whose ranks are those of the group, in their order, for "nccl": it stays the caller's, who keeps it
    * longer than the worker, and does not use it while the worker does. Null: the group makes one of its own. */
   void* nccl_comm;
+  /* EVENKEEL_RESUME_...; default REFUSE. */
+  int32_t resume;
+  /* EVENKEEL_MODE_..., ON_SKIP_..., ON_VIOLATION_...: the same on all workers. Defaults BALANCE, DROP, REPORT. */
+  int32_t mode;
+  int32_t on_skip;
+  int32_t on_violation;
+  /* What evenkeel_save_state gave after step next_step - 1, for REWIND; without a coordinator, what a run that does not
+   * begin at step 1 goes on from. The same on all workers that bring one. Null: none. */
+  const void* state;
+  size_t state_size;
+  /* The tokens of the global batch: no layer has more valid ones in a step, or some are counted twice. 0 (default): not
+   * checked. The same on all workers. */
+  uint64_t tokens_per_step;
 } evenkeel_worker_options;
 EVENKEEL_EXPORT void evenkeel_worker_options_init(evenkeel_worker_options* options, size_t struct_size);
 
@@ -199,6 +254,16 @@ typedef struct evenkeel_tokens {
   const uint8_t* valid_mask;
   /* EVENKEEL_FLOAT32 (default), _BFLOAT16 or _FLOAT16. */
   int32_t logits_type;
+  /* Which of the layer's streams the valid tokens are of. Default 0. */
+  int32_t stream;
+  /* The number of the micro-batch in its step, from 0: what is routed or counted again of the same (step, micro-batch,
+   * layer, stream), as activation recomputation does, is not counted again. Default -1: every call counts. */
+  int64_t micro_batch;
+  /* int32 [rows, top_k], with EVENKEEL_COUNTING_REPLAY only, and needed then: the experts of each token,
+   * `replay_stride` elements from row to row (0: top_k), -1 where there is none. Weights and counts are made of them.
+   */
+  const int32_t* replay_ids;
+  int64_t replay_stride;
 } evenkeel_tokens;
 EVENKEEL_EXPORT void evenkeel_tokens_init(evenkeel_tokens* tokens, size_t struct_size);
 
@@ -212,6 +277,9 @@ typedef struct evenkeel_assignments {
   /* EVENKEEL_INT32 (default) or _INT64; EVENKEEL_FLOAT32 (default) or the logits' type. */
   int32_t ids_type;
   int32_t weights_type;
+  /* 1: rows that valid_mask leaves out stay what they are, so that one call for each stream fills the same arrays.
+   * Default 0: they are -1 and 0. */
+  int32_t keep_masked;
 } evenkeel_assignments;
 EVENKEEL_EXPORT void evenkeel_assignments_init(evenkeel_assignments* assignments, size_t struct_size);
 
@@ -242,8 +310,24 @@ typedef struct evenkeel_ids {
   const uint8_t* valid_mask;
   /* EVENKEEL_INT32 (default) or _INT64. */
   int32_t ids_type;
+  /* As of evenkeel_tokens. */
+  int32_t stream;
+  int64_t micro_batch;
 } evenkeel_ids;
 EVENKEEL_EXPORT void evenkeel_ids_init(evenkeel_ids* ids, size_t struct_size);
+
+/* What the trainer has counted by itself. */
+typedef struct evenkeel_counts {
+  size_t struct_size;
+  /* uint64 [num_experts], which sum to top_k * valid_tokens - short_slots. */
+  const uint64_t* counts;
+  uint64_t valid_tokens;
+  uint64_t short_slots;
+  /* As of evenkeel_tokens. */
+  int32_t stream;
+  int64_t micro_batch;
+} evenkeel_counts;
+EVENKEEL_EXPORT void evenkeel_counts_init(evenkeel_counts* counts, size_t struct_size);
 
 /* The newest version that a worker routes with, and what the coordinator said of the step that made it. */
 typedef struct evenkeel_report {
@@ -266,6 +350,10 @@ typedef struct evenkeel_report {
    * ranks of a group that do not push for it. */
   uint64_t undelivered_steps;
   uint64_t lost_steps;
+  /* Things about the step that cannot be right, each a line in the coordinator's log; and 1 where the job has been
+   * halted for such, else 0. */
+  int32_t violations;
+  int32_t halted;
 } evenkeel_report;
 EVENKEEL_EXPORT void evenkeel_report_init(evenkeel_report* report, size_t struct_size);
 
@@ -317,10 +405,41 @@ EVENKEEL_EXPORT evenkeel_status evenkeel_route_backward(evenkeel_worker* worker,
  * fails for good. */
 EVENKEEL_EXPORT evenkeel_status evenkeel_count(evenkeel_worker* worker, int32_t layer, const evenkeel_ids* ids);
 
-/* Counts what the trainer has counted: counts uint64 [num_experts], which sum to top_k * valid_tokens - short_slots
- * (INVALID_ARGUMENT otherwise, and nothing is counted; on a device as for evenkeel_count). */
-EVENKEEL_EXPORT evenkeel_status evenkeel_add_counts(evenkeel_worker* worker, int32_t layer, const uint64_t* counts,
-                                                    uint64_t valid_tokens, uint64_t short_slots);
+/* Counts what the trainer has counted. INVALID_ARGUMENT where the sums do not add up, and nothing is counted then; on a
+ * device as for evenkeel_count. */
+EVENKEEL_EXPORT evenkeel_status evenkeel_add_counts(evenkeel_worker* worker, int32_t layer,
+                                                    const evenkeel_counts* counts);
+
+/* What a capacity limit left of the assignments of a layer with counts_dispatched: ids of which those that were dropped
+ * are -1, or sums, of which valid_tokens and short_slots are not read. Never more for an expert than was routed to it,
+ * or the step is refused. Errors as of evenkeel_count; FAILED_PRECONDITION where the layer does not count them. */
+EVENKEEL_EXPORT evenkeel_status evenkeel_count_dispatched(evenkeel_worker* worker, int32_t layer,
+                                                          const evenkeel_ids* ids);
+EVENKEEL_EXPORT evenkeel_status evenkeel_add_dispatched(evenkeel_worker* worker, int32_t layer,
+                                                        const evenkeel_counts* counts);
+
+/* What becomes of what is routed and counted from now on. */
+enum {
+  /* It is counted, and moves the bias. The default. */
+  EVENKEEL_COUNTING_TRAIN = 0,
+  /* It is routed with the current bias and not counted; also between steps. */
+  EVENKEEL_COUNTING_EVALUATE = 1,
+  /* A step that is gone through as any other, from begin_step to commit, and of which nothing remains: to warm up
+   * memory, kernels and graphs. Its number is used again. All workers alike. */
+  EVENKEEL_COUNTING_DRY_RUN = 2,
+  /* The ids come from elsewhere (a rollout): evenkeel_tokens.replay_ids, or evenkeel_count. The step is counted, for
+   * people to look at, and moves no bias; one worker's replay keeps it from moving for all. */
+  EVENKEEL_COUNTING_REPLAY = 3
+};
+/* FAILED_PRECONDITION in a step, unless it goes to EVALUATE or back from there; INVALID_ARGUMENT for an unknown mode.
+ */
+EVENKEEL_EXPORT evenkeel_status evenkeel_set_counting(evenkeel_worker* worker, int32_t counting);
+
+/* Around the capture of CUDA graphs: what is counted between the two is taken back at the end, whatever ran there, and
+ * a micro_batch that was captured is not taken for one that was counted. Passes that warm up for a capture belong
+ * inside. In a step, and not nested; FAILED_PRECONDITION otherwise. */
+EVENKEEL_EXPORT evenkeel_status evenkeel_begin_capture(evenkeel_worker* worker);
+EVENKEEL_EXPORT evenkeel_status evenkeel_end_capture(evenkeel_worker* worker);
 
 /* Ends the step: the counts of all layers go to the coordinator in the background. With ok = 0 the optimizer step was
  * not taken on this worker: the step moves no bias on any. FAILED_PRECONDITION when `step` is not the one that
@@ -336,6 +455,14 @@ EVENKEEL_EXPORT evenkeel_status evenkeel_set_stream(evenkeel_worker* worker, voi
 /* The current bias of `layer`: float32 [num_experts], at an address that stays the same as long as the worker. Null for
  * an index that is no layer's, and for a null worker. */
 EVENKEEL_EXPORT const float* evenkeel_bias(const evenkeel_worker* worker, int32_t layer);
+/* Likewise of one of the layer's streams; evenkeel_bias has that of stream 0. */
+EVENKEEL_EXPORT const float* evenkeel_stream_bias(const evenkeel_worker* worker, int32_t layer, int32_t stream);
+
+/* The whole state of the job after the last step that was committed, for the trainer's checkpoint of that step: writes
+ * where it lies, and how many bytes it has, which stays so until the worker's next save. Between steps, or after leave
+ * (FAILED_PRECONDITION otherwise). Waits, for begin_step_timeout_ms, until the step is committed (DEADLINE_EXCEEDED; it
+ * may be called again). Any rank may save, for all. Errors else as of begin_step, but none is final. */
+EVENKEEL_EXPORT evenkeel_status evenkeel_save_state(evenkeel_worker* worker, const void** state, size_t* size);
 
 /* What the worker is part of, and by what rule its bias moves, in one line without its end: for the log of a training
  * run. The worker's; "" for a null worker. */

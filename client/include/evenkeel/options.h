@@ -20,9 +20,17 @@ struct LayerOptions {
   // False: another stage of a pipeline has this layer. Every worker lists all layers of the model, and every layer is
   // owned by the same ranks on every worker that counts it.
   bool owned = true;
-  // float32 [num_experts], finite: the bias that a new job begins with at this layer, as the model brings it, the same
-  // on all workers. Empty: 0. Once a step has been committed, a worker that joins may leave it out.
+  // float32 [streams, num_experts], finite: the bias that a new job begins with at this layer, as the model brings it,
+  // the same on all workers. Empty: 0. Once a step has been committed, a worker that joins may leave it out.
   std::vector<float> initial_bias = {};
+  // What differs from WorkerOptions::balance at this layer: a BalanceConfig as JSON or YAML, of which the fields that
+  // are there replace the job's, for example R"({"frozen": true})", or a target for layers with identity or skip
+  // experts.
+  std::string balance = {};
+  // Kinds of tokens (text and image, say) that have a bias and counts of their own, 1 to 16.
+  int streams = 1;
+  // Whether the trainer also tells what a capacity limit left of the assignments: CountDispatched, AddDispatched.
+  bool counts_dispatched = false;
 };
 
 // Which ranks reduce their counts among themselves, before the sums go to the coordinator or move the bias.
@@ -77,6 +85,36 @@ struct LossOptions {
   bool fail_when_full = false;
 };
 
+// What a job does with its counts. The same on all workers.
+enum class JobMode {
+  kBalance,  // moves the bias
+  kFrozen,   // counts, and sends the bias, which never moves
+  kObserve,  // counts, for people to look at: there is no bias, bias() is 0. For models that balance by themselves
+};
+
+// What becomes of the counts of a step that some worker did not take (Commit with ok = false). The same on all workers.
+enum class OnSkip {
+  kDrop,   // they are dropped, and no bias moves
+  kApply,  // they move the bias all the same
+};
+
+// What becomes of a job whose numbers cannot be right: ranks that count the same tokens, a bias that is another on some
+// rank, a layer that never counts, ...; doc/client.md has all of them. The same on all workers.
+enum class OnViolation {
+  kReport,  // it is told: StepReport, the coordinator's metrics and log
+  kHalt,    // moreover no bias moves from that step on, until an operator lets it (evenkeel set --resume)
+};
+
+// What Join does where next_step is not the step that the job is at: training goes on from an older checkpoint.
+enum class Resume {
+  kRefuse,   // is an error that names both steps
+  kRewind,   // the job goes back to next_step, once all workers ask for it: to what the coordinator remembers of the
+             // last 64 steps, or to WorkerOptions::state. The trajectory from there on is that of a run without
+             // interruption
+  kCatchUp,  // the job stays where it is; steps that it has committed before are routed with the bias that it has now,
+             // and not counted again
+};
+
 struct WorkerOptions {
   // host:port of evenkeeld. Empty: there is none, and every rank moves its bias by itself, or with its group, by the
   // same rule; nothing is remembered then when the training ends.
@@ -100,10 +138,36 @@ struct WorkerOptions {
   int device = -1;
   // The optimizer step that BeginStep will be called for first.
   uint64_t next_step = 1;
+  Resume resume = Resume::kRefuse;
+  // What SaveState() gave after step next_step - 1, for kRewind; without a coordinator, what a run that does not begin
+  // at step 1 goes on from. The same on all workers that bring one.
+  std::string state = {};
+  JobMode mode = JobMode::kBalance;
+  OnSkip on_skip = OnSkip::kDrop;
+  OnViolation on_violation = OnViolation::kReport;
+  // The tokens of the global batch: no layer has more valid ones in a step, or some are counted twice. 0: not checked.
+  // The same on all workers.
+  uint64_t tokens_per_step = 0;
   // Bounds of the only calls that wait: Join, and BeginStep and Leave. Each covers reconnecting to a coordinator that
   // restarts.
   std::chrono::milliseconds join_timeout{60'000};
   std::chrono::milliseconds begin_step_timeout{60'000};
+};
+
+// What becomes of what is routed and counted.
+enum class Counting {
+  // It is counted, and moves the bias.
+  kTrain,
+  // It is routed with the current bias and not counted; also between steps.
+  kEvaluate,
+  // A step that is gone through as any other, from BeginStep to Commit, and of which nothing remains: to warm up
+  // memory,
+  // kernels and graphs. Its number is used again. All workers alike.
+  kDryRun,
+  // The ids come from elsewhere (a rollout): Tokens::replay_ids, or Count. The step is counted, for people to look at,
+  // and
+  // moves no bias; one worker's replay keeps it from moving for all.
+  kReplay,
 };
 
 // What arrays hold.
@@ -119,6 +183,15 @@ struct Tokens {
   // bool [rows]; a token whose entry is 0 is neither routed nor counted. Null: all are valid.
   const uint8_t* valid_mask = nullptr;
   FloatType logits_type = FloatType::kFloat32;
+  // Which of LayerOptions::streams the valid tokens are of.
+  int stream = 0;
+  // The number of the micro-batch in its step, from 0: what is routed or counted again of the same (step, micro-batch,
+  // layer, stream), as activation recomputation does, is not counted again. -1: every call counts.
+  int64_t micro_batch = -1;
+  // int32 [rows, top_k], with Counting::kReplay only, and needed then: the experts of each token, `replay_stride`
+  // elements from row to row (0: top_k), -1 where there is none. Weights and counts are made of them.
+  const int32_t* replay_ids = nullptr;
+  int64_t replay_stride = 0;
 };
 
 // Where Route() writes; null for what is not wanted.
@@ -130,6 +203,9 @@ struct Assignments {
   IntType ids_type = IntType::kInt32;
   // kFloat32, or the logits' type.
   FloatType weights_type = FloatType::kFloat32;
+  // Rows that valid_mask leaves out stay what they are, so that one call for each stream fills the same arrays. False:
+  // they are -1 and 0.
+  bool keep_masked = false;
 };
 
 // What RouteBackward() reads and writes.
@@ -155,6 +231,20 @@ struct Ids {
   // bool [rows]; a row whose entry is 0 is skipped. Null: none is.
   const uint8_t* valid_mask = nullptr;
   IntType ids_type = IntType::kInt32;
+  // As of Tokens.
+  int stream = 0;
+  int64_t micro_batch = -1;
+};
+
+// What the trainer has counted by itself.
+struct Counts {
+  // uint64 [num_experts], which sum to top_k * valid_tokens - short_slots.
+  const uint64_t* counts = nullptr;
+  uint64_t valid_tokens = 0;
+  uint64_t short_slots = 0;
+  // As of Tokens.
+  int stream = 0;
+  int64_t micro_batch = -1;
 };
 
 // The newest version that this worker routes with, and what the coordinator said of the step that made it.
@@ -175,6 +265,10 @@ struct StepReport {
   // ranks of a group that do not push for it.
   uint64_t undelivered_steps = 0;
   uint64_t lost_steps = 0;
+  // Things about the step that cannot be right, each a line in the coordinator's log; and whether the job has been
+  // halted for such.
+  int violations = 0;
+  bool halted = false;
 };
 
 }  // namespace evenkeel

@@ -17,8 +17,21 @@ namespace evenkeel {
 namespace internal {
 
 inline evenkeel_tokens CTokens(const Tokens& tokens) {
-  return {sizeof(evenkeel_tokens), tokens.rows,       tokens.logits,
-          tokens.logits_stride,    tokens.valid_mask, static_cast<int32_t>(tokens.logits_type)};
+  return {sizeof(evenkeel_tokens), tokens.rows,        tokens.logits,
+          tokens.logits_stride,    tokens.valid_mask,  static_cast<int32_t>(tokens.logits_type),
+          tokens.stream,           tokens.micro_batch, tokens.replay_ids,
+          tokens.replay_stride};
+}
+
+inline evenkeel_ids CIds(const Ids& ids) {
+  return {sizeof(evenkeel_ids), ids.rows,       ids.ids,
+          ids.ids_stride,       ids.valid_mask, static_cast<int32_t>(ids.ids_type),
+          ids.stream,           ids.micro_batch};
+}
+
+inline evenkeel_counts CCounts(const Counts& counts) {
+  return {sizeof(evenkeel_counts), counts.counts, counts.valid_tokens,
+          counts.short_slots,      counts.stream, counts.micro_batch};
 }
 
 }  // namespace internal
@@ -68,9 +81,12 @@ class Worker {
   // and infinite logits are data.
   Status Route(int layer, const Tokens& tokens, const Assignments& assignments) {
     const evenkeel_tokens from = internal::CTokens(tokens);
-    const evenkeel_assignments to = {sizeof(to), assignments.ids, assignments.weights,
+    const evenkeel_assignments to = {sizeof(to),
+                                     assignments.ids,
+                                     assignments.weights,
                                      static_cast<int32_t>(assignments.ids_type),
-                                     static_cast<int32_t>(assignments.weights_type)};
+                                     static_cast<int32_t>(assignments.weights_type),
+                                     assignments.keep_masked ? 1 : 0};
     return Outcome(evenkeel_route(worker_, layer, &from, &to));
   }
 
@@ -93,23 +109,50 @@ class Worker {
   // -1 .. num_experts - 1 or one that a row holds twice; nothing is counted then. On a device such a row is found
   // later: it is not counted, and a later BeginStep fails for good.
   Status Count(int layer, const Ids& ids) {
-    const evenkeel_ids from = {sizeof(from),   ids.rows,       ids.ids,
-                               ids.ids_stride, ids.valid_mask, static_cast<int32_t>(ids.ids_type)};
+    const evenkeel_ids from = internal::CIds(ids);
     return Outcome(evenkeel_count(worker_, layer, &from));
   }
   // ids [rows, top_k].
   Status Count(int layer, const int32_t* ids, int64_t rows, const uint8_t* valid_mask = nullptr) {
-    return Count(layer, {rows, ids, 0, valid_mask, IntType::kInt32});
+    return Count(layer, Ids{rows, ids, 0, valid_mask, IntType::kInt32});
   }
   Status Count(int layer, const int64_t* ids, int64_t rows, const uint8_t* valid_mask = nullptr) {
-    return Count(layer, {rows, ids, 0, valid_mask, IntType::kInt64});
+    return Count(layer, Ids{rows, ids, 0, valid_mask, IntType::kInt64});
   }
 
-  // Counts what the trainer has counted: counts uint64 [num_experts], which sum to top_k * valid_tokens - short_slots
-  // (INVALID_ARGUMENT otherwise, and nothing is counted; on a device as for Count).
-  Status AddCounts(int layer, const uint64_t* counts, uint64_t valid_tokens, uint64_t short_slots = 0) {
-    return Outcome(evenkeel_add_counts(worker_, layer, counts, valid_tokens, short_slots));
+  // Counts what the trainer has counted. INVALID_ARGUMENT where the sums do not add up, and nothing is counted then; on
+  // a device as for Count.
+  Status AddCounts(int layer, const Counts& counts) {
+    const evenkeel_counts from = internal::CCounts(counts);
+    return Outcome(evenkeel_add_counts(worker_, layer, &from));
   }
+  Status AddCounts(int layer, const uint64_t* counts, uint64_t valid_tokens, uint64_t short_slots = 0) {
+    return AddCounts(layer, Counts{counts, valid_tokens, short_slots});
+  }
+
+  // What a capacity limit left of the assignments of a layer with counts_dispatched: ids of which those that were
+  // dropped are -1, or sums, of which valid_tokens and short_slots are not read. Never more for an expert than was
+  // routed to it, or the step is refused. Errors as of Count; FAILED_PRECONDITION where the layer does not count them.
+  Status CountDispatched(int layer, const Ids& ids) {
+    const evenkeel_ids from = internal::CIds(ids);
+    return Outcome(evenkeel_count_dispatched(worker_, layer, &from));
+  }
+  Status AddDispatched(int layer, const Counts& counts) {
+    const evenkeel_counts from = internal::CCounts(counts);
+    return Outcome(evenkeel_add_dispatched(worker_, layer, &from));
+  }
+
+  // What becomes of what is routed and counted from now on; at first kTrain. FAILED_PRECONDITION in a step, unless it
+  // goes to kEvaluate or back from there.
+  Status SetCounting(Counting counting) {
+    return Outcome(evenkeel_set_counting(worker_, static_cast<int32_t>(counting)));
+  }
+
+  // Around the capture of CUDA graphs: what is counted between the two is taken back at the end, whatever ran there,
+  // and a micro_batch that was captured is not taken for one that was counted. Passes that warm up for a capture belong
+  // inside. In a step, and not nested; FAILED_PRECONDITION otherwise.
+  Status BeginCapture() { return Outcome(evenkeel_begin_capture(worker_)); }
+  Status EndCapture() { return Outcome(evenkeel_end_capture(worker_)); }
 
   // Ends the step: the counts of all layers go to the coordinator in the background. With ok = false the optimizer step
   // was not taken on this worker: the step moves no bias on any.
@@ -126,6 +169,20 @@ class Worker {
   // The current bias of `layer`: float32 [num_experts], at an address that stays the same as long as the Worker. Null
   // for an index that is no layer's.
   const float* bias(int layer) const { return evenkeel_bias(worker_, layer); }
+  // Likewise of one of the layer's streams; bias(layer) is that of stream 0.
+  const float* bias(int layer, int stream) const { return evenkeel_stream_bias(worker_, layer, stream); }
+
+  // The whole state of the job after the last step that was committed, for the trainer's checkpoint of that step
+  // (WorkerOptions::state). Between steps, or after Leave (FAILED_PRECONDITION otherwise). Waits, for
+  // begin_step_timeout, until the step is committed (DEADLINE_EXCEEDED; it may be called again). Any rank may save, for
+  // all. Errors else as of BeginStep, but none is final.
+  Result<std::string> SaveState() {
+    const void* state = nullptr;
+    size_t size = 0;
+    const Status status = Outcome(evenkeel_save_state(worker_, &state, &size));
+    if (!status.ok()) return status;
+    return std::string(static_cast<const char*>(state), size);
+  }
 
   // What the worker is part of, and by what rule its bias moves, in one line: for the log of a training run.
   const char* summary() const { return evenkeel_summary(worker_); }
@@ -161,6 +218,8 @@ class Worker {
     report_.staleness = report.staleness;
     report_.undelivered_steps = report.undelivered_steps;
     report_.lost_steps = report.lost_steps;
+    report_.violations = report.violations;
+    report_.halted = report.halted != 0;
     report_.max_violation.assign(report.max_violation, report.max_violation + report.num_layers);
     return Status();
   }
@@ -186,17 +245,21 @@ inline Status CLayers(const std::vector<LayerOptions>& layers, std::vector<evenk
     layer.num_experts = layers[i].num_experts;
     layer.top_k = layers[i].top_k;
     layer.owned = layers[i].owned ? 1 : 0;
+    layer.streams = layers[i].streams;
+    layer.counts_dispatched = layers[i].counts_dispatched ? 1 : 0;
     if (!layers[i].initial_bias.empty()) {
-      if (layers[i].initial_bias.size() != static_cast<size_t>(layers[i].num_experts)) {
+      const int64_t values = int64_t{layers[i].num_experts} * layers[i].streams;
+      if (static_cast<int64_t>(layers[i].initial_bias.size()) != values) {
         return Status(StatusCode::kInvalidArgument, "layer \"" + layers[i].name + "\": initial_bias has " +
                                                         std::to_string(layers[i].initial_bias.size()) +
-                                                        " values; num_experts is " +
-                                                        std::to_string(layers[i].num_experts));
+                                                        " values; streams times num_experts is " +
+                                                        std::to_string(values));
       }
       layer.initial_bias = layers[i].initial_bias.data();
     }
     Status status = CString("a layer's name", layers[i].name, &layer.name);
     if (status.ok()) status = CString("a layer's route", layers[i].route, &layer.route);
+    if (status.ok()) status = CString("a layer's balance", layers[i].balance, &layer.balance);
     if (!status.ok()) return status;
   }
   return Status();
@@ -237,6 +300,13 @@ inline Status COptions(const WorkerOptions& options, const std::vector<evenkeel_
   result->next_step = options.next_step;
   result->lag = options.lag;
   result->device = options.device;
+  result->resume = static_cast<int32_t>(options.resume);
+  result->mode = static_cast<int32_t>(options.mode);
+  result->on_skip = static_cast<int32_t>(options.on_skip);
+  result->on_violation = static_cast<int32_t>(options.on_violation);
+  if (!options.state.empty()) result->state = options.state.data();
+  result->state_size = options.state.size();
+  result->tokens_per_step = options.tokens_per_step;
   CLoss(options.loss, result);
   result->join_timeout_ms = options.join_timeout.count();
   result->begin_step_timeout_ms = options.begin_step_timeout.count();

@@ -16,9 +16,7 @@ using client::StepCounts;
 ReferenceWorkspace::ReferenceWorkspace(const client::LayerTable* layers)
     : layers_(*layers),
       bias_(layers_.total_experts()),
-      pool_([experts = layers_.total_experts(), size = layers_.size()] {
-        return std::make_unique<StepCounts>(experts, size);
-      }) {}
+      pool_([shape = layers_.shape()] { return std::make_unique<StepCounts>(shape); }) {}
 
 absl::Status ReferenceWorkspace::Adopt(const v1::CommittedVersion& version) {
   std::copy(version.bias().begin(), version.bias().end(), bias_.begin());
@@ -66,15 +64,14 @@ absl::Status ReferenceWorkspace::Count(int index, const Ids& ids) {
   return counting::ReferenceCountIds(input, OutputFor(index));
 }
 
-absl::Status ReferenceWorkspace::AddCounts(int index, const uint64_t* counts, uint64_t valid_tokens,
-                                           uint64_t short_slots) {
+absl::Status ReferenceWorkspace::AddCounts(int index, const Counts& counts) {
   counting::CountsInput input;
   input.num_experts = layers_[index].num_experts;
   input.top_k = layers_[index].top_k;
-  input.counts = counts;
+  input.counts = counts.counts;
   input.type = counting::CountType::kInt64;
-  input.valid_rows = valid_tokens;
-  input.short_slots = short_slots;
+  input.valid_rows = counts.valid_tokens;
+  input.short_slots = counts.short_slots;
   return counting::ReferenceAddCounts(input, OutputFor(index));
 }
 

@@ -183,7 +183,7 @@ class Training {
     ids.valid_mask = Mask();
     EVENKEEL_RETURN_IF_ERROR(workspace_.Count(kCounted, ids));
     const auto* const counts = reinterpret_cast<const uint64_t*>(in_ + input_.summed_counts);
-    return workspace_.AddCounts(kSummed, counts, kRows, /*short_slots=*/0);
+    return workspace_.AddCounts(kSummed, {counts, kRows});
   }
 
   // Once more without a mask, as a second micro-batch that is only counted.
