@@ -193,6 +193,17 @@ absl::Status PlanBalance(JobPlan* plan) {
   return absl::OkStatus();
 }
 
+// `message` as the balancing of all layers that do not override it.
+absl::Status SetBalance(const v1::BalanceConfig& message, JobPlan* plan) {
+  const absl::StatusOr<balance::BalanceConfig> job_wide = config::BalanceConfigFromProto(message);
+  if (!job_wide.ok()) return At("job.balance", job_wide.status());
+  // Checked by itself, even where every layer overrides it; PlanBalance holds it against the layers.
+  const absl::Status status = balance::Validate(*job_wide, std::max<int>(job_wide->target.size(), 1));
+  if (!status.ok()) return At("job.balance", status);
+  *plan->effective.mutable_balance() = config::BalanceConfigToProto(*job_wide);
+  return PlanBalance(plan);
+}
+
 uint64_t Fingerprint(const v1::JobSpec& spec) {
   std::string bytes;
   {
@@ -238,15 +249,7 @@ absl::StatusOr<JobPlan> PlanJob(const v1::JobSpec& spec, const v1::BalanceConfig
   SpellOutPolicies(&plan.effective);
   plan.fingerprint = Fingerprint(plan.effective);
   plan.layers = LayerTable(plan.effective);
-
-  const absl::StatusOr<balance::BalanceConfig> job_wide =
-      config::BalanceConfigFromProto(spec.has_balance() ? spec.balance() : default_balance);
-  if (!job_wide.ok()) return At("job.balance", job_wide.status());
-  // Checked by itself, even where every layer overrides it; PlanBalance holds it against the layers.
-  const absl::Status status = balance::Validate(*job_wide, std::max<int>(job_wide->target.size(), 1));
-  if (!status.ok()) return At("job.balance", status);
-  *plan.effective.mutable_balance() = config::BalanceConfigToProto(*job_wide);
-  EVENKEEL_RETURN_IF_ERROR(PlanBalance(&plan));
+  EVENKEEL_RETURN_IF_ERROR(SetBalance(spec.has_balance() ? spec.balance() : default_balance, &plan));
   return plan;
 }
 
@@ -258,6 +261,21 @@ absl::StatusOr<JobPlan> PlanStoredJob(const v1::JobSpec& effective, uint64_t fin
   EVENKEEL_RETURN_IF_ERROR(SortLayers(&plan.effective));
   plan.layers = LayerTable(plan.effective);
   EVENKEEL_RETURN_IF_ERROR(PlanBalance(&plan));
+  return plan;
+}
+
+v1::ConfigChange ChangeOf(const v1::JobSpec& spec) {
+  v1::ConfigChange change;
+  *change.mutable_balance() = spec.balance();
+  *change.mutable_overrides() = spec.overrides();
+  change.set_mode(spec.mode());
+  return change;
+}
+
+absl::StatusOr<JobPlan> WithChange(JobPlan plan, const v1::ConfigChange& change) {
+  *plan.effective.mutable_overrides() = change.overrides();
+  plan.effective.set_mode(change.mode());
+  EVENKEEL_RETURN_IF_ERROR(SetBalance(change.balance(), &plan));
   return plan;
 }
 

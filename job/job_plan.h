@@ -35,6 +35,13 @@ absl::StatusOr<JobPlan> PlanJob(const v1::JobSpec& spec, const v1::BalanceConfig
 // since and are not asked. INVALID_ARGUMENT or UNIMPLEMENTED as above, when it is no such spec.
 absl::StatusOr<JobPlan> PlanStoredJob(const v1::JobSpec& effective, uint64_t fingerprint);
 
+// The balancing of `spec`, as a change that holds from the first step on.
+v1::ConfigChange ChangeOf(const v1::JobSpec& spec);
+
+// The same job with the balancing of `change`, which is checked and made explicit as PlanJob does that of a spec.
+// INVALID_ARGUMENT as there.
+absl::StatusOr<JobPlan> WithChange(JobPlan plan, const v1::ConfigChange& change);
+
 // One sentence on the first field in which two effective specs differ; empty when they are equal.
 std::string FirstDifference(const v1::JobSpec& ours, const v1::JobSpec& theirs);
 

@@ -38,6 +38,13 @@ bool Extract(const Field& field, int size, std::vector<T>* values) {
   return field.size() == size;
 }
 
+// What the EMA held was the error of another rule.
+void BeginEma(balance::Rule rule, JobState::Layer* layer) {
+  std::fill(layer->balance.ema.begin(), layer->balance.ema.end(), 0.0f);
+  layer->balance.ema_product = 1;
+  layer->rule = rule;
+}
+
 std::vector<uint64_t> LayerHashes(const JobState& state) {
   std::vector<uint64_t> hashes;
   hashes.reserve(state.layers.size());
@@ -50,9 +57,10 @@ std::vector<uint64_t> LayerHashes(const JobState& state) {
 JobState InitialJobState(const JobPlan& plan) {
   JobState state;
   state.version.set_epoch(1);
-  for (const LayerTable::Layer& layer : plan.layers.layers()) {
-    state.layers.push_back(
-        {balance::InitialState(layer.num_experts), std::vector<uint64_t>(layer.num_experts), /*last_tokens=*/0});
+  for (int i = 0; i < plan.layers.size(); ++i) {
+    const int num_experts = plan.layers[i].num_experts;
+    state.layers.push_back({balance::InitialState(num_experts), std::vector<uint64_t>(num_experts), /*last_tokens=*/0,
+                            plan.balance[i].rule});
   }
   return state;
 }
@@ -76,6 +84,7 @@ void CommitStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums&
   RecordCounts(plan, sums, state);
   for (int i = 0; i < plan.layers.size(); ++i) {
     JobState::Layer& layer = state->layers[i];
+    if (layer.rule != plan.balance[i].rule) BeginEma(plan.balance[i].rule, &layer);
     if (applied) {
       balance::Update(plan.balance[i], info, layer.last_counts, layer.last_tokens, &layer.balance);
     } else {
@@ -128,6 +137,7 @@ v1::JobState ToProto(const JobPlan& plan, const JobState& state) {
   *message.mutable_version() = state.version;
   message.set_position(state.position);
   message.set_initial_bias_hash(state.initial_bias_hash);
+  if (state.halt.has_value()) *message.mutable_halt() = *state.halt;
   for (int i = 0; i < plan.layers.size(); ++i) {
     const JobState::Layer& layer = state.layers[i];
     v1::LayerState* out = message.add_layers();
@@ -160,6 +170,7 @@ absl::StatusOr<JobState> FromProto(const JobPlan& plan, const v1::JobState& mess
   state.version = message.version();
   state.position = message.position();
   state.initial_bias_hash = message.initial_bias_hash();
+  if (message.has_halt()) state.halt = message.halt();
   const v1::CommitRecord& last_commit = message.last_commit();
   state.ok = last_commit.ok();
   state.participants.assign(last_commit.participants().begin(), last_commit.participants().end());
@@ -184,6 +195,7 @@ absl::StatusOr<JobState> FromProto(const JobPlan& plan, const v1::JobState& mess
     layer.balance.last_update = in.last_update();
     layer.balance.last_reason = static_cast<balance::UpdateReason>(in.last_reason());
     layer.last_tokens = in.last_tokens();
+    layer.rule = plan.balance[i].rule;
     state.layers.push_back(std::move(layer));
   }
   return state;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -10,6 +11,7 @@
 #include "job/job_plan.h"
 #include "job/step_sums.h"
 #include "kernels/balance/layer_state.h"
+#include "kernels/balance/rule.h"
 
 namespace evenkeel::job {
 
@@ -20,6 +22,8 @@ struct JobState {
     // Of the last commit, whatever became of them.
     std::vector<uint64_t> last_counts;
     uint64_t last_tokens = 0;
+    // Whose error the EMA is of: that of the last commit.
+    balance::Rule rule = balance::Rule::kProportional;
   };
 
   v1::Version version;
@@ -35,6 +39,8 @@ struct JobState {
   std::vector<v1::Version> stale_versions;
   // Of the bias that the job began with, as StateHash; 0 where it began with 0.
   uint64_t initial_bias_hash = 0;
+  // Absent where updates go on.
+  std::optional<v1::Halt> halt;
 };
 
 // A job that no step has touched: bias 0, version {epoch 1, step 0}.
@@ -53,7 +59,9 @@ struct CommitInputs {
 bool Applies(const JobPlan& plan, bool ok);
 
 // The one event that moves the bias: applies the rule of every layer to the summed counts of a step. Pure; the same
-// inputs give the same bits everywhere.
+// inputs give the same bits everywhere. `plan` may be balanced otherwise than it was at the commit before; a layer
+// whose rule is another since then begins its EMA anew, whether or not the step moves it, for what the EMA held was the
+// error of the other rule.
 void CommitStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state);
 
 // Sets last_counts and last_tokens of every layer.
@@ -67,7 +75,7 @@ uint64_t StateHash(const JobState& state);
 
 v1::JobState ToProto(const JobPlan& plan, const JobState& state);
 
-// DATA_LOSS, naming the layer, when the arrays do not fit the plan.
+// `plan` is that of the state's own spec. DATA_LOSS, naming the layer, when the arrays do not fit it.
 absl::StatusOr<JobState> FromProto(const JobPlan& plan, const v1::JobState& message);
 
 }  // namespace evenkeel::job

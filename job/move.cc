@@ -1,6 +1,7 @@
 #include "job/move.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -31,6 +32,7 @@ void CommitRoutedStep(const JobPlan& plan, const CommitInputs& inputs, const v1:
   if (!Applies(plan, inputs.ok)) return CommitStep(plan, inputs, sums, state);
   const bool joins = stale && Same(routed_with, move->routed_with);
   const uint64_t position = state->position;
+  const std::optional<v1::Halt> halt = state->halt;
   if (joins) {
     move->sums.Add(sums);
   } else {
@@ -38,6 +40,7 @@ void CommitRoutedStep(const JobPlan& plan, const CommitInputs& inputs, const v1:
   }
   *state = *move->base;
   state->position = position;
+  state->halt = halt;
   CommitStep(plan, inputs, move->sums, state);
   if (joins) RecordCounts(plan, sums, state);
 }

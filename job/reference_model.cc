@@ -1,6 +1,7 @@
 #include "job/reference_model.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -62,6 +63,17 @@ uint64_t ReferenceModel::Due(uint64_t step) const {
   return step < behind ? 0 : step - behind;
 }
 
+const JobPlan& ReferenceModel::PlanAt(uint64_t step) const {
+  const auto later = options_.changes.upper_bound(step);
+  return later == options_.changes.begin() ? *plan_ : std::prev(later)->second;
+}
+
+void ReferenceModel::ForgetEma(uint64_t before, uint64_t step, int layer, balance::LayerState* state) const {
+  if (PlanAt(before).balance[layer].rule == PlanAt(step).balance[layer].rule) return;
+  for (float& ema : state->ema) ema = 0;
+  state->ema_product = 1;
+}
+
 ReferenceModel::Step ReferenceModel::Take(uint64_t step, const Deliveries& deliveries) const {
   const uint64_t due = Due(step);
   Step result;
@@ -109,8 +121,9 @@ JobState ReferenceModel::Next(const std::vector<Step>& steps, const std::vector<
   const Step& last = steps[step];
   JobState state = states[step - 1];
   balance::StepInfo info{step, state.position + 1};
-  if (plan_->effective.mode() == v1::JobSpec::Mode::FROZEN) info.mode = balance::Mode::kFrozen;
-  if (plan_->effective.mode() == v1::JobSpec::Mode::OBSERVE) info.mode = balance::Mode::kObserve;
+  const JobPlan& plan = PlanAt(step);
+  if (plan.effective.mode() == v1::JobSpec::Mode::FROZEN) info.mode = balance::Mode::kFrozen;
+  if (plan.effective.mode() == v1::JobSpec::Mode::OBSERVE) info.mode = balance::Mode::kObserve;
   const uint64_t first = FirstOfMove(steps);
   for (size_t i = 0; i < state.layers.size(); ++i) {
     JobState::Layer& layer = state.layers[i];
@@ -123,8 +136,10 @@ JobState ReferenceModel::Next(const std::vector<Step>& steps, const std::vector<
         tokens += steps[s].layers[i].tokens;
       }
       layer.balance = states[first - 1].layers[i].balance;
-      balance::ReferenceUpdate(plan_->balance[i], info, counts, tokens, &layer.balance);
+      ForgetEma(first - 1, step, i, &layer.balance);
+      balance::ReferenceUpdate(plan.balance[i], info, counts, tokens, &layer.balance);
     } else {
+      ForgetEma(step - 1, step, i, &layer.balance);
       layer.balance.last_commit = step;
       layer.balance.last_reason = balance::UpdateReason::kSkipped;
     }

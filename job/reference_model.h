@@ -46,6 +46,8 @@ class ReferenceModel {
     // Where set: what `contributor` counts in `step` at `layer`, and whether it took the step, instead.
     std::function<LayerCounts(int contributor, uint64_t step, int layer)> count = nullptr;
     std::function<bool(int contributor, uint64_t step)> ok = nullptr;
+    // By the first step whose commit each holds for: the same job, balanced otherwise.
+    std::map<uint64_t, JobPlan> changes = {};
   };
 
   // `plan` outlives the model.
@@ -76,11 +78,15 @@ class ReferenceModel {
   bool Ok(int contributor, uint64_t step) const;
   LayerCounts Count(int contributor, uint64_t step, int layer) const;
   uint64_t Due(uint64_t step) const;
+  // As the job is balanced at the commit of `step`.
+  const JobPlan& PlanAt(uint64_t step) const;
   Step Take(uint64_t step, const Deliveries& deliveries) const;
   // The first of the steps that move the bias together with the last: those before it that were routed with the same
   // version, up to one for which that version was not stale. Steps that move nothing are passed over.
   static uint64_t FirstOfMove(const std::vector<Step>& steps);
   // The state that the last of `steps` makes; `states` are those before it. Both by step.
+  // A layer whose rule is another than it was when `before` was committed has no EMA.
+  void ForgetEma(uint64_t before, uint64_t step, int layer, balance::LayerState* state) const;
   JobState Next(const std::vector<Step>& steps, const std::vector<JobState>& states) const;
 
   const JobPlan* const plan_;

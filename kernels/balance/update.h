@@ -31,7 +31,8 @@ namespace evenkeel::balance {
 //
 // `config` has passed Validate() for this layer, `state` has its size. Aborts if a size differs, or if what it
 // adds up exceeds kMaxCountSum: the caller refuses such input. A config may change between steps; pending counts
-// then go into the next update. Allocates nothing. Thread-compatible.
+// then go into the next update, and so does the EMA. Where the rule is another, the EMA is of another quantity: the
+// caller begins it anew (0, product 1). Allocates nothing. Thread-compatible.
 UpdateReason Update(const BalanceConfig& config, const StepInfo& info, absl::Span<const uint64_t> counts,
                     uint64_t tokens, LayerState* state);
 

@@ -110,6 +110,12 @@ absl::Status Coordinator::Leave(const v1::LeaveRequest& request, Effects* effect
   return job->Leave(request, effects);
 }
 
+absl::StatusOr<v1::UpdateConfigResponse> Coordinator::UpdateConfig(const v1::UpdateConfigRequest& request,
+                                                                   Effects* effects) {
+  EVENKEEL_ASSIGN_OR_RETURN(Job * job, FindJob(request.job()));
+  return job->UpdateConfig(request, effects);
+}
+
 void Coordinator::Cancel(const std::string& job, CallId call) {
   const auto found = jobs_.find(job);
   if (found != jobs_.end()) found->second.Cancel(call);

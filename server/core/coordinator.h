@@ -34,6 +34,8 @@ class Coordinator {
 
   absl::Status Leave(const v1::LeaveRequest& request, Effects* effects);
 
+  absl::StatusOr<v1::UpdateConfigResponse> UpdateConfig(const v1::UpdateConfigRequest& request, Effects* effects);
+
   // The caller of `call` has gone.
   void Cancel(const std::string& job, CallId call);
 

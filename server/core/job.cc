@@ -33,6 +33,7 @@ absl::Status CheckVersions(const JobRecord& record) {
 
 Job::Job(job::JobPlan plan, job::JobState state)
     : plan_(std::move(plan)),
+      timeline_(plan_),
       state_(std::move(state)),
       move_(job::InitialMove(plan_, state_)),
       reply_(job::CommittedVersionOf(plan_, state_)),
@@ -44,6 +45,7 @@ Job::Job(job::JobPlan plan, job::JobState state)
 v1::JobState Job::State() const {
   v1::JobState message = ToProto(plan_, state_);
   if (move_.routed_with.epoch() != 0) *message.mutable_move() = ToProto(plan_, state_, move_);
+  *message.mutable_changes() = timeline_.ToProto();
   return message;
 }
 
@@ -63,8 +65,11 @@ absl::StatusOr<Job> Job::Restore(const JobRecord& record, Effects* effects) {
   if (!plan.ok()) return Damaged(record, plan.status().message());
   absl::StatusOr<job::JobState> state = FromProto(*plan, record.state);
   if (!state.ok()) return Damaged(record, state.status().message());
+  absl::StatusOr<job::ConfigTimeline> timeline = job::ConfigTimeline::FromProto(*plan, record.state.changes());
+  if (!timeline.ok()) return Damaged(record, timeline.status().message());
   EVENKEEL_RETURN_IF_ERROR(CheckVersions(record));
   Job job(*std::move(plan), *std::move(state));
+  job.timeline_ = *std::move(timeline);
   job.epoch_ = record.epoch + 1;
   job.versions_ = record.versions;
   EVENKEEL_RETURN_IF_ERROR(job.RestoreEarlier(record));
@@ -88,9 +93,11 @@ absl::Status Job::RestoreEarlier(const JobRecord& record) {
       return Damaged(record, absl::StrCat("the state of step ", step, " is missing, which that of step ",
                                           newest.version().step(), " needs"));
     }
-    absl::StatusOr<job::JobState> state = FromProto(plan_, *found);
+    const absl::StatusOr<job::JobPlan> plan = job::WithChange(plan_, job::ChangeOf(found->spec()));
+    if (!plan.ok()) return Damaged(record, plan.status().message());
+    absl::StatusOr<job::JobState> state = FromProto(*plan, *found);
     if (!state.ok()) return Damaged(record, state.status().message());
-    if (plan_.effective.lag() == 1 && step + 1 == committed_step()) previous_ = job::CommittedVersionOf(plan_, *state);
+    if (plan_.effective.lag() == 1 && step + 1 == committed_step()) previous_ = job::CommittedVersionOf(*plan, *state);
     if (!newest.has_move() || step != newest.move().base_step()) continue;
     absl::StatusOr<job::Move> move =
         MoveFromProto(plan_, state_, newest.move(), std::make_shared<const job::JobState>(*std::move(state)));

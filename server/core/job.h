@@ -11,6 +11,7 @@
 #include "absl/types/span.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "evenkeel/v1/error_detail.pb.h"
+#include "job/config_timeline.h"
 #include "job/job_plan.h"
 #include "job/job_state.h"
 #include "job/move.h"
@@ -46,6 +47,10 @@ class Job {
   PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Effects* effects);
 
   absl::Status Leave(const v1::LeaveRequest& request, Effects* effects);
+
+  // Changes how steps to come are balanced, takes a change back, or ends a halt; what has changed is written at once. A
+  // request that changes nothing more, for it came before, is answered likewise. Errors of job::ConfigTimeline.
+  absl::StatusOr<v1::UpdateConfigResponse> UpdateConfig(const v1::UpdateConfigRequest& request, Effects* effects);
 
   // The caller of `call` has gone: it is not answered any more. Its counts stay.
   void Cancel(CallId call);
@@ -92,6 +97,9 @@ class Job {
 
   absl::Status RestoreEarlier(const JobRecord& record);
 
+  // The spec as it is in force for the open step.
+  v1::JobSpec InForce() const;
+
   absl::Status Error(absl::StatusCode code, v1::ErrorDetail::Reason reason, absl::string_view message) const;
   // An error of a part that does not know the job, with what this one adds.
   absl::Status WithJob(const absl::Status& error) const;
@@ -123,7 +131,9 @@ class Job {
   void Withdraw(Slot* slot);
   Write MemberWrite(const Slot& slot) const;
 
+  // As it was in force for the last commit.
   job::JobPlan plan_;
+  job::ConfigTimeline timeline_;
   job::JobState state_;
   // That led to the state.
   job::Move move_;

@@ -1,6 +1,7 @@
 #include "server/core/job_bench.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -18,11 +19,12 @@ std::vector<std::vector<int>> OwnedOrAll(const job::JobPlan& plan, std::vector<s
 
 }  // namespace
 
-JobBench::JobBench(const v1::JobSpec& spec, std::vector<std::vector<int>> owned)
+JobBench::JobBench(const v1::JobSpec& spec, std::vector<std::vector<int>> owned, uint64_t one_skip_in)
     : spec_(spec),
       plan_(job::TestPlan(spec)),
       owned_(OwnedOrAll(plan_, std::move(owned))),
-      model_(&plan_, {/*seed=*/1, owned_, /*one_skip_in=*/0, /*scale=*/1}) {
+      options_({/*seed=*/1, owned_, one_skip_in, /*scale=*/1}),
+      model_(std::in_place, &plan_, options_) {
   Effects effects;
   job_ = Job::Create(plan_, /*initial_bias=*/{}, &effects).value();
   Carry(std::move(effects));
@@ -73,8 +75,26 @@ absl::Status JobBench::Leave(int contributor, uint64_t incarnation) {
   return status;
 }
 
+absl::StatusOr<v1::UpdateConfigResponse> JobBench::UpdateConfig(v1::UpdateConfigRequest request) {
+  request.set_job(job_->name());
+  Effects effects;
+  absl::StatusOr<v1::UpdateConfigResponse> response = job_->UpdateConfig(request, &effects);
+  EVENKEEL_CHECK(response.ok() || effects.writes.empty());
+  Carry(std::move(effects));
+  return response;
+}
+
+void JobBench::ExpectBalancing(const std::map<uint64_t, v1::JobSpec>& specs) {
+  options_.changes.clear();
+  for (const auto& [step, spec] : specs) {
+    job::JobPlan& plan = options_.changes[step] = job::TestPlan(spec);
+    plan.fingerprint = plan_.fingerprint;
+  }
+  model_.emplace(&plan_, options_);
+}
+
 v1::PushRequest JobBench::PushOf(int contributor, uint64_t step) const {
-  v1::PushRequest push = model_.Payload(contributor, step);
+  v1::PushRequest push = model_->Payload(contributor, step);
   push.set_job(job_->name());
   push.set_contributor(contributor);
   push.set_incarnation(Usual(contributor));
@@ -122,7 +142,10 @@ bool JobBench::IsAt(uint64_t step) const {
   ours.mutable_version()->clear_epoch();
   for (v1::Version& version : *ours.mutable_last_commit()->mutable_stale_versions()) version.clear_epoch();
   ours.clear_move();
-  return ours.SerializeAsString() == ToProto(plan_, model_.Trajectory(step, deliveries_).back()).SerializeAsString();
+  ours.clear_changes();
+  const auto later = options_.changes.upper_bound(step);
+  const job::JobPlan& plan = later == options_.changes.begin() ? plan_ : std::prev(later)->second;
+  return ours.SerializeAsString() == ToProto(plan, model_->Trajectory(step, deliveries_).back()).SerializeAsString();
 }
 
 }  // namespace evenkeel::core

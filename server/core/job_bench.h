@@ -21,8 +21,8 @@ using Reply = absl::StatusOr<std::shared_ptr<const v1::CommittedVersion>>;
 // before answers; answers are kept by call.
 class JobBench {
  public:
-  // `owned`: the layers of each contributor; empty when each has all.
-  explicit JobBench(const v1::JobSpec& spec, std::vector<std::vector<int>> owned = {});
+  // `owned`: the layers of each contributor; empty when each has all. `one_skip_in`: as the model has it.
+  explicit JobBench(const v1::JobSpec& spec, std::vector<std::vector<int>> owned = {}, uint64_t one_skip_in = 0);
 
   // The incarnation that contributors have unless a test says otherwise.
   static uint64_t Usual(int contributor) { return 100 + contributor; }
@@ -38,6 +38,10 @@ class JobBench {
   // What an honest contributor sends for `step`: the model's counts, in the newest epoch, routed with the version that
   // is due.
   v1::PushRequest PushOf(int contributor, uint64_t step) const;
+  absl::StatusOr<v1::UpdateConfigResponse> UpdateConfig(v1::UpdateConfigRequest request);
+  // What IsAt expects from then on: that the job is balanced as these specs say, each from the commit of its step on.
+  void ExpectBalancing(const std::map<uint64_t, v1::JobSpec>& specs);
+
   // Returns the call's name.
   CallId Push(v1::PushRequest push);
   CallId Push(int contributor, uint64_t step) { return Push(PushOf(contributor, step)); }
@@ -59,8 +63,9 @@ class JobBench {
   Job& job() { return *job_; }
   const job::JobPlan& plan() const { return plan_; }
   const JobRecord& disk() const { return *disk_.Find(plan_.effective.name()); }
-  const job::ReferenceModel& model() const { return model_; }
-  // The job's state equals the model's after `step`, bit for bit, epochs and what is kept of the move aside.
+  const job::ReferenceModel& model() const { return *model_; }
+  // The job's state equals the model's after `step`, bit for bit, epochs, the list of changes and what is kept of the
+  // move aside.
   bool IsAt(uint64_t step) const;
 
   // Carries out `effects`.
@@ -70,7 +75,8 @@ class JobBench {
   const v1::JobSpec spec_;
   const job::JobPlan plan_;
   const std::vector<std::vector<int>> owned_;
-  const job::ReferenceModel model_;
+  job::ReferenceModel::Options options_;
+  std::optional<job::ReferenceModel> model_;
   // As they were accepted.
   job::ReferenceModel::Deliveries deliveries_;
   simulation::Disk disk_;

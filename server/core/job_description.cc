@@ -59,7 +59,9 @@ v1::DescribeJobResponse Job::DescribeLayers() const {
 
 v1::DescribeJobResponse Job::Describe() const {
   v1::DescribeJobResponse response = DescribeLayers();
-  *response.mutable_effective() = plan_.effective;
+  *response.mutable_effective() = InForce();
+  *response.mutable_changes() = timeline_.ToProto();
+  if (state_.halt.has_value()) *response.mutable_halt() = *state_.halt;
   for (const Slot& slot : slots_) {
     v1::ContributorStatus* status = response.add_contributors();
     status->set_contributor(slot.member.contributor());

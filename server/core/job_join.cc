@@ -21,9 +21,12 @@ std::vector<int> RanksOf(const v1::JoinRequest& request) {
 
 }  // namespace
 
+// Workers are told what the job was made with; one that is started later may know what is in force by now.
 absl::Status Job::CheckSpec(const job::JobPlan& plan) const {
   if (plan.fingerprint == plan_.fingerprint) return absl::OkStatus();
-  const std::string difference = job::FirstDifference(plan_.effective, plan.effective);
+  const v1::JobSpec first = job::WithChange(plan_, timeline_.First())->effective;
+  if (job::FirstDifference(first, plan.effective).empty()) return absl::OkStatus();
+  const std::string difference = job::FirstDifference(InForce(), plan.effective);
   if (difference.empty()) return absl::OkStatus();
   return Error(absl::StatusCode::kFailedPrecondition, Reason::SPEC_MISMATCH,
                absl::StrCat("exists with another spec (left: as it is, right: as asked for): ", difference));
@@ -151,7 +154,7 @@ absl::StatusOr<v1::JoinResponse> Job::Join(const job::JobPlan& plan, const v1::J
   v1::JoinResponse response;
   response.set_epoch(epoch_);
   response.set_open_step(open_step());
-  *response.mutable_effective() = plan_.effective;
+  *response.mutable_effective() = InForce();
   *response.mutable_version() = *reply_;
   if (previous_ != nullptr) *response.mutable_previous() = *previous_;
   return response;

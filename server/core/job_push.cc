@@ -211,6 +211,7 @@ v1::Version Job::OldestRoutedWith() const {
 }
 
 void Job::Commit(absl::Time now, Effects* effects) {
+  if (timeline_.At(open_step()).from_step() == open_step()) plan_ = PlanAt(std::move(plan_), timeline_, open_step());
   const v1::Version routed_with = OldestRoutedWith();
   const bool stale = routed_with.step() < Due().step();
   job::CommitRoutedStep(plan_, Inputs(), routed_with, stale, sums_, &state_, &move_);

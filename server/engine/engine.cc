@@ -139,6 +139,16 @@ void Engine::Leave(v1::LeaveRequest request, Done<v1::LeaveResponse> done) {
       });
 }
 
+void Engine::UpdateConfig(v1::UpdateConfigRequest request, Done<v1::UpdateConfigResponse> done) {
+  auto tell = [this, done = std::move(done), job = request.job()](absl::StatusOr<v1::UpdateConfigResponse> response) {
+    if (response.ok()) listener_.log(ConfigLine(job, *response));
+    done(std::move(response));
+  };
+  Ask<v1::UpdateConfigResponse>(std::move(tell), [this, request = std::move(request)](core::Effects* effects) {
+    return coordinator_.UpdateConfig(request, effects);
+  });
+}
+
 void Engine::State(std::string job, Done<v1::JobState> done) {
   Ask<v1::JobState>(std::move(done), [this, job = std::move(job)](core::Effects*) { return coordinator_.State(job); });
 }

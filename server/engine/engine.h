@@ -57,6 +57,8 @@ class Engine {
   void Cancel(core::CallId call);
 
   void Leave(v1::LeaveRequest request, Done<v1::LeaveResponse> done);
+  // What has changed is told by a line of the log.
+  void UpdateConfig(v1::UpdateConfigRequest request, Done<v1::UpdateConfigResponse> done);
   void State(std::string job, Done<v1::JobState> done);
   void Describe(std::string job, Done<v1::DescribeJobResponse> done);
   void List(Done<v1::ListJobsResponse> done);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -26,6 +27,15 @@ std::string LostLine(const core::CommitEvent& commit) {
   return absl::StrCat("job \"", commit.job, "\": step ", commit.step,
                       " is committed without the counts of contributor ", names, more,
                       ", lost before they could be delivered");
+}
+
+std::string ConfigLine(const std::string& job, const v1::UpdateConfigResponse& response) {
+  const int changes = response.changes_size();
+  if (changes == 0) return absl::StrCat("job \"", job, "\": its config is the one that it was made with");
+  const v1::ConfigChange& newest = response.changes(changes - 1);
+  return absl::StrCat("job \"", job, "\": its config has changed ", changes - 1, changes == 2 ? " time" : " times",
+                      ", last from step ", newest.from_step(), " on",
+                      newest.note().empty() ? "" : absl::StrCat(" (", absl::CHexEscape(newest.note()), ")"));
 }
 
 std::shared_ptr<const telemetry::JobView> MakeJobView(const v1::DescribeJobResponse& description,

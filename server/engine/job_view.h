@@ -26,4 +26,7 @@ std::shared_ptr<const telemetry::JobView> MakeJobView(const v1::DescribeJobRespo
 // One line on what a commit lacks: job, step, and at most three of the contributors that had lost their counts.
 std::string LostLine(const core::CommitEvent& commit);
 
+// One line on the newest change of a job's config that an UpdateConfig has left.
+std::string ConfigLine(const std::string& job, const v1::UpdateConfigResponse& response);
+
 }  // namespace evenkeel::engine

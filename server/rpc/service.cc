@@ -116,8 +116,11 @@ grpc::ServerUnaryReactor* Service::PutState(grpc::CallbackServerContext* context
 grpc::ServerUnaryReactor* Service::UpdateConfig(grpc::CallbackServerContext* context,
                                                 const v1::UpdateConfigRequest* request,
                                                 v1::UpdateConfigResponse* response) {
-  return FinishWith(context,
-                    NotBuiltYet("UpdateConfig is not built yet; a job keeps the config that it was made with"));
+  const absl::Status status = CheckRequest(*context, *request);
+  if (!status.ok()) return FinishWith(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  engine_->UpdateConfig(*request, AnswerInto(reactor, response));
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* Service::Rendezvous(grpc::CallbackServerContext* context,

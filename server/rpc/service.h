@@ -36,6 +36,8 @@ class Service final : public ServiceBase {
                                      v1::ListJobsResponse* response) override;
   grpc::ServerUnaryReactor* DescribeJob(grpc::CallbackServerContext* context, const v1::DescribeJobRequest* request,
                                         v1::DescribeJobResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateConfig(grpc::CallbackServerContext* context, const v1::UpdateConfigRequest* request,
+                                         v1::UpdateConfigResponse* response) override;
   grpc::ServerUnaryReactor* Rendezvous(grpc::CallbackServerContext* context, const v1::RendezvousRequest* request,
                                        v1::RendezvousResponse* response) override;
 
@@ -44,8 +46,6 @@ class Service final : public ServiceBase {
                                                         const v1::WatchRequest* request) override;
   grpc::ServerUnaryReactor* PutState(grpc::CallbackServerContext* context, const v1::PutStateRequest* request,
                                      v1::PutStateResponse* response) override;
-  grpc::ServerUnaryReactor* UpdateConfig(grpc::CallbackServerContext* context, const v1::UpdateConfigRequest* request,
-                                         v1::UpdateConfigResponse* response) override;
 
   // Answers every Rendezvous, now and from now on, with UNAVAILABLE. The engine's calls are the engine's to drain.
   void DrainRendezvous() { rendezvous_->Stop(); }
