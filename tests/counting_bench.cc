@@ -108,6 +108,7 @@ void CountingBench::StartJob(std::vector<Contributor> contributors, uint64_t ste
   flags_ = flags;
   lag_ = flags.count("lag") > 0 ? std::stoi(flags.at("lag")) : 0;
   lost_.clear();
+  changes_.clear();
   workers_.clear();
   size_t ranks = 0;
   for (const Contributor& contributor : contributors_) ranks += contributor.ranks.size();
@@ -245,6 +246,7 @@ std::vector<job::JobState> CountingBench::Reference(const job::ReferenceModel::D
     const std::vector<int>& ranks = contributors_[contributor].ranks;
     return std::all_of(ranks.begin(), ranks.end(), [&](int rank) { return StepTaken(seed_, step, rank); });
   };
+  for (const auto& [step, change] : changes_) options.changes[step] = job::WithChange(plan, change).value();
   return job::ReferenceModel(&plan, options).Trajectory(steps_, deliveries);
 }
 
@@ -270,6 +272,7 @@ void CountingBench::ExpectStateOf(const job::JobPlan& plan, const job::JobState&
   for (v1::JobState* message : {&stored, &expected}) {
     ClearEpochs(message);
     message->clear_move();
+    message->clear_changes();
   }
   EXPECT_EQ(stored.DebugString(), expected.DebugString());
   EXPECT_EQ(stored.SerializeAsString(), expected.SerializeAsString());
@@ -300,7 +303,10 @@ void CountingBench::ExpectReferenceAtTheEnd() {
       }
     }
   }
-  ExpectStateOf(Plan(), states[steps_]);
+  const auto later = changes_.upper_bound(steps_);
+  const job::JobPlan plan = Plan();
+  ExpectStateOf(later == changes_.begin() ? plan : job::WithChange(plan, std::prev(later)->second).value(),
+                states[steps_]);
 }
 
 }  // namespace evenkeel::tests

@@ -96,6 +96,8 @@ class CountingBench : public ::testing::Test {
   // those of the reference, bit for bit.
   void ExpectReferenceAtTheEnd();
 
+  // How the job is balanced from the commits of these steps on; before the first, as `balance_` says.
+  std::map<uint64_t, v1::ConfigChange> changes_;
   // Steps whose counts a contributor has lost, for Deliveries.
   std::set<std::pair<uint64_t, int>> lost_;
   std::string balance_ = R"({"preset": "evenkeel"})";

@@ -9,12 +9,13 @@
 #include "tools/import_command.h"
 #include "tools/replay_command.h"
 #include "tools/route_command.h"
+#include "tools/set_command.h"
 #include "tools/status_command.h"
 
 int main(int argc, char** argv) {
   using namespace evenkeel::tools;
   const std::vector<std::string> args(argv + 1, argv + argc);
-  return RunProgram({&kDescribeModelCommand, &kRouteCommand, &kReplayCommand, &kStatusCommand, &kExportCommand,
+  return RunProgram({&kDescribeModelCommand, &kRouteCommand, &kReplayCommand, &kStatusCommand, &kSetCommand, &kExportCommand,
                      &kImportCommand, &kCheckSelectionCommand},
                     args, {std::cout, std::cerr});
 }

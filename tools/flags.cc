@@ -34,6 +34,10 @@ absl::Status SetValue(const Flag& flag, const std::string& text) {
     **value = text;
   } else if (auto* const* value = std::get_if<std::optional<int>*>(&flag.value)) {
     if (!absl::SimpleAtoi(text, &(*value)->emplace())) return Refused(flag, text, "is not an integer");
+  } else if (auto* const* value = std::get_if<std::optional<double>*>(&flag.value)) {
+    if (!absl::SimpleAtod(text, &(*value)->emplace())) return Refused(flag, text, "is not a number");
+  } else if (auto* const* value = std::get_if<std::vector<std::string>*>(&flag.value)) {
+    (*value)->push_back(text);
   } else if (!absl::SimpleAtod(text, std::get<double*>(flag.value))) {
     return Refused(flag, text, "is not a number");
   }
@@ -55,7 +59,7 @@ absl::Status ParseFlags(absl::Span<const std::string> args, absl::Span<const Fla
       return absl::InvalidArgumentError(
           absl::StrCat("unknown flag --", word.substr(0, equals), "; the flags are ", Names(flags)));
     }
-    if (!given.insert(flag).second) {
+    if (!given.insert(flag).second && !std::holds_alternative<std::vector<std::string>*>(flag->value)) {
       return absl::InvalidArgumentError(absl::StrCat("--", flag->name, " is given twice"));
     }
     if (bool* const* is_set = std::get_if<bool*>(&flag->value)) {

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -11,10 +12,11 @@
 namespace evenkeel::tools {
 
 // One flag of a subcommand and where its value goes. On the command line it is --name VALUE or --name=VALUE; a bool is
-// a bare --name.
+// a bare --name; a list has --name as often as it has values.
 struct Flag {
   absl::string_view name;  // without the dashes
-  std::variant<bool*, std::string*, std::optional<int>*, double*> value;
+  std::variant<bool*, std::string*, std::optional<int>*, double*, std::optional<double>*, std::vector<std::string>*>
+      value;
   bool is_required = false;
 };
 

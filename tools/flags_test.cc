@@ -14,6 +14,8 @@ struct Values {
   bool json = false;
   std::optional<int> top_k;
   double timeout = 5;
+  std::optional<double> rate;
+  std::vector<std::string> layers;
 };
 
 absl::Status Parse(const std::vector<std::string>& args, Values* values) {
@@ -23,6 +25,8 @@ absl::Status Parse(const std::vector<std::string>& args, Values* values) {
                               {"json", &values->json},
                               {"top-k", &values->top_k},
                               {"timeout", &values->timeout},
+                              {"rate", &values->rate},
+                              {"layer", &values->layers},
                           });
 }
 
@@ -34,6 +38,14 @@ TEST(FlagsTest, TakesBothFormsOfAValue) {
   EXPECT_TRUE(values.json);
   EXPECT_EQ(values.top_k, -3);
   EXPECT_EQ(values.timeout, 0.5);
+}
+
+TEST(FlagsTest, AListHasAllValues) {
+  Values values;
+  ASSERT_TRUE(Parse({"--out", "x", "--layer", "a", "--rate=0.5", "--layer=b"}, &values).ok());
+  EXPECT_EQ(values.layers, std::vector<std::string>({"a", "b"}));
+  EXPECT_EQ(values.rate, 0.5);
+  EXPECT_EQ(Parse({"--out", "x", "--rate", "fast"}, &values).message(), "--rate: \"fast\" is not a number");
 }
 
 TEST(FlagsTest, LeavesTheDefaultsOfAbsentFlags) {
@@ -52,9 +64,9 @@ TEST(FlagsTest, RefusalsNameFlagAndValue) {
   } kCases[] = {
       {{}, "--out is required"},
       {{"--spec", "s"}, "--out is required"},
-      {{"--ou", "x"}, "unknown flag --ou; the flags are --spec, --out, --json, --top-k, --timeout"},
-      {{"--ou=x"}, "unknown flag --ou; the flags are --spec, --out, --json, --top-k, --timeout"},
-      {{"--"}, "unknown flag --; the flags are --spec, --out, --json, --top-k, --timeout"},
+      {{"--ou", "x"}, "unknown flag --ou; the flags are --spec, --out, --json, --top-k, --timeout, --rate, --layer"},
+      {{"--ou=x"}, "unknown flag --ou; the flags are --spec, --out, --json, --top-k, --timeout, --rate, --layer"},
+      {{"--"}, "unknown flag --; the flags are --spec, --out, --json, --top-k, --timeout, --rate, --layer"},
       {{"-out", "x"}, "unexpected argument \"-out\""},
       {{"--out", "x", "y"}, "unexpected argument \"y\""},
       {{"--out", "x", "--out=y"}, "--out is given twice"},

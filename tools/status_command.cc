@@ -5,9 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "evenkeel/v1/bias_coordinator.grpc.pb.h"
-#include "google/protobuf/util/json_util.h"
 #include "tools/coordinator_call.h"
 #include "tools/flags.h"
+#include "tools/message_json.h"
 #include "tools/status_view.h"
 
 namespace evenkeel::tools {
@@ -47,22 +47,11 @@ absl::Status ReadOptions(Args args, Options* options) {
   return CheckCoordinator(options->coordinator);
 }
 
-absl::StatusOr<std::string> Json(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions print;
-  print.add_whitespace = true;
-  print.always_print_primitive_fields = true;
-  print.preserve_proto_field_names = true;
-  std::string text;
-  const auto status = google::protobuf::util::MessageToJsonString(message, &text, print);
-  if (!status.ok()) return absl::InternalError(absl::StrCat("the answer is not JSON: ", status.ToString()));
-  return text;
-}
-
 absl::StatusOr<std::string> Jobs(const Options& options) {
   v1::ListJobsResponse response;
   EVENKEEL_RETURN_IF_ERROR(CoordinatorCaller(options.coordinator)
                                .Call(&v1::BiasCoordinator::Stub::ListJobs, v1::ListJobsRequest(), &response));
-  return options.json ? Json(response) : ShowJobs(response);
+  return options.json ? MessageJson(response) : ShowJobs(response);
 }
 
 absl::StatusOr<std::string> Job(const Options& options) {
@@ -71,7 +60,7 @@ absl::StatusOr<std::string> Job(const Options& options) {
   v1::DescribeJobResponse response;
   EVENKEEL_RETURN_IF_ERROR(
       CoordinatorCaller(options.coordinator).Call(&v1::BiasCoordinator::Stub::DescribeJob, request, &response));
-  return options.json ? Json(response) : ShowJob(response);
+  return options.json ? MessageJson(response) : ShowJob(response);
 }
 
 int Run(Args args, Streams streams) {

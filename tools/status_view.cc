@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "tools/config_view.h"
 #include "tools/table.h"
 
 namespace evenkeel::tools {
@@ -98,12 +99,15 @@ std::string ShowJobs(const v1::ListJobsResponse& response) {
 
 std::string ShowJob(const v1::DescribeJobResponse& response) {
   const v1::JobSummary& job = response.summary();
+  const std::string halt = response.has_halt() ? ShowHalt(job.name(), response.halt()) : "";
+  const std::string changes =
+      response.changes().empty() ? "" : absl::StrCat(ShowChanges(response.changes(), job.open_step()), "\n");
   return absl::StrFormat(
       "job %s: step %d committed in epoch %d, step %d open in epoch %d; %s contributors joined; "
-      "max violation %s; %sstate hash %s\n\n%s\n%s",
+      "max violation %s; %sstate hash %s\n%s\n%s%s\n%s",
       absl::Utf8SafeCEscape(job.name()), job.version().step(), job.version().epoch(), job.open_step(), job.epoch(),
-      Joined(job), Number(job.max_violation()), Staleness(job), Hex(job.state_hash()), ShowContributors(response),
-      ShowLayers(response));
+      Joined(job), Number(job.max_violation()), Staleness(job), Hex(job.state_hash()), halt, changes,
+      ShowContributors(response), ShowLayers(response));
 }
 
 }  // namespace evenkeel::tools

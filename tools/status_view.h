@@ -10,7 +10,7 @@ namespace evenkeel::tools {
 // A table of the jobs, or a line that says that there are none.
 std::string ShowJobs(const v1::ListJobsResponse& response);
 
-// One job: a line, its contributors, its layers.
+// One job: a line, one more if it is halted, how its config has changed if it has, its contributors, its layers.
 std::string ShowJob(const v1::DescribeJobResponse& response);
 
 }  // namespace evenkeel::tools

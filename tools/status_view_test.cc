@@ -76,6 +76,39 @@ TEST(StatusViewTest, OneJobHasContributorsAndLayers) {
             "    0.000     0        0   -0.2500    0.0625\n");
 }
 
+TEST(StatusViewTest, AJobShowsItsHaltAndHowItsConfigHasChanged) {
+  v1::DescribeJobResponse response;
+  *response.mutable_summary() = Summary();
+  response.mutable_halt()->set_step(70);
+  response.mutable_halt()->mutable_cause()->set_message("ranks 2 and 3 count the same tokens");
+  for (const uint64_t step : {0, 40, 60, 81, 90}) {
+    v1::ConfigChange* change = response.add_changes();
+    change->set_from_step(step);
+    change->set_mode(v1::JobSpec::Mode::BALANCE);
+    change->mutable_balance()->set_rate(step == 0 ? .5 : .25);
+    if (step < 60) continue;
+    v1::LayerOverride* layer = change->add_overrides();
+    layer->set_layer("b");
+    layer->mutable_balance()->set_frozen(step > 60);
+    if (step == 90) change->set_mode(v1::JobSpec::Mode::FROZEN);
+    if (step == 90) change->set_note("the end");
+  }
+  EXPECT_THAT(ShowJob(response),
+              testing::HasSubstr(
+                  "state hash 0000000000abcdef\n"
+                  "halted since step 70: ranks 2 and 3 count the same tokens; no layer moves until 'evenkeel set --job "
+                  "pretrain --resume'\n"
+                  "\n"
+                  "  from step            config                          note\n"
+                  "          0  past      as the job was made\n"
+                  "         40  past      rate: 0.5 -> 0.25\n"
+                  "         60  past      layer b: added: frozen: false\n"
+                  "         81  in force  layer b: frozen: false -> true\n"
+                  "         90  to come   mode: BALANCE -> FROZEN         the end\n"
+                  "\n"
+                  "  contributor"));
+}
+
 TEST(StatusViewTest, AReasonOfALaterVersionIsANumber) {
   v1::DescribeJobResponse response;
   response.add_layers()->set_last_reason(static_cast<v1::UpdateReason::Kind>(99));
