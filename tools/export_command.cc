@@ -13,8 +13,8 @@
 #include "base/status_macros.h"
 #include "evenkeel/v1/snapshot.pb.h"
 #include "job/job_plan.h"
+#include "job/snapshot.h"
 #include "kernels/balance/gauge.h"
-#include "server/store/snapshot_blob.h"
 #include "tools/bias_tensors.h"
 #include "tools/coordinator_call.h"
 #include "tools/durable_file.h"
@@ -111,14 +111,14 @@ absl::Status ReadOptions(Args args, Options* options) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::JobState> ReadState(const Options& options) {
+absl::StatusOr<job::SnapshotStates> ReadStates(const Options& options) {
   if (!options.state.empty()) return ReadStateFile(options.state);
   v1::GetStateRequest request;
   request.set_job(options.job);
   v1::GetStateResponse response;
   EVENKEEL_RETURN_IF_ERROR(
       CoordinatorCaller(options.coordinator).Call(&v1::BiasCoordinator::Stub::GetState, request, &response));
-  return store::OpenSnapshot(response.snapshot());
+  return job::OpenSnapshot(response.snapshot());
 }
 
 // A layer as it is written. For a blob there are no tensors.
@@ -251,7 +251,8 @@ std::string Summary(const Options& options, const v1::JobState& state, const std
 }
 
 absl::Status Export(const Options& options, Streams streams) {
-  EVENKEEL_ASSIGN_OR_RETURN(const v1::JobState state, ReadState(options));
+  EVENKEEL_ASSIGN_OR_RETURN(const job::SnapshotStates states, ReadStates(options));
+  const v1::JobState& state = states.state;
   std::vector<ExportedLayer> layers = LayersOf(state);
   const std::vector<std::string> warnings = Warnings(layers);
   if (options.naming.any()) {
@@ -259,7 +260,7 @@ absl::Status Export(const Options& options, Streams streams) {
     if (options.offset == "positive") EVENKEEL_RETURN_IF_ERROR(MakePositive(&layers));
     EVENKEEL_RETURN_IF_ERROR(WriteTensors(options, state, layers));
   } else {
-    EVENKEEL_RETURN_IF_ERROR(WriteDurably(options.out, {store::EncodeSnapshot(state)}));
+    EVENKEEL_RETURN_IF_ERROR(WriteDurably(options.out, {job::EncodeSnapshot(state, states.earlier)}));
   }
   for (const std::string& warning : warnings) streams.err << "evenkeel export: warning: " << warning << "\n";
   streams.out << (options.json ? SummaryJson(options, state, layers, warnings) : Summary(options, state, layers));

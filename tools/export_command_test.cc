@@ -12,7 +12,7 @@
 #include "evenkeel/v1/bias_coordinator.grpc.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/store/snapshot_blob.h"
+#include "job/snapshot.h"
 #include "tools/safetensors/safetensors_set.h"
 #include "tools/test_job.h"
 #include "tools/testing.h"
@@ -35,7 +35,7 @@ class ExportCommandTest : public FolderTest {
 
   void Save(const v1::JobState& state) {
     state_ = state;
-    WriteFile("state", store::EncodeSnapshot(state));
+    WriteFile("state", job::EncodeSnapshot(state));
   }
 
   Outcome Export(const std::vector<std::string>& more) {
@@ -186,7 +186,7 @@ class FakeCoordinator : public v1::BiasCoordinator::Service {
 };
 
 TEST_F(ExportCommandTest, AsksARunningCoordinator) {
-  FakeCoordinator coordinator(store::MakeSnapshot(state_));
+  FakeCoordinator coordinator(job::MakeSnapshot(state_));
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -198,9 +198,9 @@ TEST_F(ExportCommandTest, AsksARunningCoordinator) {
       RunCommand(kExportCommand, {address, "--job=pretrain", "--out", Path("blob"), "--timeout=60"});
   EXPECT_EQ(outcome.code, kExitOk) << outcome.err;
   EXPECT_THAT(outcome.out, StartsWith("2 layers of job pretrain after step 40 are in "));
-  const absl::StatusOr<v1::JobState> state = store::DecodeSnapshot(ReadFile("blob"));
-  ASSERT_TRUE(state.ok()) << state.status();
-  EXPECT_EQ(state->SerializeAsString(), state_.SerializeAsString());
+  const absl::StatusOr<job::SnapshotStates> states = job::DecodeSnapshot(ReadFile("blob"));
+  ASSERT_TRUE(states.ok()) << states.status();
+  EXPECT_EQ(states->state.SerializeAsString(), state_.SerializeAsString());
 
   const Outcome unknown = RunCommand(kExportCommand, {address, "--job=another", "--out", Path("no"), "--timeout=60"});
   EXPECT_EQ(unknown.code, kExitFailed);

@@ -14,7 +14,7 @@
 #include "evenkeel/v1/job.pb.h"
 #include "job/job_plan.h"
 #include "job/job_state.h"
-#include "server/store/snapshot_blob.h"
+#include "job/snapshot.h"
 #include "tools/bias_import.h"
 #include "tools/durable_file.h"
 #include "tools/flags.h"
@@ -122,7 +122,8 @@ absl::StatusOr<Job> ReadSpec(const std::string& path) {
 }
 
 absl::StatusOr<Job> ReadLike(const std::string& path) {
-  EVENKEEL_ASSIGN_OR_RETURN(const v1::JobState like, ReadStateFile(path));
+  EVENKEEL_ASSIGN_OR_RETURN(const job::SnapshotStates states, ReadStateFile(path));
+  const v1::JobState& like = states.state;
   absl::StatusOr<job::JobPlan> plan = job::PlanStoredJob(like.spec(), like.fingerprint());
   if (!plan.ok()) return In(path, plan.status());
   v1::JobState state = job::ToProto(*plan, job::InitialJobState(*plan));
@@ -171,7 +172,7 @@ absl::Status Import(const Options& options, Streams streams) {
     job.state.mutable_version()->set_step(*options.step);
     job.state.set_position(*options.step);
   }
-  EVENKEEL_RETURN_IF_ERROR(WriteDurably(options.out, {store::EncodeSnapshot(job.state)}));
+  EVENKEEL_RETURN_IF_ERROR(WriteDurably(options.out, {job::EncodeSnapshot(job.state)}));
   for (const std::string& warning : import.warnings) {
     streams.err << "evenkeel import: warning: " << warning << "\n";
   }

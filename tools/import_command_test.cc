@@ -10,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/snapshot.h"
 #include "kernels/balance/update.h"
-#include "server/store/snapshot_blob.h"
 #include "tools/export_command.h"
 #include "tools/safetensors/safetensors_header.h"
 #include "tools/test_job.h"
@@ -77,9 +77,9 @@ class ImportCommandTest : public FolderTest {
   }
 
   v1::JobState Imported() {
-    const absl::StatusOr<v1::JobState> state = store::DecodeSnapshot(ReadFile("out"));
-    EXPECT_TRUE(state.ok()) << state.status();
-    return state.ok() ? *state : v1::JobState();
+    const absl::StatusOr<job::SnapshotStates> states = job::DecodeSnapshot(ReadFile("out"));
+    EXPECT_TRUE(states.ok()) << states.status();
+    return states.ok() ? states->state : v1::JobState();
   }
 };
 
@@ -112,7 +112,7 @@ TEST_F(ImportCommandTest, AStepMayBeNamed) {
 TEST_F(ImportCommandTest, LikeAnExportedStateKeepsItsJobAndStep) {
   v1::JobSpec spec = TestSpec({"model.layers.0.mlp.gate", "model.layers.1.mlp.gate"}, "torchtitan");
   const v1::JobState like = TestState(spec, {{1, 0, 0, -1}, {1, 0, 0, -1}});
-  WriteFile("like", store::EncodeSnapshot(like));
+  WriteFile("like", job::EncodeSnapshot(like));
   WriteTensors({{GateOf(0), {7, 6, 5, 6}}, {GateOf(1), {1, -1, 0, 0}}});
   const Outcome outcome = Import({"--like", Path("like")});
   ASSERT_EQ(outcome.code, kExitOk) << outcome.err;
@@ -134,7 +134,7 @@ TEST_F(ImportCommandTest, WhatIsExportedIsImportedBitForBit) {
   for (float& value : bias) value = spread(random);
   bias[3] = -(bias[0] + bias[1] + bias[2]);
   v1::JobSpec spec = TestSpec({"model.layers.0.mlp.gate", "model.layers.1.mlp.gate"});
-  WriteFile("state", store::EncodeSnapshot(TestState(spec, {bias, {1, 0, 0, -1}})));
+  WriteFile("state", job::EncodeSnapshot(TestState(spec, {bias, {1, 0, 0, -1}})));
   for (const std::string scheme : {"hf", "megatron", "torchtitan", "olmo", "hyper_parallel", "axolotl"}) {
     ASSERT_EQ(
         RunCommand(kExportCommand, {"--state", Path("state"), "--scheme", scheme, "--out", Path("x.safetensors")}).code,

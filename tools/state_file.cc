@@ -5,13 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "server/store/snapshot_blob.h"
 #include "tools/input_file.h"
 
 namespace evenkeel::tools {
 namespace {
 
-absl::StatusOr<v1::JobState> Read(const std::string& path) {
+absl::StatusOr<job::SnapshotStates> Read(const std::string& path) {
   EVENKEEL_ASSIGN_OR_RETURN(const InputFile file, InputFile::Open(path));
   // More is no protobuf message.
   constexpr uint64_t kMaxBytes = std::numeric_limits<int32_t>::max();
@@ -21,15 +20,15 @@ absl::StatusOr<v1::JobState> Read(const std::string& path) {
   }
   std::string bytes(file.size(), '\0');
   EVENKEEL_RETURN_IF_ERROR(file.ReadAt(0, bytes.size(), bytes.data()));
-  return store::DecodeSnapshot(bytes);
+  return job::DecodeSnapshot(bytes);
 }
 
 }  // namespace
 
-absl::StatusOr<v1::JobState> ReadStateFile(const std::string& path) {
-  absl::StatusOr<v1::JobState> state = Read(path);
-  if (state.ok()) return state;
-  return absl::Status(state.status().code(), absl::StrCat(path, ": ", state.status().message()));
+absl::StatusOr<job::SnapshotStates> ReadStateFile(const std::string& path) {
+  absl::StatusOr<job::SnapshotStates> states = Read(path);
+  if (states.ok()) return states;
+  return absl::Status(states.status().code(), absl::StrCat(path, ": ", states.status().message()));
 }
 
 }  // namespace evenkeel::tools

@@ -3,12 +3,12 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "evenkeel/v1/snapshot.pb.h"
+#include "job/snapshot.h"
 
 namespace evenkeel::tools {
 
-// The state in a file that holds a serialised v1::Snapshot. Errors name the path: NOT_FOUND when there is none, and
-// what store::DecodeSnapshot refuses.
-absl::StatusOr<v1::JobState> ReadStateFile(const std::string& path);
+// The states in a file that holds a serialised v1::Snapshot. Errors name the path: NOT_FOUND when there is none, and
+// what job::DecodeSnapshot refuses.
+absl::StatusOr<job::SnapshotStates> ReadStateFile(const std::string& path);
 
 }  // namespace evenkeel::tools

@@ -33,11 +33,26 @@ absl::Status CheckJoin(const v1::JoinRequest& request) {
     return ServiceError(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::INVALID_FIELD,
                         "next_step is 0; steps count from 1");
   }
-  if (request.rewind() || request.catch_up()) {
-    return ServiceError(absl::StatusCode::kUnimplemented, v1::ErrorDetail::NOT_SUPPORTED,
-                        "rewind and catch_up are not built yet; resume at the open step or use another job name");
+  if (request.rewind() && request.catch_up()) {
+    return ServiceError(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::INVALID_FIELD,
+                        "rewind and catch_up are both set; the job goes back, or it stays where it is");
+  }
+  if (request.has_snapshot() && !request.rewind()) {
+    return ServiceError(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::INVALID_FIELD,
+                        "snapshot is given without rewind");
   }
   return absl::OkStatus();
+}
+
+// The snapshot of the request; null where there is none.
+absl::StatusOr<std::shared_ptr<const BroughtStates>> BroughtBy(const v1::JoinRequest& request) {
+  if (!request.has_snapshot()) return std::shared_ptr<const BroughtStates>();
+  EVENKEEL_ASSIGN_OR_RETURN(std::shared_ptr<const BroughtStates> brought, OpenBrought(request.snapshot()));
+  const uint64_t step = brought->states.state.version().step();
+  if (step + 1 == request.next_step()) return brought;
+  return ServiceError(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::INVALID_FIELD,
+                      absl::StrCat("snapshot has the state after step ", step, "; next_step ", request.next_step(),
+                                   " goes on from that after step ", request.next_step() - 1));
 }
 
 }  // namespace
@@ -71,27 +86,76 @@ absl::StatusOr<Job*> Coordinator::FindOrCreate(const job::JobPlan& plan, const v
   const std::string& name = plan.effective.name();
   const auto found = jobs_.find(name);
   if (found != jobs_.end()) return &found->second;
+  EVENKEEL_ASSIGN_OR_RETURN(const std::shared_ptr<const BroughtStates> brought, BroughtBy(request));
+  if (brought != nullptr) return CreateFrom(plan, *brought, effects);
+  if (request.rewind() && request.next_step() > 1) EVENKEEL_RETURN_IF_ERROR(AwaitStates(plan, request));
+  return Create(plan, request.initial_bias(), effects);
+}
+
+absl::StatusOr<Job*> Coordinator::Create(const job::JobPlan& plan, absl::Span<const float> initial_bias,
+                                         Effects* effects) {
+  const std::string& name = plan.effective.name();
   if (static_cast<int>(jobs_.size()) >= limits_.max_jobs()) {
     return ServiceError(absl::StatusCode::kResourceExhausted, v1::ErrorDetail::LIMIT_EXCEEDED,
                         absl::StrCat("job \"", name, "\" would be one more than this coordinator's limits.max_jobs of ",
                                      limits_.max_jobs()));
   }
-  EVENKEEL_ASSIGN_OR_RETURN(Job job, Job::Create(plan, request.initial_bias(), effects));
+  EVENKEEL_ASSIGN_OR_RETURN(Job job, Job::Create(plan, initial_bias, effects));
   return &jobs_.emplace(name, std::move(job)).first->second;
 }
 
-absl::StatusOr<v1::JoinResponse> Coordinator::Join(const v1::JoinRequest& request, Effects* effects) {
+absl::StatusOr<Job*> Coordinator::CreateFrom(const job::JobPlan& plan, const BroughtStates& brought, Effects* effects) {
+  EVENKEEL_ASSIGN_OR_RETURN(Job * job, Create(plan, /*initial_bias=*/{}, effects));
+  absl::Status status = job->TakeConfig(brought.states.state);
+  if (status.ok()) status = job->PutState(brought.states, effects);
+  if (status.ok()) return job;
+  jobs_.erase(plan.effective.name());
+  return status;
+}
+
+// Never OK: nobody has brought the state of a job that is not here.
+absl::Status Coordinator::AwaitStates(const job::JobPlan& plan, const v1::JoinRequest& request) {
+  const std::string& name = plan.effective.name();
+  const int contributors = plan.effective.contributors();
+  const bool room = wishes_.count(name) > 0 || static_cast<int>(wishes_.size()) < limits_.max_jobs();
+  if (!room) wishes_.clear();  // they are repeated
+  RewindWishes& wishes = wishes_[name];
+  EVENKEEL_RETURN_IF_ERROR(wishes.RefusalOf(request.contributor(), request.incarnation()));
+  wishes.Put(request.contributor(), {request.incarnation(), request.next_step(), /*brought=*/nullptr, {}});
+  if (!wishes.Agree(request.contributor(), request.next_step(), contributors)) {
+    return ServiceError(absl::StatusCode::kUnavailable, v1::ErrorDetail::REWIND_PENDING,
+                        absl::StrCat("no job \"", name,
+                                     "\" is here, and nobody has brought its state: ", wishes.Describe(contributors)));
+  }
+  wishes.RefuseAll(
+      ServiceError(absl::StatusCode::kFailedPrecondition, v1::ErrorDetail::STATE_UNKNOWN,
+                   absl::StrCat("no job \"", name, "\" is here, so that the state after step ", request.next_step() - 1,
+                                " is not known; bring the snapshot of the checkpoint, or check that this "
+                                "is the right coordinator and has its own state directory")));
+  return wishes.RefusalOf(request.contributor(), request.incarnation());
+}
+
+std::vector<uint64_t> Coordinator::StatesFor(const v1::JoinRequest& request) const {
+  const auto found = jobs_.find(request.job().name());
+  const bool asks = found != jobs_.end() && request.rewind() && request.next_step() > 0;
+  return asks ? found->second.StatesFor(request) : std::vector<uint64_t>();
+}
+
+absl::StatusOr<v1::JoinResponse> Coordinator::Join(const v1::JoinRequest& request, Effects* effects,
+                                                   const History& history) {
   EVENKEEL_RETURN_IF_ERROR(CheckJoin(request));
+  EVENKEEL_RETURN_IF_ERROR(BroughtBy(request).status());
   EVENKEEL_ASSIGN_OR_RETURN(const job::JobPlan plan, job::PlanJob(request.job(), default_balance_, limits_));
   // A job that its first contributor may not join is not made.
   const bool is_new = jobs_.count(plan.effective.name()) == 0;
   Effects made;
   EVENKEEL_ASSIGN_OR_RETURN(Job * job, FindOrCreate(plan, request, &made));
-  absl::StatusOr<v1::JoinResponse> response = job->Join(plan, request, &made);
+  absl::StatusOr<v1::JoinResponse> response = job->Join(plan, request, &made, history);
   if (!response.ok() && is_new) {
     jobs_.erase(plan.effective.name());
     return response;
   }
+  if (is_new) wishes_.erase(plan.effective.name());
   effects->Append(std::move(made));
   return response;
 }
@@ -125,6 +189,40 @@ void Coordinator::ShutDown(Effects* effects) {
   const absl::Status status = ServiceError(absl::StatusCode::kUnavailable, v1::ErrorDetail::SHUTTING_DOWN,
                                            "the coordinator is stopping; retry");
   for (auto& [name, job] : jobs_) job.AnswerAll(status, effects);
+}
+
+absl::StatusOr<std::vector<uint64_t>> Coordinator::StatesFor(const v1::GetStateRequest& request) const {
+  EVENKEEL_ASSIGN_OR_RETURN(const Job* job, FindJob(request.job()));
+  return job->SnapshotSteps(request.has_step() ? std::optional<uint64_t>(request.step()) : std::nullopt);
+}
+
+absl::StatusOr<v1::GetStateResponse> Coordinator::GetState(const v1::GetStateRequest& request,
+                                                           const History& states) const {
+  EVENKEEL_ASSIGN_OR_RETURN(const Job* job, FindJob(request.job()));
+  v1::GetStateResponse response;
+  EVENKEEL_ASSIGN_OR_RETURN(
+      *response.mutable_snapshot(),
+      job->Snapshot(request.has_step() ? std::optional<uint64_t>(request.step()) : std::nullopt, states));
+  return response;
+}
+
+absl::StatusOr<v1::PutStateResponse> Coordinator::PutState(const v1::PutStateRequest& request, Effects* effects) {
+  EVENKEEL_ASSIGN_OR_RETURN(const std::shared_ptr<const BroughtStates> brought, OpenBrought(request.snapshot()));
+  const auto found = jobs_.find(request.job());
+  Job* job = found != jobs_.end() ? &found->second : nullptr;
+  if (job == nullptr) {
+    v1::JobSpec spec = brought->states.state.spec();
+    spec.set_name(request.job());
+    EVENKEEL_ASSIGN_OR_RETURN(const job::JobPlan plan, job::PlanJob(spec, default_balance_, limits_));
+    EVENKEEL_ASSIGN_OR_RETURN(job, CreateFrom(plan, *brought, effects));
+  } else {
+    EVENKEEL_RETURN_IF_ERROR(job->PutState(brought->states, effects));
+  }
+  wishes_.erase(request.job());
+  v1::PutStateResponse response;
+  *response.mutable_version() = job->version();
+  response.set_epoch(job->epoch());
+  return response;
 }
 
 absl::StatusOr<v1::JobState> Coordinator::State(const std::string& name) const {

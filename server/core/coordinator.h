@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "evenkeel/v1/coordinator_config.pb.h"
 #include "server/core/effects.h"
@@ -26,8 +27,10 @@ class Coordinator {
   // Takes over what an earlier life left. Once, before any other event. DATA_LOSS when a record is damaged.
   absl::Status Restore(const std::vector<JobRecord>& records, Effects* effects);
 
-  // The returned response may be sent when `effects` have been carried out.
-  absl::StatusOr<v1::JoinResponse> Join(const v1::JoinRequest& request, Effects* effects);
+  // The returned response may be sent when `effects` have been carried out. `history` has the states that
+  // StatesFor(request) names.
+  absl::StatusOr<v1::JoinResponse> Join(const v1::JoinRequest& request, Effects* effects, const History& history = {});
+  std::vector<uint64_t> StatesFor(const v1::JoinRequest& request) const;
 
   // The answer for `call` is in the effects of this event or of a later one.
   PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Effects* effects);
@@ -42,6 +45,13 @@ class Coordinator {
   // Answers all parked calls with UNAVAILABLE (SHUTTING_DOWN): their senders push again to the next life.
   void ShutDown(Effects* effects);
 
+  // The snapshot of a state, made of those that StatesFor(request) names: errors of Job::Snapshot, and JOB_UNKNOWN.
+  absl::StatusOr<v1::GetStateResponse> GetState(const v1::GetStateRequest& request, const History& states) const;
+  absl::StatusOr<std::vector<uint64_t>> StatesFor(const v1::GetStateRequest& request) const;
+
+  // Errors of Job::PutState and, where it makes the job, of job::PlanJob.
+  absl::StatusOr<v1::PutStateResponse> PutState(const v1::PutStateRequest& request, Effects* effects);
+
   absl::StatusOr<v1::JobState> State(const std::string& job) const;
   // Summary and layers only.
   absl::StatusOr<v1::DescribeJobResponse> DescribeLayers(const std::string& job) const;
@@ -52,10 +62,15 @@ class Coordinator {
   absl::StatusOr<Job*> FindJob(const std::string& name);
   absl::StatusOr<const Job*> FindJob(const std::string& name) const;
   absl::StatusOr<Job*> FindOrCreate(const job::JobPlan& plan, const v1::JoinRequest& request, Effects* effects);
+  absl::StatusOr<Job*> Create(const job::JobPlan& plan, absl::Span<const float> initial_bias, Effects* effects);
+  absl::StatusOr<Job*> CreateFrom(const job::JobPlan& plan, const BroughtStates& brought, Effects* effects);
+  absl::Status AwaitStates(const job::JobPlan& plan, const v1::JoinRequest& request);
 
   const v1::BalanceConfig default_balance_;
   const v1::Limits limits_;
   std::map<std::string, Job> jobs_;
+  // To go on with jobs that are not here: somebody has to bring their state.
+  std::map<std::string, RewindWishes> wishes_;
 };
 
 }  // namespace evenkeel::core

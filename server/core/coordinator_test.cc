@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/refusal_matcher.h"
+#include "job/snapshot.h"
 #include "job/test_messages.h"
 #include "server/core/simulation/disk.h"
 
@@ -115,9 +116,6 @@ TEST_F(CoordinatorTest, RefusesWhatItCannotReadOrDo) {
   const auto invalid = [](const std::string& sentence) {
     return job::IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, sentence);
   };
-  const auto not_built = [](const std::string& sentence) {
-    return job::IsRefusal(Code::kUnimplemented, Reason::NOT_SUPPORTED, sentence);
-  };
   v1::JoinRequest request = JoinOf("run");
   request.set_protocol_version(2);
   EXPECT_THAT(Join(request).status(), invalid("protocol_version is 2; this coordinator speaks 1"));
@@ -129,10 +127,13 @@ TEST_F(CoordinatorTest, RefusesWhatItCannotReadOrDo) {
   EXPECT_THAT(Join(request).status(), invalid("next_step is 0"));
   request = JoinOf("run");
   request.set_rewind(true);
-  EXPECT_THAT(Join(request).status(), not_built("rewind"));
-  request = JoinOf("run");
   request.set_catch_up(true);
-  EXPECT_THAT(Join(request).status(), not_built("catch_up"));
+  EXPECT_THAT(Join(request).status(), invalid("rewind and catch_up are both set"));
+  request = JoinOf("run");
+  request.mutable_snapshot();
+  EXPECT_THAT(Join(request).status(), invalid("snapshot is given without rewind"));
+  request.set_rewind(true);
+  EXPECT_THAT(Join(request).status(), invalid("snapshot.format_version is 0"));
   request = JoinOf("run");
   request.clear_job();
   EXPECT_THAT(Join(request).status(), invalid("job.name has 0 bytes"));
@@ -192,6 +193,87 @@ TEST_F(CoordinatorTest, AnInitialBiasThatIsNoneMakesNoJob) {
   EXPECT_THAT(Join(request).status(), job::IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD,
                                                      "initial_bias: layer \"a\", expert 0 has inf"));
   EXPECT_THAT(Names(), IsEmpty());
+}
+
+// The state of a job of one contributor after its first step.
+v1::Snapshot StateAfterAStep() {
+  Coordinator coordinator{v1::CoordinatorConfig()};
+  Effects effects;
+  EXPECT_TRUE(coordinator.Join(JoinOf("run"), &effects).ok());
+  v1::PushRequest push = PushOf("run");
+  coordinator.Push(absl::UnixEpoch(), 1, &push, &effects);
+  return job::MakeSnapshot(*coordinator.State("run"));
+}
+
+v1::JoinRequest WishOf(int contributor, uint64_t next_step) {
+  v1::JoinRequest request = JoinOf("run", contributor, 2);
+  request.set_rewind(true);
+  request.set_next_step(next_step);
+  return request;
+}
+
+TEST_F(CoordinatorTest, AJobIsMadeInTheStateThatIsBrought) {
+  v1::JoinRequest wish = WishOf(0, 2);
+  *wish.mutable_snapshot() = StateAfterAStep();
+  const auto joined = Join(wish);
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  EXPECT_EQ(joined->epoch(), 2) << "the state is of epoch 1";
+  EXPECT_EQ(joined->open_step(), 2);
+  EXPECT_EQ(joined->version().bias(0), job::OpenSnapshot(wish.snapshot())->state.layers(0).bias(0));
+  EXPECT_THAT(effects_.notices, SizeIs(1));
+  simulation::Disk disk;
+  disk.Apply(effects_.writes);
+  Effects effects;
+  EXPECT_TRUE(Coordinator(v1::CoordinatorConfig()).Restore(disk.Load(), &effects).ok());
+  // Others bring the same, or nothing.
+  EXPECT_TRUE(Join(WishOf(1, 2)).ok());
+  wish = WishOf(1, 3);
+  *wish.mutable_snapshot() = StateAfterAStep();
+  EXPECT_THAT(Join(wish).status(), job::IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD,
+                                                  "snapshot has the state after step 1; next_step 3 goes on from"));
+}
+
+TEST_F(CoordinatorTest, AJobThatNobodyBringsIsNotMade) {
+  EXPECT_THAT(Join(WishOf(0, 8)).status(),
+              job::IsRefusal(Code::kUnavailable, Reason::REWIND_PENDING, "no job \"run\" is here, and nobody has"));
+  const auto unknown = job::IsRefusal(Code::kFailedPrecondition, Reason::STATE_UNKNOWN, "bring the snapshot");
+  EXPECT_THAT(Join(WishOf(1, 8)).status(), unknown);
+  EXPECT_THAT(Join(WishOf(0, 8)).status(), unknown);
+  EXPECT_THAT(Names(), IsEmpty());
+  EXPECT_TRUE(Join(WishOf(0, 1)).ok()) << "from the beginning there is nothing to bring";
+}
+
+TEST_F(CoordinatorTest, AStateThatIsPutInMakesTheJobOrReplacesIts) {
+  v1::PutStateRequest request;
+  request.set_job("other");
+  *request.mutable_snapshot() = StateAfterAStep();
+  auto put = coordinator_.PutState(request, &effects_);
+  ASSERT_TRUE(put.ok()) << put.status();
+  EXPECT_EQ(put->epoch(), 2);
+  EXPECT_EQ(put->version().step(), 1);
+  put = coordinator_.PutState(request, &effects_);
+  ASSERT_TRUE(put.ok()) << put.status();
+  EXPECT_EQ(put->epoch(), 3);
+  EXPECT_THAT(Names(), ElementsAre("other"));
+  request.set_job("no name!");
+  EXPECT_EQ(coordinator_.PutState(request, &effects_).status().code(), Code::kInvalidArgument);
+  request.mutable_snapshot()->set_format_version(3);
+  EXPECT_THAT(coordinator_.PutState(request, &effects_).status(),
+              job::IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, "format_version is 3; this program reads"));
+}
+
+TEST_F(CoordinatorTest, GivesTheStatesOfAJob) {
+  v1::GetStateRequest request;
+  request.set_job("run");
+  EXPECT_THAT(coordinator_.StatesFor(request).status(), job::IsRefusal(Code::kNotFound, Reason::JOB_UNKNOWN, "run"));
+  ASSERT_TRUE(Join(JoinOf("run")).ok());
+  EXPECT_THAT(*coordinator_.StatesFor(request), ElementsAre(0));
+  const auto response = coordinator_.GetState(request, {*coordinator_.State("run")});
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(job::OpenSnapshot(response->snapshot())->state.SerializeAsString(),
+            coordinator_.State("run")->SerializeAsString());
+  EXPECT_THAT(coordinator_.GetState(request, {}).status(),
+              job::IsRefusal(Code::kFailedPrecondition, Reason::STATE_UNKNOWN, "step 0"));
 }
 
 TEST_F(CoordinatorTest, JobsDoNotKnowOfEachOther) {

@@ -50,12 +50,15 @@ struct Effects {
   std::vector<Write> writes;
   std::vector<Answer> answers;
   std::vector<CommitEvent> commits;
+  // Lines for people, of what seldom happens.
+  std::vector<std::string> notices;
 
   // Adds the effects of a later event.
   void Append(Effects&& later) {
     std::move(later.writes.begin(), later.writes.end(), std::back_inserter(writes));
     std::move(later.answers.begin(), later.answers.end(), std::back_inserter(answers));
     std::move(later.commits.begin(), later.commits.end(), std::back_inserter(commits));
+    std::move(later.notices.begin(), later.notices.end(), std::back_inserter(notices));
   }
 };
 

@@ -86,7 +86,7 @@ absl::StatusOr<Job> Job::Restore(const JobRecord& record, Effects* effects) {
 // What the earlier states of the record are kept for.
 absl::Status Job::RestoreEarlier(const JobRecord& record) {
   const v1::JobState& newest = record.state;
-  for (const uint64_t step : EarlierSteps(newest)) {
+  for (const uint64_t step : EarlierSteps(newest, versions_.front().step)) {
     const auto found = std::find_if(record.earlier.begin(), record.earlier.end(),
                                     [step](const v1::JobState& state) { return state.version().step() == step; });
     if (found == record.earlier.end()) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,11 +16,16 @@
 #include "job/job_plan.h"
 #include "job/job_state.h"
 #include "job/move.h"
+#include "job/snapshot.h"
 #include "server/core/contribution.h"
 #include "server/core/effects.h"
 #include "server/core/record.h"
+#include "server/core/rewind_wishes.h"
 
 namespace evenkeel::core {
+
+// States of earlier steps that an event was said to need, ascending; those that are not remembered are missing.
+using History = std::vector<v1::JobState>;
 
 // One job: who its contributors are, the open step, and the state of the last committed one. A state machine without
 // clock, disk, network or threads; its callers bring the time and carry out the effects.
@@ -27,6 +33,8 @@ namespace evenkeel::core {
 //   slot of a contributor:   free --Join--> held --Leave--> free
 //                                            held --Join of a new incarnation--> held (the old one is replaced)
 //   open step:               waiting for pushes --the last of n pushes--> committed; the next step opens
+//                            any --all n ask to go on from another state, or PutState--> that after this state; all
+//                            join again, in a new epoch
 //
 // Errors are ServiceErrors whose reasons bias_coordinator.proto explains.
 class Job {
@@ -39,8 +47,23 @@ class Job {
   // DATA_LOSS when the record does not fit together, or a state that it needs is missing.
   static absl::StatusOr<Job> Restore(const JobRecord& record, Effects* effects);
 
-  // `plan` is the plan of request.job(); whatever does not depend on the job has been checked.
-  absl::StatusOr<v1::JoinResponse> Join(const job::JobPlan& plan, const v1::JoinRequest& request, Effects* effects);
+  // `plan` is the plan of request.job(); whatever does not depend on the job has been checked. `history` has the states
+  // that StatesFor(request) names.
+  absl::StatusOr<v1::JoinResponse> Join(const job::JobPlan& plan, const v1::JoinRequest& request, Effects* effects,
+                                        const History& history = {});
+  // Steps; none but for a Join that is the last to ask for a rewind.
+  std::vector<uint64_t> StatesFor(const v1::JoinRequest& request) const;
+
+  // A snapshot of the state after `step` (absent: the newest), of the states that SnapshotSteps(step) names.
+  //   FAILED_PRECONDITION  FUTURE_STEP: it is not committed; STATE_UNKNOWN: it is not remembered any more
+  absl::StatusOr<v1::Snapshot> Snapshot(std::optional<uint64_t> step, const History& states) const;
+  absl::StatusOr<std::vector<uint64_t>> SnapshotSteps(std::optional<uint64_t> step) const;
+
+  // Goes on from `states`, in a new epoch, with the spec as it is: whoever contributes is to join again.
+  // INVALID_ARGUMENT from job/same_shape.h.
+  absl::Status PutState(const job::SnapshotStates& states, Effects* effects);
+  // Of a job that was just made, to go on from `state`: the changes of its config are this job's.
+  absl::Status TakeConfig(const v1::JobState& state);
 
   // Judges one push. The answer for `call` is in `effects` now or, when the push is counted and the step still waits
   // for others, in those of a later event. Takes the counts out of `push`.
@@ -66,6 +89,7 @@ class Job {
 
   const std::string& name() const { return plan_.effective.name(); }
   uint64_t epoch() const { return epoch_; }
+  const v1::Version& version() const { return state_.version; }
   uint64_t committed_step() const { return state_.version.step(); }
   uint64_t open_step() const { return committed_step() + 1; }
 
@@ -112,6 +136,16 @@ class Job {
   absl::Status CheckCoverage(int contributor, const std::vector<int>& owned) const;
   void TakeSlot(const v1::JoinRequest& request, std::vector<int> owned, Slot* slot, Effects* effects);
 
+  // Join with rewind, and PutState, in their parts.
+  absl::Status Rewind(const v1::JoinRequest& request, const History& history, Effects* effects);
+  absl::Status CheckShape(const job::SnapshotStates& states) const;
+  absl::Status CheckSameBias(const BroughtStates& brought, const job::JobState& ours) const;
+  absl::Status GoBack(uint64_t step, const History& history, Effects* effects);
+  absl::Status GoOnFrom(const v1::JobState& state, absl::Span<const v1::JobState> earlier, bool begins_anew,
+                        absl::string_view origin, Effects* effects);
+  void StartOver(Effects* effects);
+  absl::Status StateUnknown(uint64_t step) const;
+
   // Push, in its parts.
   absl::Status CheckSender(const v1::PushRequest& push) const;
   // The kept version of that step, or null.
@@ -144,6 +178,7 @@ class Job {
   std::shared_ptr<const v1::CommittedVersion> previous_;
   std::vector<VersionRecord> versions_;
   std::vector<Slot> slots_;
+  RewindWishes wishes_;
   job::StepSums sums_;
   int pushed_ = 0;
   // Whether a push of the open step may make it join the move.

@@ -37,6 +37,7 @@ void JobBench::Carry(Effects effects) {
     EVENKEEL_CHECK(first);
   }
   commits_.insert(commits_.end(), effects.commits.begin(), effects.commits.end());
+  notices_.insert(notices_.end(), effects.notices.begin(), effects.notices.end());
 }
 
 v1::JoinRequest JobBench::JoinOf(int contributor) const {
@@ -48,7 +49,8 @@ v1::JoinRequest JobBench::JoinOf(int contributor) const {
 absl::StatusOr<v1::JoinResponse> JobBench::Join(const v1::JoinRequest& request) {
   Effects effects;
   const job::JobPlan plan = job::TestPlan(request.job());
-  absl::StatusOr<v1::JoinResponse> response = job_->Join(plan, request, &effects);
+  const History history = disk_.States(job_->name(), job_->StatesFor(request));
+  absl::StatusOr<v1::JoinResponse> response = job_->Join(plan, request, &effects, history);
   EVENKEEL_CHECK(response.ok() || (effects.writes.empty() && effects.answers.empty()));
   Carry(std::move(effects));
   return response;
@@ -127,6 +129,19 @@ void JobBench::PushAll() {
 
 void JobBench::PushAllUntil(uint64_t step) {
   while (job_->committed_step() < step) PushAll();
+}
+
+absl::StatusOr<v1::Snapshot> JobBench::Snapshot(std::optional<uint64_t> step) const {
+  const absl::StatusOr<std::vector<uint64_t>> steps = job_->SnapshotSteps(step);
+  if (!steps.ok()) return steps.status();
+  return job_->Snapshot(step, disk_.States(job_->name(), *steps));
+}
+
+absl::Status JobBench::PutState(const job::SnapshotStates& states) {
+  Effects effects;
+  const absl::Status status = job_->PutState(states, &effects);
+  Carry(std::move(effects));
+  return status;
 }
 
 void JobBench::Restart() {

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -49,11 +50,15 @@ class JobBench {
   void PushAll();
   void PushAllUntil(uint64_t step);
 
+  absl::StatusOr<v1::Snapshot> Snapshot(std::optional<uint64_t> step) const;
+  absl::Status PutState(const job::SnapshotStates& states);
+
   bool IsWaiting(CallId call) const { return answers_.count(call) == 0; }
   const Reply& AnswerTo(CallId call) const { return answers_.at(call); }
   // Of the last Push.
   PushResult result() const { return result_; }
   const std::vector<CommitEvent>& commits() const { return commits_; }
+  const std::vector<std::string>& notices() const { return notices_; }
 
   // The coordinator goes, and comes back with what the disk holds.
   void Restart();
@@ -86,6 +91,7 @@ class JobBench {
   PushResult result_ = PushResult::kRefused;
   std::map<CallId, Reply> answers_;
   std::vector<CommitEvent> commits_;
+  std::vector<std::string> notices_;
 };
 
 }  // namespace evenkeel::core

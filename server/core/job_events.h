@@ -21,6 +21,16 @@ inline bool WasReplaced(const v1::Member& member, uint64_t incarnation) {
   return std::find(member.replaced().begin(), member.replaced().end(), incarnation) != member.replaced().end();
 }
 
+// Gives the slot to `incarnation`, for good.
+inline void Replace(uint64_t incarnation, v1::Member* member) {
+  constexpr int kKeptReplaced = 16;
+  if (member->incarnation() != 0) {
+    if (member->replaced_size() == kKeptReplaced) member->mutable_replaced()->erase(member->replaced().begin());
+    member->add_replaced(member->incarnation());
+  }
+  member->set_incarnation(incarnation);
+}
+
 inline VersionRecord RecordOf(const job::JobState& state) {
   return {state.version.step(), state.version.epoch(), state.ok, job::StateHash(state)};
 }

@@ -12,8 +12,6 @@
 namespace evenkeel::core {
 namespace {
 
-constexpr int kKeptReplaced = 16;
-
 std::vector<int> RanksOf(const v1::JoinRequest& request) {
   if (request.ranks_size() == 0) return {request.contributor()};
   return {request.ranks().begin(), request.ranks().end()};
@@ -75,13 +73,15 @@ absl::Status Job::CheckNextStep(const Slot& slot, const v1::JoinRequest& request
                  absl::StrCat("next_step is ", next_step, ", but step ", open_step(),
                               " is open; is this the right coordinator, and has it its own state directory?"));
   }
+  if (request.catch_up()) return absl::OkStatus();
   // Whoever was there when the job was at an earlier step may come back and ask for the answers it has not heard.
   const bool returning = slot.member.incarnation() == request.incarnation();
   const uint64_t earliest = returning ? slot.member.joined_after() + 1 : open_step();
   if (next_step < earliest) {
-    return Error(absl::StatusCode::kFailedPrecondition, Reason::STEP_BEHIND,
-                 absl::StrCat("next_step is ", next_step, ", but step ", committed_step(),
-                              " is committed; resume at step ", open_step(), " or use another job name"));
+    return Error(
+        absl::StatusCode::kFailedPrecondition, Reason::STEP_BEHIND,
+        absl::StrCat("next_step is ", next_step, ", but step ", committed_step(), " is committed; resume at step ",
+                     open_step(), ", ask to rewind or to catch up, or use another job name"));
   }
   return absl::OkStatus();
 }
@@ -112,11 +112,7 @@ void Job::TakeSlot(const v1::JoinRequest& request, std::vector<int> owned, Slot*
              effects);
     }
     Withdraw(slot);
-    if (member.incarnation() != 0) {
-      if (member.replaced_size() == kKeptReplaced) member.mutable_replaced()->erase(member.replaced().begin());
-      member.add_replaced(member.incarnation());
-    }
-    member.set_incarnation(request.incarnation());
+    Replace(request.incarnation(), &member);
     member.set_joined_after(committed_step());
   }
   const std::vector<int> ranks = RanksOf(request);
@@ -124,10 +120,12 @@ void Job::TakeSlot(const v1::JoinRequest& request, std::vector<int> owned, Slot*
   slot->joined = true;
   slot->owned = std::move(owned);
   slot->worker = request.worker();
+  wishes_.Remove(request.contributor());
   effects->writes.push_back(MemberWrite(*slot));
 }
 
-absl::StatusOr<v1::JoinResponse> Job::Join(const job::JobPlan& plan, const v1::JoinRequest& request, Effects* effects) {
+absl::StatusOr<v1::JoinResponse> Job::Join(const job::JobPlan& plan, const v1::JoinRequest& request, Effects* effects,
+                                           const History& history) {
   EVENKEEL_RETURN_IF_ERROR(CheckSpec(plan));
   if (request.contributor() < 0 || request.contributor() >= static_cast<int>(slots_.size())) {
     return Error(absl::StatusCode::kInvalidArgument, Reason::INVALID_FIELD,
@@ -138,6 +136,7 @@ absl::StatusOr<v1::JoinResponse> Job::Join(const job::JobPlan& plan, const v1::J
     return Error(absl::StatusCode::kAlreadyExists, Reason::REPLACED,
                  absl::StrCat("a newer incarnation holds contributor ", request.contributor()));
   }
+  if (request.rewind()) EVENKEEL_RETURN_IF_ERROR(Rewind(request, history, effects));
   EVENKEEL_RETURN_IF_ERROR(CheckInitialBias(request));
   EVENKEEL_RETURN_IF_ERROR(CheckRanks(request));
   EVENKEEL_RETURN_IF_ERROR(CheckNextStep(slot, request));

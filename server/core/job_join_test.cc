@@ -249,7 +249,7 @@ TEST(JobJoinTest, RefusesASecondStartOfAJobThatHasGoneOn) {
     request.set_next_step(next_step);
     EXPECT_THAT(bench.Join(request).status(),
                 job::IsRefusal(Code::kFailedPrecondition, Reason::STEP_BEHIND,
-                               "step 5 is committed; resume at step 6 or use another job"));
+                               "step 5 is committed; resume at step 6, ask to rewind or to catch up, or use another"));
   }
   EXPECT_EQ(bench.disk().members[0].incarnation(), JobBench::Usual(0)) << "the old one keeps its slot";
   EXPECT_TRUE(bench.Join(0, 7).ok()) << "at the open step it is welcome";

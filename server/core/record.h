@@ -21,26 +21,27 @@ struct VersionRecord {
 };
 
 // The steps, ascending, of the earlier states that a job whose newest is `state` needs: the base of its move, and with
-// lag 1 the one before, which still routes.
-inline std::vector<uint64_t> EarlierSteps(const v1::JobState& state) {
+// lag 1 the one before, which still routes; unless there is none, because the job's versions begin with
+// `first_version`.
+inline std::vector<uint64_t> EarlierSteps(const v1::JobState& state, uint64_t first_version) {
   const uint64_t step = state.version().step();
   std::vector<uint64_t> steps;
   if (state.has_move()) steps.push_back(state.move().base_step());
-  if (state.spec().lag() == 1 && step > 0) steps.push_back(step - 1);
+  if (state.spec().lag() == 1 && step > first_version) steps.push_back(step - 1);
   std::sort(steps.begin(), steps.end());
   steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
   return steps;
 }
 
-// Everything that is remembered of one job.
+// Everything that a job needs of what is remembered of it.
 struct JobRecord {
   // The newest.
   v1::JobState state;
-  // Those of EarlierSteps(state), in that order.
+  // Those of EarlierSteps(state, versions.front().step), in that order.
   std::vector<v1::JobState> earlier;
   // The coordinator's newest life for the job: at least the epoch of state.version.
   uint64_t epoch = 0;
-  // In ascending order of their contributors; slots that nobody ever held are absent.
+  // In ascending order of their contributors; slots that nobody ever held may be absent.
   std::vector<v1::Member> members;
   // In ascending order of their steps; the newest kKeptVersions.
   std::vector<VersionRecord> versions;
@@ -50,7 +51,8 @@ struct JobRecord {
 // hears of them.
 struct Write {
   std::string job;
-  // The new state, or null when it stays. Of the older ones, those of EarlierSteps(*state) are kept.
+  // The new state, or null when it stays. States and versions of later steps are forgotten. Of the older states are
+  // kept those of the newest kKeptVersions steps, for who wants to go back, and those of EarlierSteps.
   std::shared_ptr<const v1::JobState> state;
   // The job's epoch, as in JobRecord.
   uint64_t epoch = 0;
@@ -58,6 +60,10 @@ struct Write {
   std::vector<VersionRecord> versions;
   // Members to insert or replace, by contributor.
   std::vector<v1::Member> members;
+  // With `state`: every state and version that was kept is forgotten first, and the job goes on with these states of
+  // steps before it, ascending.
+  bool begins_anew = false;
+  std::vector<v1::JobState> earlier = {};
 };
 
 using job::kKeptVersions;

@@ -1,11 +1,13 @@
 #include "server/engine/engine.h"
 
 #include <chrono>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/time/clock.h"
+#include "absl/types/span.h"
 #include "base/error_detail.h"
 #include "base/status_macros.h"
 #include "evenkeel/v1/error_detail.pb.h"
@@ -94,26 +96,44 @@ void Engine::Run() {
 
 void Engine::RunBatch(const std::vector<Event>& events) {
   if (failed_) return;
+  written_ = 0;
   core::Effects effects;
   std::vector<std::function<void()>> replies;
   replies.reserve(events.size());
   for (const Event& event : events) replies.push_back(event(&effects));
 
   const auto start = std::chrono::steady_clock::now();
-  if (!effects.writes.empty()) {
-    const absl::Status status = store_->Apply(effects.writes);
-    if (!status.ok()) {
-      failed_ = true;
-      listener_.fatal(status);
-      return;
-    }
-  }
+  if (!Write(effects)) return;
   const std::chrono::duration<double> store_seconds = std::chrono::steady_clock::now() - start;
   for (core::Answer& answer : effects.answers) Answer(std::move(answer));
   for (const std::function<void()>& reply : replies) {
     if (reply) reply();
   }
   Publish(effects, store_seconds.count());
+}
+
+bool Engine::Write(const core::Effects& effects) {
+  const auto writes = absl::MakeSpan(effects.writes).subspan(written_);
+  if (failed_ || writes.empty()) return !failed_;
+  const absl::Status status = store_->Apply(writes);
+  if (!status.ok()) {
+    failed_ = true;
+    listener_.fatal(status);
+  }
+  written_ = effects.writes.size();
+  return !failed_;
+}
+
+absl::StatusOr<core::History> Engine::Remembered(const std::string& job, const std::vector<uint64_t>& steps,
+                                                 const core::Effects& effects) {
+  core::History states;
+  if (steps.empty()) return states;
+  if (!Write(effects)) return ShuttingDown();  // which nobody hears
+  for (const uint64_t step : steps) {
+    EVENKEEL_ASSIGN_OR_RETURN(std::optional<v1::JobState> state, store_->State(job, step));
+    if (state.has_value()) states.push_back(*std::move(state));
+  }
+  return states;
 }
 
 template <typename T>
@@ -125,9 +145,13 @@ void Engine::Ask(Done<T> done, std::function<absl::StatusOr<T>(core::Effects*)> 
 }
 
 void Engine::Join(v1::JoinRequest request, Done<v1::JoinResponse> done) {
-  Ask<v1::JoinResponse>(std::move(done), [this, request = std::move(request)](core::Effects* effects) {
-    return coordinator_.Join(request, effects);
-  });
+  Ask<v1::JoinResponse>(
+      std::move(done),
+      [this, request = std::move(request)](core::Effects* effects) -> absl::StatusOr<v1::JoinResponse> {
+        EVENKEEL_ASSIGN_OR_RETURN(const core::History history,
+                                  Remembered(request.job().name(), coordinator_.StatesFor(request), *effects));
+        return coordinator_.Join(request, effects, history);
+      });
 }
 
 void Engine::Leave(v1::LeaveRequest request, Done<v1::LeaveResponse> done) {
@@ -149,8 +173,20 @@ void Engine::UpdateConfig(v1::UpdateConfigRequest request, Done<v1::UpdateConfig
   });
 }
 
-void Engine::State(std::string job, Done<v1::JobState> done) {
-  Ask<v1::JobState>(std::move(done), [this, job = std::move(job)](core::Effects*) { return coordinator_.State(job); });
+void Engine::GetState(v1::GetStateRequest request, Done<v1::GetStateResponse> done) {
+  Ask<v1::GetStateResponse>(
+      std::move(done),
+      [this, request = std::move(request)](core::Effects* effects) -> absl::StatusOr<v1::GetStateResponse> {
+        EVENKEEL_ASSIGN_OR_RETURN(const std::vector<uint64_t> steps, coordinator_.StatesFor(request));
+        EVENKEEL_ASSIGN_OR_RETURN(const core::History states, Remembered(request.job(), steps, *effects));
+        return coordinator_.GetState(request, states);
+      });
+}
+
+void Engine::PutState(v1::PutStateRequest request, Done<v1::PutStateResponse> done) {
+  Ask<v1::PutStateResponse>(std::move(done), [this, request = std::move(request)](core::Effects* effects) {
+    return coordinator_.PutState(request, effects);
+  });
 }
 
 void Engine::Describe(std::string job, Done<v1::DescribeJobResponse> done) {
@@ -212,6 +248,7 @@ void Engine::Publish(const core::Effects& effects, double store_seconds) {
     if (!commit.lost.empty()) listener_.log(LostLine(commit));
     metrics_->ObserveCommit(commit.job, absl::ToDoubleSeconds(commit.barrier_wait) + store_seconds, store_seconds);
   }
+  for (const std::string& notice : effects.notices) listener_.log(notice);
   std::set<std::string> jobs;
   for (const core::Write& write : effects.writes) jobs.insert(write.job);
   for (const std::string& job : jobs) {

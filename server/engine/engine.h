@@ -59,7 +59,8 @@ class Engine {
   void Leave(v1::LeaveRequest request, Done<v1::LeaveResponse> done);
   // What has changed is told by a line of the log.
   void UpdateConfig(v1::UpdateConfigRequest request, Done<v1::UpdateConfigResponse> done);
-  void State(std::string job, Done<v1::JobState> done);
+  void GetState(v1::GetStateRequest request, Done<v1::GetStateResponse> done);
+  void PutState(v1::PutStateRequest request, Done<v1::PutStateResponse> done);
   void Describe(std::string job, Done<v1::DescribeJobResponse> done);
   void List(Done<v1::ListJobsResponse> done);
 
@@ -84,6 +85,11 @@ class Engine {
   void Post(Event event);
   void Run();
   void RunBatch(const std::vector<Event>& events);
+  // Makes durable what has been decided so far. False when that failed, and the process must end.
+  bool Write(const core::Effects& effects);
+  // The states of those steps that are remembered, ascending, all that was decided before included.
+  absl::StatusOr<core::History> Remembered(const std::string& job, const std::vector<uint64_t>& steps,
+                                           const core::Effects& effects);
   // An event that asks core and answers with what it says.
   template <typename T>
   void Ask(Done<T> done, std::function<absl::StatusOr<T>(core::Effects*)> question);
@@ -99,6 +105,8 @@ class Engine {
   const Listener listener_;
   std::unordered_map<core::CallId, ParkedPush> parked_;
   std::unordered_map<std::string, JobTotals> totals_;
+  // Of the batch: writes that are durable.
+  size_t written_ = 0;
   bool failed_ = false;
   bool shutting_down_ = false;
 

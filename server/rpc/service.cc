@@ -8,7 +8,6 @@
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "rendezvous/serve.h"
 #include "server/rpc/push_reactor.h"
-#include "server/store/snapshot_blob.h"
 
 namespace evenkeel::rpc {
 namespace {
@@ -70,10 +69,7 @@ grpc::ServerUnaryReactor* Service::GetState(grpc::CallbackServerContext* context
   const absl::Status status = CheckRequest(*context, *request);
   if (!status.ok()) return FinishWith(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_->State(request->job(), [reactor, response](absl::StatusOr<v1::JobState> state) {
-    if (state.ok()) *response->mutable_snapshot() = store::MakeSnapshot(*state);
-    reactor->Finish(ToGrpcStatus(state.status()));
-  });
+  engine_->GetState(*request, AnswerInto(reactor, response));
   return reactor;
 }
 
@@ -110,7 +106,11 @@ grpc::ServerWriteReactor<v1::CommittedVersion>* Service::Watch(grpc::CallbackSer
 
 grpc::ServerUnaryReactor* Service::PutState(grpc::CallbackServerContext* context, const v1::PutStateRequest* request,
                                             v1::PutStateResponse* response) {
-  return FinishWith(context, NotBuiltYet("PutState is not built yet; a job starts from a bias of zero"));
+  const absl::Status status = CheckRequest(*context, *request);
+  if (!status.ok()) return FinishWith(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  engine_->PutState(*request, AnswerInto(reactor, response));
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* Service::UpdateConfig(grpc::CallbackServerContext* context,

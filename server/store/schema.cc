@@ -15,8 +15,8 @@ CREATE TABLE jobs (
   epoch INTEGER NOT NULL       -- of the job: the newest life of a coordinator that knew it
 ) STRICT;
 
--- The state after the newest version's step, and the earlier ones that it needs: two or three of each job, of different
--- steps. A new one takes the row of one that is done with, and leaves the index as it is.
+-- The states after each job's newest 64 steps, and earlier ones that the newest needs; one a step. A new one takes the
+-- row of one that is done with, and leaves the index as it is.
 CREATE TABLE states (
   place INTEGER PRIMARY KEY,
   job   TEXT NOT NULL REFERENCES jobs (name) ON DELETE CASCADE,

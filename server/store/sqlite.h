@@ -75,6 +75,9 @@ class Database {
   // First column of the first row, as text; empty when there is no row.
   absl::StatusOr<std::string> Ask(absl::string_view sql);
 
+  // Of the row that was inserted last.
+  int64_t last_insert_rowid() const { return sqlite3_last_insert_rowid(database_.get()); }
+
   // Runs any number of statements, once.
   absl::Status RunScript(const std::string& sql);
 

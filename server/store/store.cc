@@ -1,6 +1,8 @@
 #include "server/store/store.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <tuple>
 #include <utility>
 
@@ -10,9 +12,9 @@
 #include "absl/time/time.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "job/snapshot.h"
 #include "server/store/directory_lock.h"
 #include "server/store/schema.h"
-#include "server/store/snapshot_blob.h"
 #include "server/store/sqlite.h"
 
 namespace evenkeel::store {
@@ -22,14 +24,16 @@ constexpr char kPutJob[] =
     "INSERT INTO jobs (name, epoch) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch "
     "WHERE epoch != excluded.epoch";
 constexpr char kPutEpoch[] = "UPDATE jobs SET epoch = ?2 WHERE name = ?1 AND epoch != ?2";
-constexpr char kGetPlaces[] = "SELECT place FROM states WHERE job = ?1 AND (step = ?2 OR step NOT IN (?3, ?4))";
+constexpr char kGetPlaces[] = "SELECT step, place FROM states WHERE job = ?";
 constexpr char kReplaceState[] = "UPDATE states SET step = ?2, state = ?3 WHERE place = ?1";
 constexpr char kAddState[] = "INSERT INTO states (job, step, state) VALUES (?, ?, ?)";
 constexpr char kDropState[] = "DELETE FROM states WHERE place = ?";
 constexpr char kPutMember[] = "INSERT OR REPLACE INTO members (job, contributor, member) VALUES (?, ?, ?)";
 constexpr char kPutVersion[] =
     "INSERT OR REPLACE INTO versions (job, step, epoch, ok, state_hash, committed_at) VALUES (?, ?, ?, ?, ?, ?)";
+constexpr char kDropVersions[] = "DELETE FROM versions WHERE job = ?";
 // In unsigned order, in which what shows as negative comes last.
+constexpr char kDropLaterVersions[] = "DELETE FROM versions WHERE job = ?1 AND (step < 0, step) > (?2 < 0, ?2)";
 constexpr char kPruneVersions[] =
     "DELETE FROM versions WHERE job = ?1 AND step NOT IN (SELECT step FROM versions WHERE job = ?1 "
     "ORDER BY epoch < 0 DESC, epoch DESC, step < 0 DESC, step DESC LIMIT ?2)";
@@ -42,38 +46,73 @@ absl::Status Damage(absl::string_view job, absl::string_view what) {
   return absl::DataLossError(absl::StrCat("job \"", absl::CHexEscape(job), "\": ", what));
 }
 
-// Where the states are that `state` does without.
-absl::StatusOr<std::vector<int64_t>> FreePlaces(Database* database, const v1::JobState& state) {
-  std::vector<uint64_t> kept = core::EarlierSteps(state);
-  EVENKEEL_CHECK(kept.size() <= 2);
-  const uint64_t step = state.version().step();
-  kept.resize(2, step);
-  std::vector<int64_t> places;
+// The rows of a job's states, by step.
+using Places = std::map<uint64_t, int64_t>;
+
+absl::StatusOr<Places> ReadPlaces(Database* database, const std::string& job) {
+  Places places;
   EVENKEEL_RETURN_IF_ERROR(database->ForEach(
       kGetPlaces,
       [&](const Row& row) {
-        places.push_back(row.Int(0));
+        places[row.Uint(0)] = row.Int(1);
         return absl::OkStatus();
       },
-      state.spec().name(), step, kept[0], kept[1]));
+      job));
   return places;
 }
 
-// In the place of another, so that the pages of one state are all that a commit writes.
-absl::Status PutState(Database* database, const v1::JobState& state) {
-  EVENKEEL_ASSIGN_OR_RETURN(const std::vector<int64_t> places, FreePlaces(database, state));
-  for (size_t i = 1; i < places.size(); ++i) EVENKEEL_RETURN_IF_ERROR(database->Run(kDropState, places[i]));
-  const std::string blob = EncodeSnapshot(state);
+// Takes out of `places` the rows of states that are done with when `state` comes: its own of before comes first.
+std::vector<int64_t> TakeFree(const v1::JobState& state, Places* places) {
   const uint64_t step = state.version().step();
-  if (places.empty()) return database->Run(kAddState, state.spec().name(), step, Blob{blob});
-  return database->Run(kReplaceState, places[0], step, Blob{blob});
+  const std::vector<uint64_t> needed = core::EarlierSteps(state, /*first_version=*/0);
+  std::vector<int64_t> free;
+  for (auto place = places->begin(); place != places->end();) {
+    const bool recent = place->first < step && step - place->first < core::kKeptVersions;
+    const bool kept = recent || (place->first < step && std::count(needed.begin(), needed.end(), place->first) > 0);
+    if (!kept) free.push_back(place->second);
+    place = kept ? std::next(place) : places->erase(place);
+  }
+  return free;
 }
 
-absl::Status PutJob(Database* database, const core::Write& write) {
+// In the place of another, so that the pages of one state are all that a commit writes.
+absl::Status PutState(Database* database, const v1::JobState& state, Places* places) {
+  const std::string& job = state.spec().name();
+  const uint64_t step = state.version().step();
+  const std::string blob = job::EncodeSnapshot(state);
+  std::vector<int64_t> free = TakeFree(state, places);
+  for (size_t i = 1; i < free.size(); ++i) EVENKEEL_RETURN_IF_ERROR(database->Run(kDropState, free[i]));
+  if (!free.empty()) {
+    (*places)[step] = free[0];
+    return database->Run(kReplaceState, free[0], step, Blob{blob});
+  }
+  EVENKEEL_RETURN_IF_ERROR(database->Run(kAddState, job, step, Blob{blob}));
+  (*places)[step] = database->last_insert_rowid();
+  return absl::OkStatus();
+}
+
+// What the write leaves of the states and versions that there are.
+absl::Status Forget(Database* database, const core::Write& write, Places* places) {
+  const uint64_t step = write.state->version().step();
+  if (!write.begins_anew) {
+    if (places->empty() || places->rbegin()->first <= step) return absl::OkStatus();
+    return database->Run(kDropLaterVersions, write.job, step);
+  }
+  for (const auto& [kept, place] : *places) EVENKEEL_RETURN_IF_ERROR(database->Run(kDropState, place));
+  places->clear();
+  return database->Run(kDropVersions, write.job);
+}
+
+absl::Status PutJob(Database* database, const core::Write& write, Places* places) {
   if (write.state == nullptr) return database->Run(kPutEpoch, write.job, write.epoch);
   EVENKEEL_CHECK(write.state->spec().name() == write.job);
   EVENKEEL_RETURN_IF_ERROR(database->Run(kPutJob, write.job, write.epoch));
-  return PutState(database, *write.state);
+  EVENKEEL_RETURN_IF_ERROR(Forget(database, write, places));
+  for (const v1::JobState& earlier : write.earlier) {
+    EVENKEEL_CHECK(write.begins_anew && earlier.spec().name() == write.job);
+    EVENKEEL_RETURN_IF_ERROR(PutState(database, earlier, places));
+  }
+  return PutState(database, *write.state, places);
 }
 
 absl::Status PutMember(Database* database, const std::string& job, const v1::Member& member) {
@@ -89,8 +128,8 @@ absl::Status PutVersions(Database* database, const std::string& job, const std::
   return versions.empty() ? absl::OkStatus() : database->Run(kPruneVersions, job, int64_t{core::kKeptVersions});
 }
 
-absl::Status Put(Database* database, const core::Write& write) {
-  EVENKEEL_RETURN_IF_ERROR(PutJob(database, write));
+absl::Status Put(Database* database, const core::Write& write, Places* places) {
+  EVENKEEL_RETURN_IF_ERROR(PutJob(database, write, places));
   EVENKEEL_RETURN_IF_ERROR(PutVersions(database, write.job, write.versions));
   for (const v1::Member& member : write.members) {
     EVENKEEL_RETURN_IF_ERROR(PutMember(database, write.job, member));
@@ -98,14 +137,8 @@ absl::Status Put(Database* database, const core::Write& write) {
   return absl::OkStatus();
 }
 
-absl::Status PutAll(Database* database, absl::Span<const core::Write> writes) {
-  EVENKEEL_RETURN_IF_ERROR(database->Run("BEGIN IMMEDIATE"));
-  for (const core::Write& write : writes) EVENKEEL_RETURN_IF_ERROR(Put(database, write));
-  return database->Run("COMMIT");
-}
-
-// The state after `step`, of a job that needs it.
-absl::StatusOr<v1::JobState> ReadState(Database* database, const std::string& job, uint64_t step) {
+// The state after `step`; none where it is not kept.
+absl::StatusOr<std::optional<v1::JobState>> FindState(Database* database, const std::string& job, uint64_t step) {
   std::string blob;
   EVENKEEL_RETURN_IF_ERROR(database->ForEach(
       kGetState,
@@ -114,17 +147,25 @@ absl::StatusOr<v1::JobState> ReadState(Database* database, const std::string& jo
         return absl::OkStatus();
       },
       job, step));
-  if (blob.empty()) return Damage(job, absl::StrCat("the state of step ", step, " is missing"));
-  absl::StatusOr<v1::JobState> state = DecodeSnapshot(blob);
-  if (!state.ok()) {
-    return absl::Status(state.status().code(),
-                        absl::StrCat("job \"", absl::CHexEscape(job), "\": ", state.status().message()));
+  if (blob.empty()) return std::nullopt;
+  absl::StatusOr<job::SnapshotStates> states = job::DecodeSnapshot(blob);
+  if (!states.ok()) {
+    return absl::Status(states.status().code(),
+                        absl::StrCat("job \"", absl::CHexEscape(job), "\": ", states.status().message()));
   }
-  if (state->spec().name() != job) return Damage(job, absl::StrCat("the state is of \"", state->spec().name(), "\""));
-  if (state->version().step() != step) {
-    return Damage(job, absl::StrCat("the row says step ", step, ", the state step ", state->version().step()));
+  v1::JobState& state = states->state;
+  if (state.spec().name() != job) return Damage(job, absl::StrCat("the state is of \"", state.spec().name(), "\""));
+  if (state.version().step() != step) {
+    return Damage(job, absl::StrCat("the row says step ", step, ", the state step ", state.version().step()));
   }
-  return state;
+  return std::move(state);
+}
+
+// Of a job that needs it.
+absl::StatusOr<v1::JobState> ReadState(Database* database, const std::string& job, uint64_t step) {
+  EVENKEEL_ASSIGN_OR_RETURN(std::optional<v1::JobState> state, FindState(database, job, step));
+  if (!state.has_value()) return Damage(job, absl::StrCat("the state of step ", step, " is missing"));
+  return *std::move(state);
 }
 
 absl::Status ReadStates(Database* database, const std::string& job, core::JobRecord* record) {
@@ -134,11 +175,16 @@ absl::Status ReadStates(Database* database, const std::string& job, core::JobRec
                                        });
   if (newest == record->versions.end()) return Damage(job, "no version is kept");
   EVENKEEL_ASSIGN_OR_RETURN(record->state, ReadState(database, job, newest->step));
+  EVENKEEL_ASSIGN_OR_RETURN(const Places places, ReadPlaces(database, job));
+  if (places.rbegin()->first != newest->step) {
+    return Damage(job, absl::StrCat("the newest state is of step ", places.rbegin()->first,
+                                    ", the newest version of step ", newest->step));
+  }
   const uint64_t epoch = record->state.version().epoch();
   if (epoch > record->epoch) {
     return Damage(job, absl::StrCat("the row says epoch ", record->epoch, ", the state epoch ", epoch));
   }
-  for (const uint64_t step : core::EarlierSteps(record->state)) {
+  for (const uint64_t step : core::EarlierSteps(record->state, record->versions.front().step)) {
     EVENKEEL_ASSIGN_OR_RETURN(v1::JobState state, ReadState(database, job, step));
     record->earlier.push_back(std::move(state));
   }
@@ -191,12 +237,31 @@ struct Store::Impl {
   Database database;
   // Of the Apply that failed.
   absl::Status failure;
+  // Of the jobs that were written to since: nobody else writes.
+  std::map<std::string, Places> places;
+
+  absl::StatusOr<Places*> PlacesOf(const std::string& job) {
+    const auto found = places.find(job);
+    if (found != places.end()) return &found->second;
+    EVENKEEL_ASSIGN_OR_RETURN(Places read, ReadPlaces(&database, job));
+    return &places.emplace(job, std::move(read)).first->second;
+  }
+
+  absl::Status PutAll(absl::Span<const core::Write> writes) {
+    EVENKEEL_RETURN_IF_ERROR(database.Run("BEGIN IMMEDIATE"));
+    for (const core::Write& write : writes) {
+      EVENKEEL_ASSIGN_OR_RETURN(Places* const of_job, PlacesOf(write.job));
+      EVENKEEL_RETURN_IF_ERROR(Put(&database, write, of_job));
+    }
+    return database.Run("COMMIT");
+  }
 };
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory) {
   EVENKEEL_ASSIGN_OR_RETURN(DirectoryLock lock, DirectoryLock::Acquire(directory));
   EVENKEEL_ASSIGN_OR_RETURN(Database database, OpenStateDatabase(absl::StrCat(directory, "/", kDatabaseName)));
-  return std::unique_ptr<Store>(new Store(std::unique_ptr<Impl>(new Impl{std::move(lock), std::move(database), {}})));
+  return std::unique_ptr<Store>(
+      new Store(std::unique_ptr<Impl>(new Impl{std::move(lock), std::move(database), {}, {}})));
 }
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -218,10 +283,15 @@ absl::StatusOr<std::vector<core::JobRecord>> Store::Load() {
   return records;
 }
 
+absl::StatusOr<std::optional<v1::JobState>> Store::State(const std::string& job, uint64_t step) {
+  EVENKEEL_RETURN_IF_ERROR(impl_->failure);
+  return FindState(&impl_->database, job, step);
+}
+
 absl::Status Store::Apply(absl::Span<const core::Write> writes) {
   EVENKEEL_RETURN_IF_ERROR(impl_->failure);
   if (writes.empty()) return absl::OkStatus();
-  const absl::Status status = PutAll(&impl_->database, writes);
+  const absl::Status status = impl_->PutAll(writes);
   if (!status.ok()) {
     impl_->failure = absl::FailedPreconditionError(
         absl::StrCat("the store is not to be used after its failure: ", status.message()));

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,9 @@ class Store {
   //                        it needs (core::EarlierSteps) is missing, or a member is not the job's
   //   FAILED_PRECONDITION  naming the job: a state is in the format of a newer program
   absl::StatusOr<std::vector<core::JobRecord>> Load();
+
+  // The state of a job after `step`; none where it is not kept. Errors as of Load.
+  absl::StatusOr<std::optional<v1::JobState>> State(const std::string& job, uint64_t step);
 
   // Applies all writes in one transaction, in order. On OK they are on disk.
   // On any error the store is out of use: it answers FAILED_PRECONDITION from then on, because what the operating

@@ -15,7 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "server/store/snapshot_blob.h"
+#include "job/snapshot.h"
 #include "server/store/store.h"
 #include "server/store/test_records.h"
 
@@ -67,7 +67,7 @@ void Measure(const std::string& directory, int jobs) {
     }
     std::string bytes;
     encode.push_back(Milliseconds([&] {
-      for (const core::Write& write : writes) bytes += EncodeSnapshot(*write.state);
+      for (const core::Write& write : writes) bytes += job::EncodeSnapshot(*write.state);
     }));
     size = bytes.size();
     raw.push_back(Milliseconds([&] { log.Append(bytes); }));

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <utility>
@@ -15,8 +16,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/snapshot.h"
 #include "server/store/schema.h"
-#include "server/store/snapshot_blob.h"
 #include "server/store/sqlite.h"
 #include "server/store/test_process.h"
 #include "server/store/test_records.h"
@@ -146,25 +147,95 @@ TEST_F(StoreTest, AVersionOfTheSameStepIsReplaced) {
   EXPECT_EQ(Text(*store->Load()), Text({expected}));
 }
 
-TEST_F(StoreTest, AStepOfANewerEpochIsNewerThanAnyOfAnOlder) {
+TEST_F(StoreTest, AJobThatGoesBackForgetsTheLaterSteps) {
   const std::unique_ptr<Store> store = OpenOrDie();
-  for (uint64_t tag = 1; tag <= core::kKeptVersions + 5; ++tag) {
-    ASSERT_EQ(store->Apply({TestWrite("a", tag)}), absl::OkStatus());
+  for (uint64_t tag = 1; tag <= 20; ++tag) {
+    ASSERT_EQ(store->Apply({TestWrite("a", tag), TestWrite("b", tag)}), absl::OkStatus());
   }
-  core::Write rewound = TestWrite("a", 2);
-  rewound.versions[0].epoch = 2;
-  v1::JobState state = *rewound.state;
-  state.clear_move();  // of the steps that are gone
-  rewound.state = std::make_shared<v1::JobState>(state);
-  ASSERT_EQ(store->Apply({rewound}), absl::OkStatus());
+  core::Write back;
+  back.job = "a";
+  back.epoch = 30;
+  v1::JobState state = TestState("a", 12);
+  state.clear_move();
+  back.state = std::make_shared<v1::JobState>(state);
+  ASSERT_EQ(store->Apply({back}), absl::OkStatus());
+  EXPECT_EQ(StepsOf("a"), "1,2,3,4,5,6,7,8,9,10,11,12");
+  EXPECT_EQ(Ask("SELECT max(step) FROM versions WHERE job = 'a'"), "12");
+  EXPECT_EQ(Ask("SELECT max(step) FROM versions WHERE job = 'b'"), "20");
   const auto records = store->Load();
   ASSERT_TRUE(records.ok()) << records.status();
-  const auto& versions = (*records)[0].versions;
-  ASSERT_THAT(versions, SizeIs(core::kKeptVersions));
-  EXPECT_EQ(versions[0].step, 2);
-  EXPECT_EQ(versions[0].epoch, 2);
-  EXPECT_EQ(versions[1].step, 7);
-  EXPECT_EQ(versions.back().step, core::kKeptVersions + 5);
+  EXPECT_EQ((*records)[0].state.SerializeAsString(), state.SerializeAsString());
+  EXPECT_EQ((*records)[0].epoch, 30);
+  ASSERT_EQ(store->Apply({TestWrite("a", 13)}), absl::OkStatus());
+  EXPECT_EQ(StepsOf("a"), "1,2,3,4,5,6,7,8,9,10,11,12,13");
+}
+
+TEST_F(StoreTest, AJobThatBeginsAnewForgetsAllElse) {
+  const std::unique_ptr<Store> store = OpenOrDie();
+  for (uint64_t tag = 1; tag <= 9; ++tag) ASSERT_EQ(store->Apply({TestWrite("a", tag)}), absl::OkStatus());
+  core::Write anew = TestWrite("a", 5);
+  v1::JobState state = *anew.state;
+  state.mutable_spec()->set_lag(1);
+  state.clear_move();
+  anew.state = std::make_shared<v1::JobState>(state);
+  anew.begins_anew = true;
+  anew.earlier = {TestState("a", 4)};
+  anew.versions = {{4, 1, true, 44}, {5, 1, true, 55}};
+  ASSERT_EQ(store->Apply({anew}), absl::OkStatus());
+  EXPECT_EQ(StepsOf("a"), "4,5");
+  core::JobRecord expected = TestRecord("a", 5);
+  expected.state = state;
+  expected.earlier = anew.earlier;
+  expected.versions = anew.versions;
+  EXPECT_EQ(Text(*store->Load()), Text({expected}));
+}
+
+TEST_F(StoreTest, GivesTheStateOfAStepOnDemand) {
+  const std::unique_ptr<Store> store = OpenOrDie();
+  for (uint64_t tag = 1; tag <= core::kKeptVersions + 9; ++tag) {
+    ASSERT_EQ(store->Apply({TestWrite("a", tag)}), absl::OkStatus());
+  }
+  const auto state = store->State("a", 30);
+  ASSERT_TRUE(state.ok() && state->has_value()) << state.status();
+  EXPECT_EQ((*state)->SerializeAsString(), TestState("a", 30).SerializeAsString());
+  EXPECT_TRUE((*store->State("a", 10)).has_value());
+  EXPECT_FALSE((*store->State("a", 9)).has_value());
+  EXPECT_FALSE((*store->State("a", 1000)).has_value());
+  EXPECT_FALSE((*store->State("b", 30)).has_value());
+  Tamper("UPDATE states SET state = x'00' WHERE step = 31");
+  EXPECT_EQ(store->State("a", 31).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_TRUE(store->Load().ok()) << "what a job does not need is not read";
+}
+
+// Written by the program that wrote snapshots of format 1, after 21 steps of two workers.
+TEST_F(StoreTest, ADatabaseOfFormat1IsReadAndGoneOnFrom) {
+  std::ifstream file("server/store/testdata/state_format1.sql");
+  const std::string script((std::istreambuf_iterator<char>(file)), {});
+  ASSERT_GT(script.size(), 5000);
+  ASSERT_EQ(Database::Open(DatabasePath())->RunScript(script), absl::OkStatus());
+  const auto records = OpenOrDie()->Load();
+  ASSERT_TRUE(records.ok()) << records.status();
+  ASSERT_THAT(*records, SizeIs(1));
+  const core::JobRecord& record = (*records)[0];
+  EXPECT_EQ(record.state.spec().name(), "finetune");
+  EXPECT_EQ(record.epoch, 2);
+  EXPECT_EQ(record.state.version().step(), 21);
+  EXPECT_THAT(record.versions, SizeIs(22));
+  EXPECT_THAT(record.members, SizeIs(2));
+
+  const std::unique_ptr<Store> store = OpenOrDie();
+  core::Write next;
+  next.job = "finetune";
+  next.epoch = 3;
+  v1::JobState state = record.state;
+  state.mutable_version()->set_step(22);
+  state.mutable_version()->set_epoch(3);
+  state.mutable_move()->set_base_step(21);
+  next.state = std::make_shared<v1::JobState>(state);
+  next.versions = {{22, 3, true, 1}};
+  ASSERT_EQ(store->Apply({next}), absl::OkStatus());
+  EXPECT_EQ(StepsOf("finetune"), "20,21,22");
+  EXPECT_EQ((*store->Load())[0].state.SerializeAsString(), state.SerializeAsString());
 }
 
 TEST_F(StoreTest, NumbersUpToTheLargestSurvive) {
@@ -220,19 +291,41 @@ TEST_F(StoreTest, AnEpochRewritesNoState) {
   next_life.job = "a";
   next_life.epoch = 9;
   ASSERT_EQ(store->Apply({next_life}), absl::OkStatus());
-  EXPECT_EQ(Ask("SELECT group_concat(hex(state)) FROM states WHERE job = 'a'"), "00,00");
+  EXPECT_EQ(Ask("SELECT group_concat(hex(state)) FROM states WHERE job = 'a'"), "00,00,00");
 }
 
-TEST_F(StoreTest, KeepsTheStatesThatTheNewestNeedsAndNoOthers) {
+TEST_F(StoreTest, KeepsTheNewestStates) {
   const std::unique_ptr<Store> store = OpenOrDie();
-  for (uint64_t tag = 1; tag <= 9; ++tag) {
+  for (uint64_t tag = 1; tag <= core::kKeptVersions + 9; ++tag) {
     ASSERT_EQ(store->Apply({TestWrite("a", tag), TestWrite("b", tag)}), absl::OkStatus());
-    const std::string steps = tag == 1 ? "1" : absl::StrCat(tag - (tag % 4 == 0 ? 2 : 1), ",", tag);
+    const uint64_t first = tag > core::kKeptVersions ? tag - core::kKeptVersions + 1 : 1;
     for (const char* job : {"a", "b"}) {
-      EXPECT_EQ(StepsOf(job), steps);
+      const std::string from = absl::StrCat(" FROM states WHERE job = '", job, "'");
+      EXPECT_EQ(Ask("SELECT min(step) || ',' || max(step) || ',' || count(*)" + from),
+                absl::StrCat(first, ",", tag, ",", tag - first + 1));
     }
     EXPECT_EQ(Text(*store->Load()), Text({TestRecord("a", tag), TestRecord("b", tag)}));
   }
+}
+
+TEST_F(StoreTest, KeepsAnOlderStateThatTheNewestNeeds) {
+  const auto earliest_needed = [](uint64_t tag) {
+    if (tag == 1) return uint64_t{0};
+    return tag >= 4 && tag <= 70 ? 3 : tag - (tag % 4 == 0 ? 2 : 1);
+  };
+  const std::unique_ptr<Store> store = OpenOrDie();
+  for (uint64_t tag = 1; tag <= core::kKeptVersions + 9; ++tag) {
+    core::Write write = TestWrite("a", tag);
+    v1::JobState state = *write.state;
+    // The steps from 4 to 70 are one move.
+    if (tag >= 4 && tag <= 70) state.mutable_move()->set_base_step(3);
+    if (tag >= 4 && tag <= 70) state.mutable_move()->mutable_routed_with()->set_step(2);
+    write.state = std::make_shared<v1::JobState>(state);
+    ASSERT_EQ(store->Apply({write}), absl::OkStatus());
+    const core::JobRecord record = (*store->Load())[0];
+    EXPECT_EQ(record.earlier.empty() ? 0 : record.earlier[0].version().step(), earliest_needed(tag)) << tag;
+  }
+  EXPECT_FALSE((*store->State("a", 3)).has_value());
 }
 
 TEST_F(StoreTest, WithLagTheStateBeforeIsKeptAsWell) {
@@ -248,7 +341,7 @@ TEST_F(StoreTest, WithLagTheStateBeforeIsKeptAsWell) {
     write.state = std::make_shared<v1::JobState>(state);
     ASSERT_EQ(store->Apply({write}), absl::OkStatus());
   }
-  EXPECT_EQ(StepsOf("a"), "2,5,6");
+  EXPECT_EQ(StepsOf("a"), "1,2,3,4,5,6");
   core::JobRecord expected = TestRecord("a", 6);
   expected.state = states[6];
   expected.earlier = {states[2], states[5]};
@@ -387,7 +480,7 @@ TEST_F(StoreTest, TheDatabaseOfAnotherProgramIsRefusedAndLeftAlone) {
 
 TEST_F(StoreTest, OneFlippedByteInAStateIsDataLoss) {
   WriteTwoJobs();
-  std::string blob = EncodeSnapshot(TestState("b", 3));
+  std::string blob = job::EncodeSnapshot(TestState("b", 3));
   blob[blob.size() / 2] ^= 1;
   Tamper("UPDATE states SET state = ? WHERE job = 'b' AND step = 3", Blob{blob});
   const absl::Status status = StatusOfLoad();
@@ -400,10 +493,10 @@ TEST_F(StoreTest, WhatDoesNotBelongTogetherIsDataLoss) {
   misshapen.mutable_layers(0)->mutable_bias()->RemoveLast();
   v1::Member stranger;
   stranger.set_contributor(1);
-  const std::string other_blob = EncodeSnapshot(TestState("a", 3));
-  const std::string earlier_blob = EncodeSnapshot(TestState("b", 2));
-  const std::string newest_blob = EncodeSnapshot(TestState("b", 3));
-  const std::string misshapen_blob = EncodeSnapshot(misshapen);
+  const std::string other_blob = job::EncodeSnapshot(TestState("a", 3));
+  const std::string earlier_blob = job::EncodeSnapshot(TestState("b", 2));
+  const std::string newest_blob = job::EncodeSnapshot(TestState("b", 3));
+  const std::string misshapen_blob = job::EncodeSnapshot(misshapen);
   const std::string stranger_blob = stranger.SerializeAsString();
   const std::vector<std::pair<std::string, std::function<void()>>> cases = {
       {"layers[0].bias has 7 entries",
@@ -416,7 +509,8 @@ TEST_F(StoreTest, WhatDoesNotBelongTogetherIsDataLoss) {
        [&] { Tamper("UPDATE states SET state = ? WHERE job = 'b' AND step = 2", Blob{newest_blob}); }},
       {"the state of step 3 is missing", [&] { Tamper("DELETE FROM states WHERE job = 'b' AND step = 3"); }},
       {"the state of step 2 is missing", [&] { Tamper("DELETE FROM states WHERE job = 'b' AND step = 2"); }},
-      {"the state of step 1 is missing", [&] { Tamper("DELETE FROM versions WHERE job = 'b' AND step >= 2"); }},
+      {"the newest state is of step 3, the newest version of step 1",
+       [&] { Tamper("DELETE FROM versions WHERE job = 'b' AND step >= 2"); }},
       {"no version is kept", [&] { Tamper("DELETE FROM versions WHERE job = 'b'"); }},
       {"the row says epoch 0, the state epoch 1", [&] { Tamper("UPDATE jobs SET epoch = 0 WHERE name = 'b'"); }},
       {"a member is contributor 2 of 2",
@@ -440,12 +534,12 @@ TEST_F(StoreTest, WhatDoesNotBelongTogetherIsDataLoss) {
 
 TEST_F(StoreTest, ASnapshotOfANewerFormatIsToldFromDamage) {
   WriteTwoJobs();
-  v1::Snapshot newer = MakeSnapshot(TestState("b", 3));
-  newer.set_format_version(2);
+  v1::Snapshot newer = job::MakeSnapshot(TestState("b", 3));
+  newer.set_format_version(3);
   Tamper("UPDATE states SET state = ? WHERE job = 'b' AND step = 3", Blob{newer.SerializeAsString()});
   const absl::Status status = StatusOfLoad();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
-  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("job \"b\""), HasSubstr("format_version is 2")));
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("job \"b\""), HasSubstr("format_version is 3")));
 }
 
 }  // namespace

@@ -104,7 +104,7 @@ void JobChecker::CountStep(const job::JobState& state) {
 
 // Of the earlier states, those that are needed, as they were committed.
 void JobChecker::CheckEarlier(const JobRecord& record) {
-  const std::vector<uint64_t> steps = EarlierSteps(record.state);
+  const std::vector<uint64_t> steps = EarlierSteps(record.state, record.versions.front().step);
   if (record.earlier.size() != steps.size()) {
     return Complain("the disk keeps ", record.earlier.size(), " earlier states instead of ", steps.size());
   }

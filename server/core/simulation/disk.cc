@@ -1,6 +1,7 @@
 #include "server/core/simulation/disk.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace evenkeel::core::simulation {
@@ -18,47 +19,74 @@ void Put(const T& item, Key key, std::vector<T>* items) {
   }
 }
 
-void PutState(const v1::JobState& state, JobRecord* record) {
-  std::vector<v1::JobState> older = std::move(record->earlier);
-  older.push_back(std::move(record->state));
-  record->earlier.clear();
-  for (const uint64_t step : EarlierSteps(state)) {
-    const auto found = std::find_if(older.begin(), older.end(),
-                                    [step](const v1::JobState& other) { return other.version().step() == step; });
-    if (found != older.end()) record->earlier.push_back(std::move(*found));
-  }
-  record->state = state;
-}
-
-void ApplyTo(const Write& write, JobRecord* record) {
-  if (write.state != nullptr) PutState(*write.state, record);
-  record->epoch = write.epoch;
-  for (const VersionRecord& version : write.versions) {
-    Put(
-        version, [](const VersionRecord& v) { return v.step; }, &record->versions);
-  }
-  while (record->versions.size() > kKeptVersions) record->versions.erase(record->versions.begin());
-  for (const v1::Member& member : write.members) {
-    Put(
-        member, [](const v1::Member& m) { return m.contributor(); }, &record->members);
-  }
-}
-
 }  // namespace
 
+void Disk::PutState(const Write& write, Kept* kept) {
+  const uint64_t step = write.state->version().step();
+  if (write.begins_anew) {
+    kept->states.clear();
+    kept->record.versions.clear();
+    for (const v1::JobState& state : write.earlier) {
+      kept->states[state.version().step()] = std::make_shared<const v1::JobState>(state);
+    }
+  }
+  std::vector<VersionRecord>& versions = kept->record.versions;
+  while (!versions.empty() && versions.back().step > step) versions.pop_back();
+  kept->states.erase(kept->states.upper_bound(step), kept->states.end());
+  kept->states[step] = write.state;
+  kept->record.state = *write.state;
+  const std::vector<uint64_t> needed = EarlierSteps(*write.state, /*first_version=*/0);
+  for (auto state = kept->states.begin(); state != kept->states.end();) {
+    const bool keep = state->first + kKeptVersions > step || std::count(needed.begin(), needed.end(), state->first) > 0;
+    state = keep ? std::next(state) : kept->states.erase(state);
+  }
+}
+
+void Disk::ApplyTo(const Write& write, Kept* kept) {
+  if (write.state != nullptr) PutState(write, kept);
+  JobRecord& record = kept->record;
+  record.epoch = write.epoch;
+  for (const VersionRecord& version : write.versions) {
+    Put(
+        version, [](const VersionRecord& v) { return v.step; }, &record.versions);
+  }
+  while (record.versions.size() > kKeptVersions) record.versions.erase(record.versions.begin());
+  for (const v1::Member& member : write.members) {
+    Put(
+        member, [](const v1::Member& m) { return m.contributor(); }, &record.members);
+  }
+  if (write.state == nullptr) return;
+  record.earlier.clear();
+  for (const uint64_t step : EarlierSteps(record.state, record.versions.front().step)) {
+    const auto found = kept->states.find(step);
+    if (found != kept->states.end()) record.earlier.push_back(*found->second);
+  }
+}
+
 void Disk::Apply(const std::vector<Write>& writes) {
-  for (const Write& write : writes) ApplyTo(write, &records_[write.job]);
+  for (const Write& write : writes) ApplyTo(write, &jobs_[write.job]);
 }
 
 std::vector<JobRecord> Disk::Load() const {
   std::vector<JobRecord> records;
-  for (const auto& [name, record] : records_) records.push_back(record);
+  for (const auto& [name, kept] : jobs_) records.push_back(kept.record);
   return records;
 }
 
 const JobRecord* Disk::Find(const std::string& job) const {
-  const auto found = records_.find(job);
-  return found == records_.end() ? nullptr : &found->second;
+  const auto found = jobs_.find(job);
+  return found == jobs_.end() ? nullptr : &found->second.record;
+}
+
+std::vector<v1::JobState> Disk::States(const std::string& job, const std::vector<uint64_t>& steps) const {
+  std::vector<v1::JobState> states;
+  const auto found = jobs_.find(job);
+  if (found == jobs_.end()) return states;
+  for (const uint64_t step : steps) {
+    const auto state = found->second.states.find(step);
+    if (state != found->second.states.end()) states.push_back(*state->second);
+  }
+  return states;
 }
 
 }  // namespace evenkeel::core::simulation

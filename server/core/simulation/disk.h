@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,8 +21,20 @@ class Disk {
   // Null when the job is not on disk. Valid until the next Apply.
   const JobRecord* Find(const std::string& job) const;
 
+  // Those of the steps' states that are kept, in order.
+  std::vector<v1::JobState> States(const std::string& job, const std::vector<uint64_t>& steps) const;
+
  private:
-  std::map<std::string, JobRecord> records_;
+  struct Kept {
+    JobRecord record;
+    // By step.
+    std::map<uint64_t, std::shared_ptr<const v1::JobState>> states;
+  };
+
+  static void PutState(const Write& write, Kept* kept);
+  static void ApplyTo(const Write& write, Kept* kept);
+
+  std::map<std::string, Kept> jobs_;
 };
 
 }  // namespace evenkeel::core::simulation

@@ -3,7 +3,7 @@
 #include "absl/status/status.h"
 #include "evenkeel/v1/snapshot.pb.h"
 
-namespace evenkeel::store {
+namespace evenkeel::job {
 
 // Holds a state against its own spec. INVALID_ARGUMENT, naming the field and its value, unless
 //   spec         has a name, contributors >= 1 and at least one layer; layers in strictly ascending order of names,
@@ -21,4 +21,4 @@ namespace evenkeel::store {
 // What the spec's settings mean is not looked at. Pure, thread-safe.
 absl::Status CheckStateShape(const v1::JobState& state);
 
-}  // namespace evenkeel::store
+}  // namespace evenkeel::job

@@ -1,4 +1,4 @@
-#include "server/store/state_shape.h"
+#include "job/state_shape.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,7 +9,7 @@
 #include "base/status_macros.h"
 #include "kernels/balance/balance_config.h"
 
-namespace evenkeel::store {
+namespace evenkeel::job {
 namespace {
 
 template <typename... Words>
@@ -151,4 +151,4 @@ absl::Status CheckStateShape(const v1::JobState& state) {
   return CheckMove(state);
 }
 
-}  // namespace evenkeel::store
+}  // namespace evenkeel::job

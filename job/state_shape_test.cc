@@ -1,4 +1,4 @@
-#include "server/store/state_shape.h"
+#include "job/state_shape.h"
 
 #include <cmath>
 #include <functional>
@@ -9,9 +9,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/store/test_records.h"
+#include "job/test_state.h"
 
-namespace evenkeel::store {
+namespace evenkeel::job {
 namespace {
 
 using ::testing::HasSubstr;
@@ -114,4 +114,4 @@ TEST(StateShapeTest, NamesTheFieldThatIsWrongAndItsValue) {
 }
 
 }  // namespace
-}  // namespace evenkeel::store
+}  // namespace evenkeel::job
