@@ -18,6 +18,7 @@
 #include "google/protobuf/stubs/logging.h"
 #include "server/engine/engine.h"
 #include "server/options.h"
+#include "server/recorder/recorder.h"
 #include "server/rpc/server.h"
 #include "server/store/store.h"
 #include "server/telemetry/metrics.h"
@@ -29,6 +30,9 @@ ABSL_FLAG(std::string, metrics_listen, "",
           "host:port of the metrics page; port 0 takes a free one, \"none\" has no page. Default: the file's, else "
           "127.0.0.1:7412.");
 ABSL_FLAG(std::string, state_dir, "", "Folder that holds the state; made if missing, held by one process at a time.");
+ABSL_FLAG(std::string, record, "",
+          "Folder of the record of every commit, for 'evenkeel replay --record'; made if missing. Default: the file's, "
+          "else none is written.");
 ABSL_FLAG(std::string, ready_file, "", "File to write once calls are accepted: JSON with the addresses and the pid.");
 ABSL_FLAG(bool, insecure, false, "Listen beyond loopback although connections are not encrypted.");
 
@@ -79,19 +83,34 @@ void DieOfStore(const absl::Status& status) {
   std::_Exit(1);
 }
 
+absl::StatusOr<std::unique_ptr<recorder::Recorder>> StartRecorder(const v1::CoordinatorConfig& config,
+                                                                  telemetry::Metrics* metrics) {
+  recorder::Recorder::Options options;
+  options.directory = config.record_dir();
+  options.bounds = {config.record_file_bytes(), config.record_job_bytes()};
+  return recorder::Recorder::Start(options,
+                                   {Log, [metrics](const std::string& job) { metrics->CountRecordError(job); }});
+}
+
 absl::Status Run() {
   CommandLine command_line;
   command_line.config_file = absl::GetFlag(FLAGS_config);
   command_line.listen = absl::GetFlag(FLAGS_listen);
   command_line.metrics_listen = absl::GetFlag(FLAGS_metrics_listen);
   command_line.state_dir = absl::GetFlag(FLAGS_state_dir);
+  command_line.record_dir = absl::GetFlag(FLAGS_record);
   command_line.insecure = absl::GetFlag(FLAGS_insecure);
   EVENKEEL_ASSIGN_OR_RETURN(const v1::CoordinatorConfig config, ConfigureCoordinator(command_line));
 
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<store::Store> store, store::Store::Open(config.state_dir()));
   telemetry::Metrics metrics;
-  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<engine::Engine> engine,
-                            engine::Engine::Start(config, std::move(store), &metrics, {Log, DieOfStore}));
+  std::unique_ptr<recorder::Recorder> recorder;
+  if (config.has_record_dir()) {
+    EVENKEEL_ASSIGN_OR_RETURN(recorder, StartRecorder(config, &metrics));
+  }
+  EVENKEEL_ASSIGN_OR_RETURN(
+      std::unique_ptr<engine::Engine> engine,
+      engine::Engine::Start(config, std::move(store), &metrics, recorder.get(), {Log, DieOfStore}));
   std::unique_ptr<telemetry::MetricsServer> metrics_server;
   if (config.metrics_listen() != kNoMetrics) {
     EVENKEEL_ASSIGN_OR_RETURN(metrics_server, telemetry::MetricsServer::Start(config.metrics_listen(), &metrics));
@@ -101,7 +120,8 @@ absl::Status Run() {
   const std::string metrics_address = metrics_server ? metrics_server->address() : "";
   Log(absl::StrCat("serving on ", server->address(), ", metrics on ",
                    metrics_server ? absl::StrCat("http://", metrics_address, "/metrics") : "no address", ", state in ",
-                   config.state_dir()));
+                   config.state_dir(),
+                   config.has_record_dir() ? absl::StrCat(", record in ", config.record_dir()) : ""));
   if (!absl::GetFlag(FLAGS_ready_file).empty()) {
     EVENKEEL_RETURN_IF_ERROR(WriteReadyFile(absl::GetFlag(FLAGS_ready_file), server->address(), metrics_address));
   }

@@ -16,6 +16,9 @@ namespace {
 
 constexpr char kDefaultListen[] = "127.0.0.1:7411";
 constexpr char kDefaultMetricsListen[] = "127.0.0.1:7412";
+constexpr int64_t kMinRecordFileBytes = 64 << 10;
+constexpr int64_t kDefaultRecordFileBytes = 64 << 20;
+constexpr int64_t kDefaultRecordJobBytes = int64_t{1} << 30;
 
 bool IsLoopback(absl::string_view host) {
   return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
@@ -31,6 +34,22 @@ absl::Status CheckAddress(absl::string_view field, const std::string& address, b
     return absl::InvalidArgumentError(
         absl::StrCat(field, ": ", address, " can be reached from other machines, and connections are not encrypted; ",
                      "listen on a loopback address, or give --insecure if the network is trusted"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRecord(const v1::CoordinatorConfig& config) {
+  if (config.has_record_dir() && config.record_dir().empty()) {
+    return absl::InvalidArgumentError("record_dir is empty; name a folder, or leave it out for no record");
+  }
+  if (config.record_file_bytes() < kMinRecordFileBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("record_file_bytes is ", config.record_file_bytes(), "; at least ", kMinRecordFileBytes));
+  }
+  if (config.record_job_bytes() / 2 < config.record_file_bytes()) {
+    return absl::InvalidArgumentError(absl::StrCat("record_job_bytes is ", config.record_job_bytes(),
+                                                   "; at least twice record_file_bytes (", config.record_file_bytes(),
+                                                   ")"));
   }
   return absl::OkStatus();
 }
@@ -70,6 +89,9 @@ absl::StatusOr<v1::CoordinatorConfig> ConfigureCoordinator(const CommandLine& co
   if (!command_line.listen.empty()) config.set_listen(command_line.listen);
   if (!command_line.metrics_listen.empty()) config.set_metrics_listen(command_line.metrics_listen);
   if (!command_line.state_dir.empty()) config.set_state_dir(command_line.state_dir);
+  if (!command_line.record_dir.empty()) config.set_record_dir(command_line.record_dir);
+  if (!config.has_record_file_bytes()) config.set_record_file_bytes(kDefaultRecordFileBytes);
+  if (!config.has_record_job_bytes()) config.set_record_job_bytes(kDefaultRecordJobBytes);
   if (!config.has_listen()) config.set_listen(kDefaultListen);
   if (!config.has_metrics_listen()) config.set_metrics_listen(kDefaultMetricsListen);
   *config.mutable_limits() = job::WithDefaults(config.limits());
@@ -81,6 +103,7 @@ absl::StatusOr<v1::CoordinatorConfig> ConfigureCoordinator(const CommandLine& co
   if (config.metrics_listen() != kNoMetrics) {
     EVENKEEL_RETURN_IF_ERROR(CheckAddress("metrics_listen", config.metrics_listen(), command_line.insecure));
   }
+  EVENKEEL_RETURN_IF_ERROR(CheckRecord(config));
   EVENKEEL_RETURN_IF_ERROR(CheckLimits(config.limits()));
   EVENKEEL_RETURN_IF_ERROR(CheckDefaultBalance(config.default_balance()));
   return config;

@@ -16,11 +16,13 @@ struct CommandLine {
   std::string listen;
   std::string metrics_listen;
   std::string state_dir;
+  std::string record_dir;
   // Listen beyond loopback although connections are not encrypted.
   bool insecure = false;
 };
 
-// The configuration in force: defaults, then the file, then the command line; every field set and checked.
+// The configuration in force: defaults, then the file, then the command line; every field set and checked, but for
+// record_dir, which is absent where nothing is to be recorded.
 // INVALID_ARGUMENT or NOT_FOUND, naming the field and its value, when something is wrong.
 absl::StatusOr<v1::CoordinatorConfig> ConfigureCoordinator(const CommandLine& command_line);
 

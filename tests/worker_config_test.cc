@@ -1,11 +1,14 @@
 // A run whose config is changed by the command line while it goes on, also before and during outages of the
 // coordinator: every worker has the bias that the reference computes from the counts, the versions that routed them and
-// the config of each step.
+// the config of each step; and the record of the run comes out the same when it is replayed.
 
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/job_plan.h"
@@ -16,6 +19,7 @@ namespace evenkeel::tests {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 using Mode = v1::JobSpec::Mode;
 
@@ -23,6 +27,33 @@ constexpr char kFrozenLayer[] = "model.layers.0.gate";
 
 class WorkerConfigTest : public CountingBench {
  protected:
+  void SetUp() override {
+    coordinator_options_.flags = {absl::StrCat("--record=", record_)};
+    CountingBench::SetUp();
+  }
+
+  // Every step that is in the record comes out as it did in the run. Where the coordinator was killed, the newest steps
+  // may be missing; they are told.
+  void ExpectRecord() {
+    KillCoordinator(SIGTERM);
+    const Ending ending =
+        ChildProcess({BuiltProgram("tools/evenkeel"), "replay", "--record", record_, "--job", job_}).Wait();
+    EXPECT_EQ(ending.exit_code, 0) << ending.stdout_text << ending.stderr_text;
+    uint64_t missing = 0;
+    for (absl::string_view line : absl::StrSplit(ending.stdout_text, '\n')) {
+      const std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+      uint64_t first = 0;
+      uint64_t last = 0;
+      if (words.size() < 4 || words[0] != "steps" || !absl::SimpleAtoi(words[1], &first)) continue;
+      ASSERT_TRUE(absl::SimpleAtoi(words[3], &last)) << line;
+      missing += last - first + 1;
+    }
+    EXPECT_THAT(ending.stdout_text, StartsWith(absl::StrCat("job ", job_, ": ", steps_ - missing,
+                                                            " steps replayed, 1 to ", steps_, ", all equal\n")));
+    EXPECT_THAT(ending.stdout_text, HasSubstr("the config was changed"));
+    EXPECT_THAT(ending.stdout_text, HasSubstr("the coordinator was started again after step "));
+  }
+
   // `evenkeel set` of the job.
   Ending Set(std::vector<std::string> flags) const {
     flags.insert(flags.begin(),
@@ -51,6 +82,8 @@ class WorkerConfigTest : public CountingBench {
     ASSERT_TRUE(AwaitLines(step));
     AwaitCommitted(step);
   }
+
+  const std::string record_ = NewFolder("record");
 };
 
 TEST_F(WorkerConfigTest, ChangesHoldFromTheirStepsWhateverHappensMeanwhile) {
@@ -99,6 +132,7 @@ TEST_F(WorkerConfigTest, ChangesHoldFromTheirStepsWhateverHappensMeanwhile) {
   Kill(2);
   Restart(2, 71);
   ExpectReferenceAtTheEnd();
+  ExpectRecord();
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "tools/replay_command.h"
 
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <vector>
@@ -17,14 +18,33 @@
 #include "tools/flags.h"
 #include "tools/npy/npy.h"
 #include "tools/npy/npy_check.h"
+#include "tools/record_replay.h"
 
 namespace evenkeel::tools {
 namespace {
 
 constexpr absl::string_view kHelp =
-    R"(evenkeel replay: the bias after every step of a record of counts, bit for bit as a coordinator computes it.
+    R"(evenkeel replay: the bias after every step of a record, bit for bit as a coordinator computes it.
 
+  evenkeel replay --record DIR [--job NAME] [--from-step A] [--to-step B] [--out B.npy] [--json]
   evenkeel replay --config BALANCE --counts C.npy --out B.npy [--top-k K]
+
+The record of a coordinator (evenkeeld --record DIR) is replayed by the code that committed it, and held against the
+hashes that it wrote down. What comes out: how many steps were replayed and that all are equal, or the first step and
+layer where run and record differ; steps that are not in the record; restarts, rewinds and config changes on the way.
+The exit code is 0 where all is equal, 1 where something differs or a file is damaged, 2 for a wrong command line. A
+last event that is not whole, as a crash leaves it, is told and is no error.
+
+  --record DIR      the record's folder
+  --job NAME        one job of it; absent: all
+  --from-step A     the first step to tell of; absent: the first there is. What is recorded before is not read, but for
+                    the end of the file that it begins in
+  --to-step B       the last; absent: the last there is
+  --out B.npy       float32 [steps, layers, experts]: the bias after each step of one job whose layers have one size
+  --json            for scripts: {"jobs": [{"job", "steps", "first", "last", "equal", "difference", "notes", "damage",
+                    "torn"}]}
+
+Counts that something else has written down are replayed from a bias of 0:
 
   --config BALANCE  a BalanceConfig in JSON or YAML, the same for all layers; "preset" starts from a preset
   --counts C.npy    int64 [steps, layers, experts]: the assignments of each step
@@ -36,6 +56,7 @@ Every step is taken as an optimizer step that succeeded; the first has position 
 
 Example:
 
+  evenkeel replay --record /var/lib/evenkeel/record --job pretrain-7b
   echo '{"preset": "loss_free", "rate": 0.01}' > balance.json
   python3 -c 'import numpy; numpy.save("c.npy", numpy.random.poisson(100, (50, 2, 8)).astype("i8"))'
   evenkeel replay --config balance.json --counts c.npy --out b.npy
@@ -43,20 +64,47 @@ Example:
 )";
 
 struct Options {
+  RecordOptions record;
+  std::optional<int> from_step;
+  std::optional<int> to_step;
   std::string config;
   std::string counts;
   std::string out;
   std::optional<int> top_k;
 };
 
+absl::Status ReadRecordOptions(Options* options) {
+  if (!options->config.empty() || !options->counts.empty() || options->top_k.has_value()) {
+    return absl::InvalidArgumentError(
+        "--record has configs and counts of its own; --config, --counts and --top-k do not");
+  }
+  for (const std::optional<int>& step : {options->from_step, options->to_step}) {
+    if (step.value_or(1) < 1) return absl::InvalidArgumentError(absl::StrCat("step ", *step, " is not at least 1"));
+  }
+  if (options->from_step.value_or(1) > options->to_step.value_or(std::numeric_limits<int>::max())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--to-step: ", *options->to_step, " is before --from-step ", *options->from_step));
+  }
+  if (options->from_step) options->record.range.from = *options->from_step;
+  if (options->to_step) options->record.range.to = *options->to_step;
+  options->record.out = options->out;
+  return absl::OkStatus();
+}
+
 absl::Status ReadOptions(Args args, Options* options) {
   const Flag flags[] = {
-      {"config", &options->config, /*is_required=*/true},
-      {"counts", &options->counts, /*is_required=*/true},
-      {"out", &options->out, /*is_required=*/true},
-      {"top-k", &options->top_k},
+      {"config", &options->config},       {"counts", &options->counts},        {"out", &options->out},
+      {"top-k", &options->top_k},         {"record", &options->record.record}, {"job", &options->record.job},
+      {"from-step", &options->from_step}, {"to-step", &options->to_step},      {"json", &options->record.json},
   };
   EVENKEEL_RETURN_IF_ERROR(ParseFlags(args, flags));
+  if (!options->record.record.empty()) return ReadRecordOptions(options);
+  if (options->config.empty() || options->counts.empty() || options->out.empty()) {
+    return absl::InvalidArgumentError("give --record DIR, or all of --config, --counts and --out");
+  }
+  if (!options->record.job.empty() || options->from_step || options->to_step || options->record.json) {
+    return absl::InvalidArgumentError("--job, --from-step, --to-step and --json are of --record DIR");
+  }
   if (options->top_k.value_or(1) < 1) {
     return absl::InvalidArgumentError(absl::StrCat("--top-k: ", *options->top_k, " is not at least 1"));
   }
@@ -189,11 +237,12 @@ int Run(Args args, Streams streams) {
   Options options;
   const absl::Status usage = ReadOptions(args, &options);
   if (!usage.ok()) return RefuseUsage("replay", usage, streams.err);
+  if (!options.record.record.empty()) return Finish("replay", ReplayRecord(options.record, streams), streams.err);
   return Finish("replay", ReplayFiles(options, streams.out), streams.err);
 }
 
 }  // namespace
 
-const Command kReplayCommand = {"replay", "the bias after every step of a record of counts", kHelp, Run};
+const Command kReplayCommand = {"replay", "the bias after every step of a record", kHelp, Run};
 
 }  // namespace evenkeel::tools

@@ -4,7 +4,7 @@
 
 namespace evenkeel::tools {
 
-// evenkeel replay: the bias after every step of a record of counts.
+// evenkeel replay: the bias after every step of a record.
 extern const Command kReplayCommand;
 
 }  // namespace evenkeel::tools

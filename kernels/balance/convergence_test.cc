@@ -73,8 +73,8 @@ Trajectory Simulate(const BalanceConfig& config, int num_experts, int top_k, int
   return trajectory;
 }
 
-TEST(ConvergenceTest, EvenkeelAtOneRateFitsFewAndManyExperts) {
-  for (const auto& [num_experts, top_k] : {std::pair(8, 2), std::pair(32, 4), std::pair(128, 8)}) {
+TEST(ConvergenceTest, Pitfall20EvenkeelAtOneRateFitsFewAndManyExperts) {
+  for (const auto& [num_experts, top_k] : {std::pair(8, 2), std::pair(32, 4), std::pair(128, 8), std::pair(512, 8)}) {
     const Trajectory trajectory = Simulate(FromPreset("evenkeel").value(), num_experts, top_k, 100);
     EXPECT_GT(trajectory.first, 0.5) << num_experts;
     EXPECT_LT(trajectory.tail, 0.2) << num_experts;

@@ -114,7 +114,7 @@ TEST(SignTest, CasesOfOtherTrainers) {
 }
 
 // A step is one update from the sum of its micro-batches: {6, 0} then {0, 4}. Signs of micro-batches would cancel.
-TEST(SignTest, GradientAccumulationTrap) {
+TEST(SignTest, Pitfall04GradientAccumulationTrap) {
   EXPECT_THAT(BiasAfter(Plain(Rule::kSign, 1), {6 + 0, 0 + 4}), ElementsAre(-1, 1));
   Layer per_micro_batch(Plain(Rule::kSign, 1), 2);
   per_micro_batch.Step({6, 0});
@@ -189,7 +189,7 @@ TEST(ProportionalTest, NormalisedByTheMean) {
               Near({-1.5e-3f, 1e-3f, 0, 0, -0.5e-3f, 0, 0, 1e-3f}));
 }
 
-TEST(ProportionalTest, EvenkeelTakesTheWholeErrorFromTheFirstStep) {
+TEST(ProportionalTest, Pitfall22EvenkeelTakesTheWholeErrorFromTheFirstStep) {
   Layer layer(Preset("evenkeel"), 8);
   layer.Step(kEight);
   EXPECT_THAT(layer.state.bias, Near({-0.015f, 0.01f, 0, 0, -0.005f, 0, 0, 0.01f}, 1e-8f));
@@ -285,7 +285,7 @@ TEST(CapTest, AbsoluteHoldsTheValue) {
   EXPECT_THAT(layer.state.bias, ElementsAre(-2.5f, 2.5f));
 }
 
-TEST(CapTest, DeviationKeepsAnImportedOffset) {
+TEST(CapTest, Pitfall21DeviationKeepsAnImportedOffset) {
   BalanceConfig config = Plain(Rule::kSign, 0.125);
   config.cap = 2;
   config.cap_mode = CapMode::kDeviation;
@@ -427,7 +427,7 @@ TEST(ScheduleTest, ScalesTheStepAndEndsIt) {
 
 // ---- min_tokens
 
-TEST(MinTokensTest, AddsStepsUpAndMovesOnceByTheirSum) {
+TEST(MinTokensTest, Pitfall23AddsStepsUpAndMovesOnceByTheirSum) {
   for (const absl::string_view name : PresetNames()) {
     Layer layer(Preset(name), 4);
     layer.config.min_tokens = 10;

@@ -32,6 +32,7 @@ JobBench::JobBench(const v1::JobSpec& spec, std::vector<std::vector<int>> owned,
 
 void JobBench::Carry(Effects effects) {
   disk_.Apply(effects.writes);
+  if (on_durable_) on_durable_(effects.writes);
   for (Answer& answer : effects.answers) {
     const bool first = answers_.emplace(answer.call, std::move(answer.reply)).second;
     EVENKEEL_CHECK(first);

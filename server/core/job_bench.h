@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -76,6 +78,9 @@ class JobBench {
   // Carries out `effects`.
   void Carry(Effects effects);
 
+  // Who is told of writes from now on, once they are on disk.
+  void OnDurable(std::function<void(const std::vector<Write>&)> listener) { on_durable_ = std::move(listener); }
+
  private:
   const v1::JobSpec spec_;
   const job::JobPlan plan_;
@@ -85,6 +90,7 @@ class JobBench {
   // As they were accepted.
   job::ReferenceModel::Deliveries deliveries_;
   simulation::Disk disk_;
+  std::function<void(const std::vector<Write>&)> on_durable_;
   std::optional<Job> job_;
   absl::Time now_ = absl::UnixEpoch();
   CallId next_call_ = 1;

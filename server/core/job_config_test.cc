@@ -150,7 +150,7 @@ TEST(JobConfigTest, AChangedRuleBeginsTheEmaAnewThoughTheStepIsSkipped) {
   }
 }
 
-// Pitfall: a layer that is frozen, or a run that hands over to another trainer, is updated all the same.
+// A layer that is frozen must not be updated all the same.
 TEST(JobConfigTest, Pitfall15AFrozenLayerNeverMoves) {
   JobBench bench(job::TestSpec(1));
   bench.JoinAll();
@@ -169,6 +169,7 @@ TEST(JobConfigTest, Pitfall15AFrozenLayerNeverMoves) {
   EXPECT_NE(after.layers(1).SerializeAsString(), before.layers(1).SerializeAsString()) << "the other goes on";
 }
 
+// A run that hands its model over, to a rollout say, needs its bias to stand still, and to know that it does.
 TEST(JobConfigTest, Pitfall25FreezingAJobIsOneCall) {
   JobBench bench(job::TestSpec(1));
   bench.JoinAll();

@@ -222,6 +222,7 @@ void Job::Commit(absl::Time now, Effects* effects) {
   if (static_cast<int>(versions_.size()) > kKeptVersions) versions_.erase(versions_.begin());
 
   effects->writes.push_back({name(), std::make_shared<const v1::JobState>(State()), epoch_, {record}, /*members=*/{}});
+  effects->writes.back().commit = RoutedStep{routed_with, stale};
   effects->commits.push_back(
       {name(), committed_step(), now - first_push_, reply_->tokens(), reply_->staleness(), /*lost=*/{}});
   for (Slot& slot : slots_) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,12 @@ struct JobRecord {
   std::vector<VersionRecord> versions;
 };
 
+// How a commit was told to move the bias; see job::CommitRoutedStep.
+struct RoutedStep {
+  v1::Version routed_with;
+  bool stale = false;
+};
+
 // One change of one job. All writes that one event causes are made durable together, or not at all, before anyone
 // hears of them.
 struct Write {
@@ -64,6 +71,8 @@ struct Write {
   // steps before it, ascending.
   bool begins_anew = false;
   std::vector<v1::JobState> earlier = {};
+  // Of the commit that made the state; absent where something else did.
+  std::optional<RoutedStep> commit = {};
 };
 
 using job::kKeptVersions;

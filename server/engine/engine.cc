@@ -38,20 +38,25 @@ std::string PushLabel(core::PushResult result, const core::Effects& effects) {
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(const v1::CoordinatorConfig& config,
                                                       std::unique_ptr<store::Store> store, telemetry::Metrics* metrics,
-                                                      Listener listener) {
+                                                      recorder::Recorder* recorder, Listener listener) {
   EVENKEEL_ASSIGN_OR_RETURN(const std::vector<core::JobRecord> records, store->Load());
-  std::unique_ptr<Engine> engine(new Engine(config, std::move(store), metrics, std::move(listener)));
+  std::unique_ptr<Engine> engine(new Engine(config, std::move(store), metrics, recorder, std::move(listener)));
   core::Effects effects;
   EVENKEEL_RETURN_IF_ERROR(engine->coordinator_.Restore(records, &effects));
   if (!effects.writes.empty()) EVENKEEL_RETURN_IF_ERROR(engine->store_->Apply(effects.writes));
+  if (recorder != nullptr) recorder->Restore(records);
   engine->Publish(effects, /*store_seconds=*/0);
   engine->thread_ = std::thread([raw = engine.get()] { raw->Run(); });
   return engine;
 }
 
 Engine::Engine(const v1::CoordinatorConfig& config, std::unique_ptr<store::Store> store, telemetry::Metrics* metrics,
-               Listener listener)
-    : coordinator_(config), store_(std::move(store)), metrics_(metrics), listener_(std::move(listener)) {}
+               recorder::Recorder* recorder, Listener listener)
+    : coordinator_(config),
+      store_(std::move(store)),
+      metrics_(metrics),
+      recorder_(recorder),
+      listener_(std::move(listener)) {}
 
 Engine::~Engine() { Stop(); }
 
@@ -109,6 +114,7 @@ void Engine::RunBatch(const std::vector<Event>& events) {
   for (const std::function<void()>& reply : replies) {
     if (reply) reply();
   }
+  if (recorder_ != nullptr) recorder_->Take(effects.writes);
   Publish(effects, store_seconds.count());
 }
 

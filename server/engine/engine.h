@@ -16,6 +16,7 @@
 #include "server/core/coordinator.h"
 #include "server/core/effects.h"
 #include "server/engine/job_view.h"
+#include "server/recorder/recorder.h"
 #include "server/store/store.h"
 #include "server/telemetry/metrics.h"
 
@@ -41,10 +42,11 @@ class Engine {
     std::function<void(const absl::Status&)> fatal;
   };
 
-  // Restores what the store holds, in its next epoch, and starts. `metrics` outlives the engine.
+  // Restores what the store holds, in its next epoch, and starts. What becomes durable is given to `recorder`, if there
+  // is one. `metrics` and `recorder` outlive the engine.
   static absl::StatusOr<std::unique_ptr<Engine>> Start(const v1::CoordinatorConfig& config,
                                                        std::unique_ptr<store::Store> store, telemetry::Metrics* metrics,
-                                                       Listener listener);
+                                                       recorder::Recorder* recorder, Listener listener);
 
   // Stops as Stop does.
   ~Engine();
@@ -80,7 +82,7 @@ class Engine {
   };
 
   Engine(const v1::CoordinatorConfig& config, std::unique_ptr<store::Store> store, telemetry::Metrics* metrics,
-         Listener listener);
+         recorder::Recorder* recorder, Listener listener);
 
   void Post(Event event);
   void Run();
@@ -102,6 +104,7 @@ class Engine {
   core::Coordinator coordinator_;
   const std::unique_ptr<store::Store> store_;
   telemetry::Metrics* const metrics_;
+  recorder::Recorder* const recorder_;
   const Listener listener_;
   std::unordered_map<core::CallId, ParkedPush> parked_;
   std::unordered_map<std::string, JobTotals> totals_;

@@ -15,6 +15,7 @@ struct JobSample {
   // Null only for the pushes of jobs that have no view.
   std::shared_ptr<const JobView> view;
   std::map<std::string, uint64_t> pushes;  // by result
+  uint64_t record_errors = 0;
   prometheus::ClientMetric step_commit_seconds;
   prometheus::ClientMetric store_write_seconds;
 };

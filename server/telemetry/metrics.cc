@@ -24,6 +24,7 @@ const prometheus::Histogram::BucketBoundaries kStoreWriteBuckets = {.00025, .000
 struct JobSeries {
   std::shared_ptr<const JobView> view;
   std::map<std::string, uint64_t> pushes;
+  uint64_t record_errors = 0;
   prometheus::Histogram step_commit_seconds{kStepCommitBuckets};
   prometheus::Histogram store_write_seconds{kStoreWriteBuckets};
 };
@@ -41,10 +42,10 @@ struct Metrics::Impl {
     MutexLock lock(&mutex);
     std::vector<JobSample> samples;
     samples.reserve(jobs.size() + 1);
-    samples.push_back({nullptr, stray_pushes, {}, {}});
+    samples.push_back({nullptr, stray_pushes, /*record_errors=*/0, {}, {}});
     for (const auto& [job, series] : jobs) {
-      samples.push_back(
-          {series.view, series.pushes, series.step_commit_seconds.Collect(), series.store_write_seconds.Collect()});
+      samples.push_back({series.view, series.pushes, series.record_errors, series.step_commit_seconds.Collect(),
+                         series.store_write_seconds.Collect()});
     }
     return samples;
   }
@@ -66,6 +67,12 @@ void Metrics::ObserveCommit(absl::string_view job, double barrier_seconds, doubl
   if (found == impl_->jobs.end()) return;
   found->second.step_commit_seconds.Observe(barrier_seconds);
   found->second.store_write_seconds.Observe(store_seconds);
+}
+
+void Metrics::CountRecordError(absl::string_view job) {
+  MutexLock lock(&impl_->mutex);
+  const auto found = impl_->jobs.find(job);
+  if (found != impl_->jobs.end()) ++found->second.record_errors;
 }
 
 void Metrics::Publish(std::shared_ptr<const JobView> view) {

@@ -47,6 +47,8 @@ class Metrics {
   // Seconds from the first push of a step to its commit, and those of the commit's write to disk. Of no effect while
   // the job has no view.
   void ObserveCommit(absl::string_view job, double barrier_seconds, double store_seconds);
+  // The record of a job has a gap from here on. Of no effect while the job has no view.
+  void CountRecordError(absl::string_view job);
   // Replaces what is shown of `view->job`. All series of a job, its counters and histograms too, appear and vanish with
   // its view.
   void Publish(std::shared_ptr<const JobView> view);

@@ -116,6 +116,18 @@ MetricFamily PushFamily(const std::vector<JobSample>& samples) {
   return family;
 }
 
+MetricFamily RecordErrorFamily(const std::vector<JobSample>& samples) {
+  MetricFamily family{"evenkeel_record_errors_total",
+                      "Times that the record of the job could not go on, and got a gap.",
+                      MetricType::Counter,
+                      {}};
+  for (const JobSample& sample : samples) {
+    if (sample.view == nullptr) continue;
+    family.metric.push_back(Value(static_cast<double>(sample.record_errors), {{"job", sample.view->job}}));
+  }
+  return family;
+}
+
 MetricFamily HistogramFamily(const char* name, const char* help, ClientMetric JobSample::*histogram,
                              const std::vector<JobSample>& samples) {
   MetricFamily family{name, help, MetricType::Histogram, {}};
@@ -133,6 +145,7 @@ std::string RenderPage(const std::vector<JobSample>& samples) {
   std::vector<MetricFamily> families = {BuildInfo()};
   for (const JobMetric& metric : kJobMetrics) families.push_back(JobFamily(metric, samples));
   families.push_back(PushFamily(samples));
+  families.push_back(RecordErrorFamily(samples));
   families.push_back(HistogramFamily("evenkeel_step_commit_seconds",
                                      "From the first push of a step to its commit, the write to disk included.",
                                      &JobSample::step_commit_seconds, samples));
