@@ -30,7 +30,8 @@ void ExpectPerfectlyEven(const LoadMetrics& metrics) {
   EXPECT_EQ(metrics.starved, 0);
 }
 
-TEST(LoadMetricsTest, WorkedByHand) {
+// (largest - mean) / mean, as in arXiv 2408.15664; the smallest and the mean beside it.
+TEST(LoadMetricsTest, Pitfall31MaxViolationIsThatOfThePaper) {
   const LoadMetrics metrics = ComputeLoadMetrics({10, 0, 4, 4, 6, 4, 4, 0});
   EXPECT_DOUBLE_EQ(metrics.max_violation, 1.5);
   EXPECT_DOUBLE_EQ(metrics.min_violation, -1.0);

@@ -39,6 +39,7 @@ absl::Status ValidateIds(const IdsInput& input) {
 absl::Status ValidateCounts(const CountsInput& input) {
   absl::Status status = routing::ValidateEnum("type", input.type, CountType::kFloat32);
   if (input.counts == nullptr) status.Update(InvalidField("counts", "null", "is needed"));
+  if (input.any_sum) return status;
   const uint64_t most_rows = kMaxCount / input.top_k;
   if (input.valid_rows > most_rows) {
     status.Update(

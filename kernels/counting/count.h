@@ -52,6 +52,9 @@ struct CountsInput {
   CountType type = CountType::kInt64;
   uint64_t valid_rows = 0;   // given by the host; at most kMaxCount / top_k
   uint64_t short_slots = 0;  // likewise; at most top_k * valid_rows
+  // Only the counts are told: they may have any sum, valid_rows and short_slots are not read, and `stats` does not
+  // grow.
+  bool any_sum = false;
 };
 
 // OK, or INVALID_ARGUMENT naming the field and its value: what the structs above ask for, but for what ids and counts

@@ -212,12 +212,13 @@ CountsInput CountsProblem::Input() const {
   input.type = type;
   input.valid_rows = valid_rows;
   input.short_slots = short_slots;
+  input.any_sum = any_sum;
   return input;
 }
 
 std::string CountsProblem::Describe() const {
   return absl::StrCat(num_experts, " experts, top_k ", top_k, ", type ", static_cast<int>(type), ", ", valid_rows,
-                      " rows, ", short_slots, " short slots");
+                      " rows, ", short_slots, " short slots", any_sum ? ", of any sum" : "");
 }
 
 CountsProblem RandomCounts(uint64_t seed) {
@@ -249,6 +250,7 @@ CountsProblem RandomCounts(uint64_t seed) {
     default:
       break;
   }
+  problem.any_sum = OneIn(random, 4);
   problem.counts = CountBytes(counts, problem.type);
   return problem;
 }

@@ -32,7 +32,7 @@ IdsProblem RandomIds(uint64_t seed);
 IdsProblem RandomIdsOf(int num_experts, int top_k, int64_t rows, routing::IdType id_type, uint64_t seed);
 
 // Small counts, and counts up to their limits, in half of the calls with something wrong: a count that is none, which a
-// second one makes good in the sum; or a sum that differs.
+// second one makes good in the sum; or a sum that differs, which a quarter of the calls do not mind.
 struct CountsProblem {
   int num_experts;
   int top_k;
@@ -40,6 +40,7 @@ struct CountsProblem {
   std::vector<uint8_t> counts;  // [num_experts] of type
   uint64_t valid_rows;
   uint64_t short_slots;
+  bool any_sum = false;
 
   CountsInput Input() const;
   std::string Describe() const;

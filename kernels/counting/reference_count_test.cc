@@ -47,6 +47,17 @@ class ReferenceCountTest : public testing::Test {
     return ReferenceAddCounts(input, Output());
   }
 
+  absl::Status AddAnySum(const std::vector<int64_t>& counts) {
+    CountsInput input;
+    input.num_experts = kExperts;
+    input.top_k = 2;
+    input.counts = counts.data();
+    input.valid_rows = kMaxCount;  // not read
+    input.short_slots = 1;
+    input.any_sum = true;
+    return ReferenceAddCounts(input, Output());
+  }
+
   void ExpectOnlyRefused(uint64_t refused) {
     EXPECT_THAT(counts_, ElementsAre(100, 200, 300, 400));
     EXPECT_EQ(stats_.valid_rows, 1000);
@@ -73,6 +84,20 @@ TEST_F(ReferenceCountTest, WideIdsAndGapsBetweenRows) {
   EXPECT_EQ(stats_.valid_rows, 1003);
   EXPECT_EQ(stats_.short_slots, 51);
   EXPECT_EQ(refused_, 7);
+}
+
+TEST_F(ReferenceCountTest, CountsOfAnySumLeaveTheTotalsAlone) {
+  ASSERT_TRUE(AddAnySum({1, 0, 5, 0}).ok());
+  EXPECT_THAT(counts_, ElementsAre(101, 200, 305, 400));
+  EXPECT_EQ(stats_.valid_rows, 1000);
+  EXPECT_EQ(stats_.short_slots, 50);
+  EXPECT_EQ(refused_, 7);
+}
+
+TEST_F(ReferenceCountTest, ACountOfAnySumIsStillACount) {
+  ASSERT_TRUE(AddAnySum({1, -1, 0, 0}).ok());
+  ASSERT_TRUE(AddAnySum({1, 0, 0, static_cast<int64_t>(kMaxCount) + 1}).ok());
+  ExpectOnlyRefused(2);
 }
 
 TEST_F(ReferenceCountTest, ARowWithAWrongIdIsRefusedWhole) {

@@ -25,7 +25,8 @@
 // weights of the row are 0; ids stay and are counted. What the scale carries beyond a float's range is infinite.
 //
 // COUNTS. counts[e] grows by one for every slot with id e. sum(counts) grows by K * valid_rows - short_slots. A row
-// that valid_mask leaves out has id -1 and weight 0 in every slot; it is not counted and not short.
+// that valid_mask leaves out has id -1 and weight 0 in every slot, or is not written at all (keep_masked_rows); it is
+// not counted and not short.
 //
 // A row gives the same bits at any T, any stride and any place in the batch (forced balance apart, which is made of
 // the row's number). NaN and infinite logits or biases are data, not bad input.
@@ -59,8 +60,8 @@ struct RouteInput {
   ForcedBalance forced;
 };
 
-// A null pointer means "not wanted". What is wanted is written wholly, masked rows and short slots too; counts alone
-// are added to.
+// A null pointer means "not wanted". What is wanted is written wholly, short slots too, and masked rows unless they are
+// to be kept; counts alone are added to.
 struct RouteOutput {
   void* ids = nullptr;  // [T, K] of id_type
   IdType id_type = IdType::kInt32;
@@ -73,6 +74,9 @@ struct RouteOutput {
   uint8_t* dense_map = nullptr;  // [T, E]: 1 for a chosen expert, 0 elsewhere
   int64_t dense_map_stride = 0;
   uint64_t* counts = nullptr;  // [E], ADDED to, not atomically; null routes without counting
+  // Rows that valid_mask leaves out are not written: their ids, weights and dense rows stay what they are. So rows of
+  // several kinds, each with a bias and counts of its own, are routed into the same arrays, a call for each kind.
+  bool keep_masked_rows = false;
 };
 
 // Added to, as counts are, so that sum(counts) = K * valid_rows - short_slots holds over many calls.

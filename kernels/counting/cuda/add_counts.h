@@ -62,18 +62,18 @@ template <typename Count, typename Block>
 EVENKEEL_HD_INLINE void AddCountsInBlock(Block& block, const CountsInput& input, const CountOutput& output) {
   const CheckedSum checked = SumCounts<Count>(block, input);
   const uint64_t assigned = input.top_k * input.valid_rows - input.short_slots;
-  const bool added = checked.countable && checked.sum == assigned;
+  const bool added = checked.countable && (input.any_sum || checked.sum == assigned);
   block.Phase([&](int thread) {
     for (int expert = thread; added && expert < input.num_experts; expert += Block::kThreads) {
       const uint64_t count = static_cast<uint64_t>(static_cast<const Count*>(input.counts)[expert]);
       if (count != 0) AtomicAdd64(&output.counts[expert], count);
     }
     if (thread != 0) return;
-    if (added) {
+    if (!added) {
+      AtomicAdd64(output.refused, 1);
+    } else if (!input.any_sum) {
       AtomicAdd64(&output.stats->valid_rows, input.valid_rows);
       AtomicAdd64(&output.stats->short_slots, input.short_slots);
-    } else {
-      AtomicAdd64(output.refused, 1);
     }
   });
 }

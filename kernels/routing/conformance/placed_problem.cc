@@ -50,6 +50,7 @@ Layout RandomLayout(std::mt19937& random) {
   layout.map = wanted & 8;
   layout.counts = wanted & 16;
   layout.stats = wanted & 32;
+  layout.keep_masked_rows = random() % 2 == 0;
   return layout;
 }
 
@@ -58,7 +59,7 @@ std::string Describe(const Layout& layout) {
                       " weights=", static_cast<int>(layout.weights_dtype), " ids=", static_cast<int>(layout.id_type),
                       " gaps=", absl::StrJoin(layout.gaps, "/"), " side=", static_cast<int>(layout.side),
                       " wanted=", layout.ids, layout.weights, layout.probabilities, layout.map, layout.counts,
-                      layout.stats);
+                      layout.stats, layout.keep_masked_rows ? " keep" : "");
 }
 
 PlacedInput::PlacedInput(const Problem& problem, const Layout& layout)
@@ -114,6 +115,7 @@ PlacedOutput::PlacedOutput(const Problem& problem, const Layout& layout)
   output_.weights_stride = problem.spec.top_k + layout.gaps[kWeightsGap];
   output_.dense_probabilities_stride = problem.spec.num_experts + layout.gaps[kProbabilitiesGap];
   output_.dense_map_stride = problem.spec.num_experts + layout.gaps[kMapGap];
+  output_.keep_masked_rows = layout.keep_masked_rows;
   if (layout.ids) output_.ids = ids_.data();
   if (layout.weights) output_.weights = weights_.data();
   if (layout.probabilities) output_.dense_probabilities = probabilities_.row<float>(0);

@@ -25,6 +25,7 @@ struct Layout {
   bool map = true;
   bool counts = true;
   bool stats = true;
+  bool keep_masked_rows = false;
 };
 Layout RandomLayout(std::mt19937& random);
 std::string Describe(const Layout& layout);

@@ -459,6 +459,88 @@ TEST_P(MaskTest, PaddingAnywhereIsNotRoutedNorCountedNorShort) {
   }
 }
 
+// Where every output of a few rows goes, with something there before.
+struct Arrays {
+  explicit Arrays(const RouteSpec& spec, int64_t rows)
+      : ids(rows * spec.top_k, 77),
+        weights(rows * spec.top_k, 7.5f),
+        probabilities(rows * spec.num_experts, 2.5f),
+        map(rows * spec.num_experts, 9),
+        counts(spec.num_experts) {
+    output.ids = ids.data();
+    output.ids_stride = spec.top_k;
+    output.weights = weights.data();
+    output.weights_stride = spec.top_k;
+    output.dense_probabilities = probabilities.data();
+    output.dense_probabilities_stride = spec.num_experts;
+    output.dense_map = map.data();
+    output.dense_map_stride = spec.num_experts;
+    output.counts = counts.data();
+  }
+
+  std::vector<int32_t> ids;
+  std::vector<float> weights;
+  std::vector<float> probabilities;
+  std::vector<uint8_t> map;
+  std::vector<uint64_t> counts;
+  RouteOutput output;
+};
+
+// Rows of two kinds, mixed, each kind with its own bias and counts: two calls into the same arrays write what each
+// writes alone, and each counts its own.
+TEST_P(MaskTest, KeptRowsAreThoseOfTheCallBefore) {
+  for (const char* family : {"deepseek_v3", "mixtral"}) {
+    Problem text;
+    text.spec = FamilySpec(family);
+    const int experts = text.spec.num_experts;
+    constexpr int kRows = 33;
+    text.logits = Normal(kRows * experts, 15);
+    Problem image = text;
+    text.bias = Normal(experts, 16);
+    image.bias = Normal(experts, 17);
+    for (int t = 0; t < kRows; ++t) {
+      text.valid.push_back(t % 3 == 0 || t > 30);
+      image.valid.push_back(1 - text.valid.back());
+    }
+    const Routed text_alone = RouteAndCheck(text);
+    const Routed image_alone = RouteAndCheck(image);
+
+    Arrays arrays(text.spec, kRows);
+    std::vector<uint64_t> image_counts(experts);
+    RouteStats text_stats;
+    RouteStats image_stats;
+    arrays.output.keep_masked_rows = true;
+    ASSERT_TRUE(Route(text.spec, InputOf(text), arrays.output, &text_stats).ok());
+    for (int t = 0; t < kRows; ++t) {
+      if (text.valid[t] != 0) continue;
+      EXPECT_EQ(arrays.ids[t * text.spec.top_k], 77) << "row " << t;
+      EXPECT_EQ(arrays.weights[t * text.spec.top_k], 7.5f) << "row " << t;
+      EXPECT_EQ(arrays.probabilities[t * experts + experts - 1], 2.5f) << "row " << t;
+      EXPECT_EQ(arrays.map[t * experts], 9) << "row " << t;
+    }
+    arrays.output.counts = image_counts.data();
+    ASSERT_TRUE(Route(image.spec, InputOf(image), arrays.output, &image_stats).ok());
+
+    for (int64_t t = 0; t < kRows; ++t) {
+      const Routed& alone = text.valid[t] != 0 ? text_alone : image_alone;
+      for (int slot = 0; slot < text.spec.top_k; ++slot) {
+        const int64_t at = t * text.spec.top_k + slot;
+        EXPECT_EQ(arrays.ids[at], alone.ids[at]) << "row " << t;
+        EXPECT_EQ(arrays.weights[at], alone.weights[at]) << "row " << t;
+      }
+      for (int64_t at = t * experts; at < (t + 1) * experts; ++at) {
+        EXPECT_EQ(arrays.probabilities[at], alone.probabilities[at]) << "row " << t;
+        EXPECT_EQ(arrays.map[at], alone.map[at]) << "row " << t;
+      }
+    }
+    // The second call saw ids of the first in the rows that it left out, and did not count them.
+    EXPECT_EQ(arrays.counts, text_alone.counts);
+    EXPECT_EQ(image_counts, image_alone.counts);
+    EXPECT_EQ(text_stats.valid_rows + image_stats.valid_rows, kRows);
+    EXPECT_EQ(image_stats.valid_rows, image_alone.stats.valid_rows);
+  }
+}
+
 using CountsTest = RouterTest;
 INSTANTIATE_TEST_SUITE_P(All, CountsTest, testing::ValuesIn(RoutersUnderTest()), RouterName);
 

@@ -66,7 +66,7 @@ class BlockRouter {
     int valid = 0;
     for (int64_t index = first; index < first + count; ++index) {
       if (IsMasked(input_, index)) {
-        SkipRow(index);
+        if (!output_.keep_masked_rows) SkipRow(index);
       } else {
         workspace_.row(valid++).index = index;
       }

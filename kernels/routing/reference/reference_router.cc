@@ -76,6 +76,7 @@ absl::Status RouteReference(const RouteSpec& spec, const RouteInput& input, cons
   RouteStats added;
   for (int64_t row = 0; row < input.rows; ++row) {
     if (IsMasked(input, row)) {
+      if (output.keep_masked_rows) continue;
       router.Skip();
     } else {
       router.Route(row);

@@ -90,7 +90,7 @@ EVENKEEL_WARP void RouteRows(const RoutePlan& plan, int64_t first, int64_t step,
   for (Row row = RowAt(plan, first); row.number < plan.input.rows; Advance(step, step_bytes, &row)) {
     const bool masked = plan.input.valid_mask != nullptr && plan.input.valid_mask[row.number] == 0;
     if (masked) {
-      StoreRow<R>(plan, row, kNoExpert, 0.0f);
+      if (!plan.output.keep_masked_rows) StoreRow<R>(plan, row, kNoExpert, 0.0f);
     } else {
       RouteRow<R>(plan, bias, row, scratch, counter);
     }
