@@ -87,7 +87,7 @@ void ExpectSame(const JobPlan& plan, const balance::FlatBuffers& flat, const Job
   }
 }
 
-// Steps of which one in five is skipped by some ranks.
+// Steps of which one in five is skipped by some ranks, and one in five replayed.
 void ExpectAsCommitStep(const JobPlan& plan, balance::Mode mode, uint64_t seed) {
   std::mt19937_64 random(seed);
   JobState want = InitialJobState(plan);
@@ -97,13 +97,16 @@ void ExpectAsCommitStep(const JobPlan& plan, balance::Mode mode, uint64_t seed) 
     SCOPED_TRACE(testing::Message() << "seed " << seed << ", step " << step);
     const StepSums sums = RandomSums(plan, &random);
     next.skips = random() % 5 == 0 ? 1 + random() % 8 : 0;
+    next.replays = random() % 5 == 0 ? 1 + random() % 8 : 0;
     flat.counts = sums.counts;
     flat.tokens = sums.tokens;
-    Run(seed, next.Next(Applies(plan, /*ok=*/false), mode), next.Taking(flat.Update()));
+    const bool apply_skipped = plan.effective.skip_policy() == JobSpec::SkipPolicy::APPLY;
+    Run(seed, next.Next(apply_skipped, mode), next.Taking(flat.Update()));
 
     CommitInputs inputs;
     inputs.version.set_step(step);
     inputs.ok = next.skips == 0;
+    inputs.replayed = next.replays > 0;
     CommitStep(plan, inputs, sums, &want);
     ExpectSame(plan, flat, want);
     EXPECT_EQ(next.place.step, step);

@@ -48,6 +48,9 @@ uint64_t InitialBiasHash(const JobPlan& plan, absl::Span<const float> bias) {
 
 absl::Status SetInitialBias(const JobPlan& plan, absl::Span<const float> bias, JobState* state) {
   if (bias.empty()) return absl::OkStatus();
+  if (plan.effective.mode() == v1::JobSpec::Mode::OBSERVE) {
+    return Invalid(" is given; a job whose mode is OBSERVE has no bias");
+  }
   if (bias.size() != static_cast<size_t>(plan.layers.total_experts())) {
     return Invalid(
         absl::StrCat(" has ", bias.size(), " values; the layers have ", plan.layers.total_experts(), " experts"));

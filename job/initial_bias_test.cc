@@ -44,6 +44,14 @@ TEST(InitialBiasTest, NoneIsZeroAndHasTheHashZero) {
   EXPECT_NE(InitialBiasHash(plan, std::vector<float>(7)), 0) << "zeros that were given";
 }
 
+TEST(InitialBiasTest, AJobThatIsObservedHasNone) {
+  v1::JobSpec spec = TestSpec(1);
+  spec.set_mode(v1::JobSpec::Mode::OBSERVE);
+  ExpectRefused(TestPlan(spec), kBias, "a job whose mode is OBSERVE has no bias");
+  JobState state = InitialJobState(TestPlan(spec));
+  EXPECT_TRUE(SetInitialBias(TestPlan(spec), {}, &state).ok());
+}
+
 TEST(InitialBiasTest, SurvivesBeingStored) {
   const JobPlan plan = TestPlan(TestSpec(1));
   JobState state = InitialJobState(plan);

@@ -65,8 +65,11 @@ JobState InitialJobState(const JobPlan& plan) {
   return state;
 }
 
-bool Applies(const JobPlan& plan, bool ok) {
-  return ok || plan.effective.skip_policy() == v1::JobSpec::SkipPolicy::APPLY;
+std::optional<balance::UpdateReason> WhyUnmoved(const JobPlan& plan, const CommitInputs& inputs) {
+  const bool applies = inputs.ok || plan.effective.skip_policy() == v1::JobSpec::SkipPolicy::APPLY;
+  if (!applies) return balance::UpdateReason::kSkipped;
+  if (inputs.replayed) return balance::UpdateReason::kReplayed;
+  return std::nullopt;
 }
 
 void RecordCounts(const JobPlan& plan, const StepSums& sums, JobState* state) {
@@ -78,17 +81,17 @@ void RecordCounts(const JobPlan& plan, const StepSums& sums, JobState* state) {
 }
 
 void CommitStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state) {
-  const bool applied = Applies(plan, inputs.ok);
+  const std::optional<balance::UpdateReason> why_unmoved = WhyUnmoved(plan, inputs);
   const uint64_t step = inputs.version.step();
   const balance::StepInfo info{step, state->position + 1, BalanceMode(plan.effective)};
   RecordCounts(plan, sums, state);
   for (int i = 0; i < plan.layers.size(); ++i) {
     JobState::Layer& layer = state->layers[i];
     if (layer.rule != plan.balance[i].rule) BeginEma(plan.balance[i].rule, &layer);
-    if (applied) {
-      balance::Update(plan.balance[i], info, layer.last_counts, layer.last_tokens, &layer.balance);
+    if (why_unmoved.has_value()) {
+      balance::RecordUnmoved(step, *why_unmoved, &layer.balance);
     } else {
-      balance::RecordUnmoved(step, balance::UpdateReason::kSkipped, &layer.balance);
+      balance::Update(plan.balance[i], info, layer.last_counts, layer.last_tokens, &layer.balance);
     }
   }
   state->version = inputs.version;

@@ -12,6 +12,7 @@
 #include "job/step_sums.h"
 #include "kernels/balance/layer_state.h"
 #include "kernels/balance/rule.h"
+#include "kernels/balance/update_reason.h"
 
 namespace evenkeel::job {
 
@@ -50,18 +51,21 @@ JobState InitialJobState(const JobPlan& plan);
 struct CommitInputs {
   v1::Version version;
   bool ok = true;
+  // Some contributor's tokens were routed elsewhere. Not recorded but for the reason that the layers have.
+  bool replayed = false;
   std::vector<int> participants;
   uint64_t staleness = 0;
   std::vector<v1::Version> stale_versions;
 };
 
-// Whether a step that was taken, or not, moves the bias: by the job's skip policy.
-bool Applies(const JobPlan& plan, bool ok);
+// Why a step moves no layer, whatever it counted: it was not taken, and the job's policy drops what such a step
+// counted; or it was replayed. Absent where each layer's rule decides.
+std::optional<balance::UpdateReason> WhyUnmoved(const JobPlan& plan, const CommitInputs& inputs);
 
 // The one event that moves the bias: applies the rule of every layer to the summed counts of a step. Pure; the same
-// inputs give the same bits everywhere. `plan` may be balanced otherwise than it was at the commit before; a layer
-// whose rule is another since then begins its EMA anew, whether or not the step moves it, for what the EMA held was the
-// error of the other rule.
+// inputs give the same bits everywhere. A step that was taken and moves nothing advances the position all the same.
+// `plan` may be balanced otherwise than it was at the commit before; a layer whose rule is another since then begins its
+// EMA anew, whether or not the step moves it, for what the EMA held was the error of the other rule.
 void CommitStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state);
 
 // Sets last_counts and last_tokens of every layer.

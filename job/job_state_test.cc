@@ -154,6 +154,50 @@ TEST(JobStateTest, SkippedStepsCountUnderThePolicyApply) {
   EXPECT_EQ(state.position, 0u);
 }
 
+// It was taken, and advances warm-up; its counts are recorded, and enter nothing.
+TEST(JobStateTest, Pitfall24ReplayedStepsMoveNothing) {
+  v1::JobSpec spec = SpecWithPreset("evenkeel");
+  spec.mutable_balance()->set_warmup_steps(1);
+  const JobPlan plan = TestPlan(spec);
+  JobState state = InitialJobState(plan);
+  CommitInputs replay = Inputs(1);
+  replay.replayed = true;
+  CommitStep(plan, replay, SomeSums(plan), &state);
+  EXPECT_THAT(Reasons(state), Each(balance::UpdateReason::kReplayed));
+  EXPECT_EQ(state.position, 1u);
+  EXPECT_TRUE(state.ok);
+  CommitStep(plan, Inputs(2), SomeSums(plan), &state);
+  EXPECT_THAT(Reasons(state), Each(balance::UpdateReason::kMoved));
+
+  const JobState before = state;
+  replay.version.set_step(3);
+  CommitStep(plan, replay, SomeSums(plan), &state);
+  EXPECT_THAT(state.layers[0].last_counts, ElementsAre(4, 1, 1, 0));
+  EXPECT_EQ(AllBias(state), AllBias(before));
+  EXPECT_EQ(state.layers[0].balance.ema, before.layers[0].balance.ema);
+  EXPECT_EQ(state.layers[0].balance.tokens, 0u);
+  EXPECT_EQ(state.layers[0].balance.last_commit, 3u);
+  EXPECT_EQ(state.layers[0].balance.last_update, 2u);
+  EXPECT_THAT(CommittedVersionOf(plan, state)->reasons(), Each(v1::UpdateReason::REPLAYED));
+  EXPECT_EQ(CommittedVersionOf(plan, state)->tokens(), 3u);
+}
+
+TEST(JobStateTest, ASkippedStepIsSkippedWhetherItWasReplayedOrNot) {
+  for (const auto policy : {v1::JobSpec::SkipPolicy::DROP, v1::JobSpec::SkipPolicy::APPLY}) {
+    v1::JobSpec spec = SpecWithPreset("evenkeel");
+    spec.set_skip_policy(policy);
+    const JobPlan plan = TestPlan(spec);
+    JobState state = InitialJobState(plan);
+    CommitInputs inputs = Inputs(1, /*ok=*/false);
+    inputs.replayed = true;
+    CommitStep(plan, inputs, SomeSums(plan), &state);
+    EXPECT_THAT(Reasons(state), Each(policy == v1::JobSpec::SkipPolicy::DROP ? balance::UpdateReason::kSkipped
+                                                                             : balance::UpdateReason::kReplayed));
+    EXPECT_EQ(state.position, 0u);
+    EXPECT_EQ(AllBias(state), std::vector<float>(7));
+  }
+}
+
 TEST(JobStateTest, FrozenJobsSendABiasThatNeverMoves) {
   v1::JobSpec spec = SpecWithPreset("loss_free");
   spec.set_mode(v1::JobSpec::Mode::FROZEN);
@@ -279,7 +323,9 @@ TEST(JobStateTest, TrajectoriesAreThoseOfTheReference) {
     spec.mutable_balance()->set_min_tokens(random() % 2 == 0 ? 0 : random() % 100);
     const JobPlan plan = TestPlan(spec);
     const std::vector<std::vector<int>> owned = {{0, 1}, {0}, {1}};
-    const ReferenceModel model(&plan, {seed, owned, /*one_skip_in=*/random() % 2 * 9, /*scale=*/1});
+    ReferenceModel::Options options = {seed, owned, /*one_skip_in=*/random() % 2 * 9, /*scale=*/1};
+    options.one_replay_in = random() % 2 * 9;
+    const ReferenceModel model(&plan, options);
 
     const std::vector<JobState> trajectory = model.Trajectory(20);
     JobState state = InitialJobState(plan);
@@ -291,6 +337,7 @@ TEST(JobStateTest, TrajectoriesAreThoseOfTheReference) {
       for (int contributor : {2, 0, 1}) {
         const v1::PushRequest push = model.Payload(contributor, step);
         inputs.ok = inputs.ok && push.ok();
+        inputs.replayed = inputs.replayed || push.replayed();
         AddPayload(push, plan.layers, owned[contributor], &sums);
       }
       CommitStep(plan, inputs, sums, &state);

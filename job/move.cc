@@ -29,7 +29,7 @@ uint64_t DueStep(const JobPlan& plan, uint64_t step, uint64_t first) {
 
 void CommitRoutedStep(const JobPlan& plan, const CommitInputs& inputs, const v1::Version& routed_with, bool stale,
                       const StepSums& sums, JobState* state, Move* move) {
-  if (!Applies(plan, inputs.ok)) return CommitStep(plan, inputs, sums, state);
+  if (WhyUnmoved(plan, inputs).has_value()) return CommitStep(plan, inputs, sums, state);
   const bool joins = stale && Same(routed_with, move->routed_with);
   const uint64_t position = state->position;
   const std::optional<v1::Halt> halt = state->halt;

@@ -173,6 +173,25 @@ TEST(MoveTest, ADroppedStepIsInNoMove) {
   EXPECT_EQ(bench.state.layers[1].balance.ema, without.state.layers[1].balance.ema);
 }
 
+// Unlike a dropped one it advances the schedule, as the move that comes after it shows.
+TEST(MoveTest, AReplayedStepIsInNoMove) {
+  Bench bench(SpecWithPreset("evenkeel"));
+  Bench without(SpecWithPreset("evenkeel"));
+  for (Bench* each : {&bench, &without}) each->Commit(0, Some(*each));
+  CommitInputs replay = Inputs(2);
+  replay.replayed = true;
+  CommitRoutedStep(bench.plan, replay, VersionOf(0), /*stale=*/true, Some(bench), &bench.state, &bench.move);
+  EXPECT_EQ(bench.state.layers[0].balance.last_reason, balance::UpdateReason::kReplayed);
+  EXPECT_THAT(bench.state.layers[0].last_counts, ElementsAre(4, 1, 1, 0));
+  EXPECT_EQ(bench.state.position, 2u);
+  EXPECT_EQ(bench.move.base->version.step(), 0u);
+  EXPECT_EQ(bench.move.sums.counts, without.move.sums.counts);
+  for (Bench* each : {&bench, &without}) each->Commit(0, Other(*each));
+  EXPECT_EQ(bench.state.position, 3u);
+  EXPECT_EQ(bench.state.layers[0].balance.bias, without.state.layers[0].balance.bias);
+  EXPECT_EQ(bench.state.layers[1].balance.ema, without.state.layers[1].balance.ema);
+}
+
 TEST(MoveTest, ASkippedStepThatIsAppliedJoins) {
   v1::JobSpec spec = SpecWithPreset("evenkeel");
   spec.set_skip_policy(v1::JobSpec::SkipPolicy::APPLY);

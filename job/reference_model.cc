@@ -23,6 +23,11 @@ bool ReferenceModel::Ok(int contributor, uint64_t step) const {
   return options_.one_skip_in == 0 || Draw(contributor, step, /*layer=*/-1, 0) % options_.one_skip_in != 0;
 }
 
+bool ReferenceModel::Replayed(int contributor, uint64_t step) const {
+  if (options_.replayed) return options_.replayed(contributor, step);
+  return options_.one_replay_in != 0 && Draw(contributor, step, /*layer=*/-1, 1) % options_.one_replay_in == 0;
+}
+
 // Tokens choose neighbouring experts, those of low index more often; here and there one finds no candidate for its last
 // slot, and a layer has no tokens at all.
 ReferenceModel::LayerCounts ReferenceModel::Count(int contributor, uint64_t step, int layer) const {
@@ -47,6 +52,7 @@ ReferenceModel::LayerCounts ReferenceModel::Count(int contributor, uint64_t step
 v1::PushRequest ReferenceModel::Payload(int contributor, uint64_t step) const {
   v1::PushRequest push;
   push.set_ok(Ok(contributor, step));
+  push.set_replayed(Replayed(contributor, step));
   std::vector<uint64_t> flat;
   for (const int layer : options_.owned[contributor]) {
     const LayerCounts counts = Count(contributor, step, layer);
@@ -88,6 +94,7 @@ ReferenceModel::Step ReferenceModel::Take(uint64_t step, const Deliveries& deliv
     const uint64_t routed_with = delivery.routed_with.value_or(due);
     result.ok = result.ok && Ok(contributor, step);
     if (routed_with < due) stale_versions.insert(routed_with);
+    result.replayed = result.replayed || Replayed(contributor, step);
     if (delivery.counts_lost) continue;
     result.participants.push_back(contributor);
     result.staleness = std::max(result.staleness, due - routed_with);
@@ -100,7 +107,8 @@ ReferenceModel::Step ReferenceModel::Take(uint64_t step, const Deliveries& deliv
     }
   }
   result.stale = result.routed_with < due;
-  result.moves = result.ok || plan_->effective.skip_policy() == v1::JobSpec::SkipPolicy::APPLY;
+  const bool applies = result.ok || plan_->effective.skip_policy() == v1::JobSpec::SkipPolicy::APPLY;
+  result.moves = applies && !result.replayed;
   for (const uint64_t version : stale_versions) result.stale_versions.emplace_back().set_step(version);
   return result;
 }
@@ -141,7 +149,8 @@ JobState ReferenceModel::Next(const std::vector<Step>& steps, const std::vector<
     } else {
       ForgetEma(step - 1, step, i, &layer.balance);
       layer.balance.last_commit = step;
-      layer.balance.last_reason = balance::UpdateReason::kSkipped;
+      const bool skipped = !last.ok && plan_->effective.skip_policy() != v1::JobSpec::SkipPolicy::APPLY;
+      layer.balance.last_reason = skipped ? balance::UpdateReason::kSkipped : balance::UpdateReason::kReplayed;
     }
     layer.last_counts = last.layers[i].experts;
     layer.last_tokens = last.layers[i].tokens;

@@ -43,17 +43,22 @@ class ReferenceModel {
     uint64_t one_skip_in = 0;
     // Of all tokens and counts, to make them large.
     uint64_t scale = 1;
-    // Where set: what `contributor` counts in `step` at `layer`, and whether it took the step, instead.
+    // Where set: what `contributor` counts in `step` at `layer`, and whether it took the step, and replayed
+    // it, instead.
     std::function<LayerCounts(int contributor, uint64_t step, int layer)> count = nullptr;
     std::function<bool(int contributor, uint64_t step)> ok = nullptr;
     // By the first step whose commit each holds for: the same job, balanced otherwise.
     std::map<uint64_t, JobPlan> changes = {};
+    std::function<bool(int contributor, uint64_t step)> replayed = nullptr;
+    // As one_skip_in: says that its tokens were routed elsewhere.
+    uint64_t one_replay_in = 0;
   };
 
   // `plan` outlives the model.
   ReferenceModel(const JobPlan* plan, Options options);
 
-  // What `contributor` counted in `step`: ok, valid_tokens, short_slots and routed of a push, the rest left open.
+  // What `contributor` counted in `step`: ok, replayed, valid_tokens, short_slots and routed of a push, the
+  // rest left open.
   v1::PushRequest Payload(int contributor, uint64_t step) const;
 
   // The states after steps 0 to `last_step`. Their versions have no epoch.
@@ -63,6 +68,7 @@ class ReferenceModel {
   // What a step was, all contributors together.
   struct Step {
     bool ok = true;
+    bool replayed = false;
     bool moves = true;
     bool stale = false;
     // Step of the oldest version that routed counts of it.
@@ -76,6 +82,7 @@ class ReferenceModel {
   // Number `index` of the numbers that decide what `contributor` counts at `layer` in `step`.
   uint64_t Draw(int contributor, uint64_t step, int layer, uint64_t index) const;
   bool Ok(int contributor, uint64_t step) const;
+  bool Replayed(int contributor, uint64_t step) const;
   LayerCounts Count(int contributor, uint64_t step, int layer) const;
   uint64_t Due(uint64_t step) const;
   // As the job is balanced at the commit of `step`.

@@ -244,6 +244,89 @@ TEST_F(CApiTest, TypesThatThereAreNot) {
   ExpectRefused(evenkeel_count(worker_, 0, &ids), "ids_type is 7");
 }
 
+TEST_F(CApiTest, KindsOfCounting) {
+  Join();
+  for (const int32_t unknown : {-1, 4, INT32_MAX}) {
+    ExpectRefused(evenkeel_set_counting(worker_, unknown), "counting is " + std::to_string(unknown));
+  }
+  const uint64_t sums[kExperts] = {2, 0, 0, 0};
+  evenkeel_counts counts;
+  evenkeel_counts_init(&counts, sizeof(counts));
+  counts.counts = sums;
+  counts.valid_tokens = 1;
+  ASSERT_EQ(evenkeel_set_counting(worker_, EVENKEEL_COUNTING_EVALUATE), EVENKEEL_OK);
+  EXPECT_EQ(evenkeel_add_counts(worker_, 0, &counts), EVENKEEL_OK) << "between steps";
+  ASSERT_EQ(evenkeel_set_counting(worker_, EVENKEEL_COUNTING_DRY_RUN), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_begin_step(worker_, 1), EVENKEEL_OK);
+  EXPECT_EQ(evenkeel_set_counting(worker_, EVENKEEL_COUNTING_TRAIN), EVENKEEL_FAILED_PRECONDITION);
+  EXPECT_EQ(evenkeel_add_counts(worker_, 0, &counts), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_commit(worker_, 1, 1), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_set_counting(worker_, EVENKEEL_COUNTING_REPLAY), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_begin_step(worker_, 1), EVENKEEL_OK);
+  const float logits[kExperts] = {0, 0, 0, 0};
+  const int32_t given[] = {3, 1};
+  evenkeel_tokens tokens;
+  evenkeel_tokens_init(&tokens, sizeof(tokens));
+  EXPECT_EQ(tokens.micro_batch, -1);
+  tokens.rows = 1;
+  tokens.logits = logits;
+  tokens.micro_batch = 0;
+  evenkeel_assignments assignments;
+  evenkeel_assignments_init(&assignments, sizeof(assignments));
+  ExpectRefused(evenkeel_route(worker_, 0, &tokens, &assignments), "replay_ids is null");
+  tokens.replay_ids = given;
+  EXPECT_EQ(evenkeel_route(worker_, 0, &tokens, &assignments), EVENKEEL_OK);
+  EXPECT_EQ(evenkeel_route(worker_, 0, &tokens, &assignments), EVENKEEL_OK) << "recomputed";
+  ASSERT_EQ(evenkeel_commit(worker_, 1, 1), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_leave(worker_), EVENKEEL_OK);
+  ASSERT_EQ(coordinator_.Pushes().size(), 1);
+  EXPECT_TRUE(coordinator_.Pushes()[0].replayed());
+  EXPECT_THAT(coordinator_.Pushes()[0].routed().low(), testing::ElementsAre(0, 1, 0, 1));
+}
+
+TEST_F(CApiTest, Captures) {
+  Join();
+  ExpectRefused(evenkeel_begin_capture(nullptr), "worker is null");
+  ExpectRefused(evenkeel_end_capture(nullptr), "worker is null");
+  ExpectRefused(evenkeel_set_counting(nullptr, 0), "worker is null");
+  EXPECT_EQ(evenkeel_begin_capture(worker_), EVENKEEL_FAILED_PRECONDITION);
+  ASSERT_EQ(evenkeel_begin_step(worker_, 1), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_begin_capture(worker_), EVENKEEL_OK);
+  const uint64_t sums[kExperts] = {2, 0, 0, 0};
+  evenkeel_counts counts;
+  evenkeel_counts_init(&counts, sizeof(counts));
+  EXPECT_EQ(counts.micro_batch, -1);
+  counts.counts = sums;
+  counts.valid_tokens = 1;
+  EXPECT_EQ(evenkeel_add_counts(worker_, 0, &counts), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_end_capture(worker_), EVENKEEL_OK);
+  EXPECT_EQ(evenkeel_end_capture(worker_), EVENKEEL_FAILED_PRECONDITION);
+  ASSERT_EQ(evenkeel_commit(worker_, 1, 1), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_leave(worker_), EVENKEEL_OK);
+  EXPECT_THAT(coordinator_.Pushes().at(0).routed().low(), testing::Each(0));
+}
+
+TEST_F(CApiTest, WhatAJobDoesGoesIntoTheJoin) {
+  const auto expect_none = [&](const char* field, int32_t evenkeel_worker_options::*option, int32_t beyond) {
+    for (const int32_t number : {-1, beyond}) {
+      options_.*option = number;
+      ExpectRefused(evenkeel_worker_join(&options_, &worker_), std::string(field) + " is " + std::to_string(number));
+    }
+    options_.*option = 0;
+  };
+  expect_none("mode", &evenkeel_worker_options::mode, EVENKEEL_MODE_OBSERVE + 1);
+  expect_none("on_skip", &evenkeel_worker_options::on_skip, EVENKEEL_ON_SKIP_APPLY + 1);
+  expect_none("on_violation", &evenkeel_worker_options::on_violation, EVENKEEL_ON_VIOLATION_HALT + 1);
+  options_.mode = EVENKEEL_MODE_FROZEN;
+  options_.on_skip = EVENKEEL_ON_SKIP_APPLY;
+  layer_.balance = "{\"rate\": 0.5}";
+  Join();
+  const v1::JobSpec job = coordinator_.Joins().at(0).job();
+  EXPECT_EQ(job.mode(), v1::JobSpec::Mode::FROZEN);
+  EXPECT_EQ(job.skip_policy(), v1::JobSpec::SkipPolicy::APPLY);
+  EXPECT_EQ(job.overrides(0).balance().rate(), 0.5);
+}
+
 TEST_F(CApiTest, ADeviceThatIsNotThereIsNamed) {
   options_.device = 0;
   EXPECT_NE(evenkeel_worker_join(&options_, &worker_), EVENKEEL_OK) << "tests run where there is no GPU";

@@ -23,6 +23,7 @@ struct evenkeel_worker {
 namespace {
 
 using evenkeel::Assignments;
+using evenkeel::Counting;
 using evenkeel::Counts;
 using evenkeel::FloatType;
 using evenkeel::Gradients;
@@ -69,7 +70,7 @@ evenkeel_status WithWorker(Handle* handle, Call call) {
 template <typename Type>
 absl::Status ReadType(const char* field, int32_t number, Type last, Type* type) {
   if (number < 0 || number > static_cast<int32_t>(last)) {
-    return absl::InvalidArgumentError(absl::StrCat(field, " is ", number, "; it is none of the types that there are"));
+    return absl::InvalidArgumentError(absl::StrCat(field, " is ", number, "; it is none of those that there are"));
   }
   *type = static_cast<Type>(number);
   return absl::OkStatus();
@@ -251,15 +252,21 @@ evenkeel_status evenkeel_add_dispatched(evenkeel_worker* worker, int32_t, const 
   return NotBuiltYet(worker, "evenkeel_add_dispatched");
 }
 
-evenkeel_status evenkeel_set_counting(evenkeel_worker* worker, int32_t) {
-  return NotBuiltYet(worker, "evenkeel_set_counting");
+evenkeel_status evenkeel_set_counting(evenkeel_worker* worker, int32_t counting) {
+  return WithWorker(worker, [&](auto& known) -> absl::Status {
+    Counting mode = Counting::kTrain;
+    EVENKEEL_RETURN_IF_ERROR(ReadType("counting", counting, Counting::kReplay, &mode));
+    return known.SetCounting(mode);
+  });
 }
 
 evenkeel_status evenkeel_begin_capture(evenkeel_worker* worker) {
-  return NotBuiltYet(worker, "evenkeel_begin_capture");
+  return WithWorker(worker, [](auto& known) { return known.BeginCapture(); });
 }
 
-evenkeel_status evenkeel_end_capture(evenkeel_worker* worker) { return NotBuiltYet(worker, "evenkeel_end_capture"); }
+evenkeel_status evenkeel_end_capture(evenkeel_worker* worker) {
+  return WithWorker(worker, [](auto& known) { return known.EndCapture(); });
+}
 
 evenkeel_status evenkeel_save_state(evenkeel_worker* worker, const void**, size_t*) {
   return NotBuiltYet(worker, "evenkeel_save_state");

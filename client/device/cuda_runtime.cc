@@ -155,6 +155,19 @@ class CudaRuntime final : public DeviceRuntime {
     return true;
   }
 
+  absl::StatusOr<bool> IsCapturing(DeviceStream stream) override {
+    const Call call(device_);
+    EVENKEEL_RETURN_IF_ERROR(call.status());
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    const cudaError_t error = cudaStreamIsCapturing(stream, &status);
+    if (error == cudaErrorStreamCaptureImplicit) {
+      cudaGetLastError();  // no error: another stream captures, which the legacy default stream would wait for
+      return true;
+    }
+    EVENKEEL_RETURN_IF_ERROR(Checked("cudaStreamIsCapturing", error));
+    return status != cudaStreamCaptureStatusNone;
+  }
+
   absl::Status Copy(void* to, const void* from, size_t bytes, DeviceStream stream) override {
     const Call call(device_);
     EVENKEEL_RETURN_IF_ERROR(call.status());

@@ -128,8 +128,9 @@ absl::StatusOr<DeviceJob> DeviceJob::Make(const job::JobPlan& plan, DeviceRuntim
 }
 
 absl::Status DeviceJob::EnqueueCommit(const uint64_t* counts, const uint64_t* tokens, int64_t tokens_stride,
-                                      const uint64_t* skips, DeviceStream stream) {
+                                      const uint64_t* skips, const uint64_t* replays, DeviceStream stream) {
   next_.skips = skips;
+  next_.replays = replays;
   update_.counts = counts;
   update_.tokens = tokens;
   update_.tokens_stride = tokens_stride;

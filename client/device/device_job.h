@@ -25,9 +25,9 @@ class DeviceJob {
                                         absl::Span<const float> bias = {});
 
   // Enqueues the commit of the next step. Memory of the device: counts [total experts]; tokens of each layer,
-  // `tokens_stride` elements from one to the next; skips [1].
+  // `tokens_stride` elements from one to the next; skips [1] and replays [1].
   absl::Status EnqueueCommit(const uint64_t* counts, const uint64_t* tokens, int64_t tokens_stride,
-                             const uint64_t* skips, DeviceStream stream);
+                             const uint64_t* skips, const uint64_t* replays, DeviceStream stream);
 
   // float32 [total experts], as the commits that have run left it.
   const float* bias() const { return bias_.data(); }

@@ -34,15 +34,21 @@ v1::JobSpec SpecOf(const std::string& balance) {
   return spec;
 }
 
+job::ReferenceModel::Options ModelOptions(uint64_t seed) {
+  job::ReferenceModel::Options options = {seed, {{0, 1, 2}}, /*one_skip_in=*/7, /*scale=*/1};
+  options.one_replay_in = 9;
+  return options;
+}
+
 // The counts of all steps, in the memory of the device from the start; what the job makes of them, in pinned memory.
 class Run {
  public:
   Run(TestRuntime* runtime, const job::JobPlan& plan, uint64_t seed)
       : runtime_(runtime),
         plan_(plan),
-        model_(&plan, {seed, {{0, 1, 2}}, /*one_skip_in=*/7, /*scale=*/1}),
+        model_(&plan, ModelOptions(seed)),
         experts_(plan.layers.total_experts()),
-        size_(experts_ + kStride * plan.layers.size() + 1),
+        size_(experts_ + kStride * plan.layers.size() + 2),
         counts_(DeviceBuffer<uint64_t>::OnDevice(runtime, size_ * kSteps).value()),
         biases_(DeviceBuffer<float>::Pinned(runtime, experts_ * kSteps).value()) {
     for (uint64_t step = 1; step <= kSteps; ++step) Write(step);
@@ -53,7 +59,8 @@ class Run {
     const DeviceStream stream = runtime_->CreateStream().value();
     for (uint64_t step = 1; step <= kSteps; ++step) {
       uint64_t* const counts = CountsOf(step);
-      ASSERT_TRUE(job->EnqueueCommit(counts, counts + experts_, kStride, counts + size_ - 1, stream).ok());
+      uint64_t* const skips = counts + size_ - 2;
+      ASSERT_TRUE(job->EnqueueCommit(counts, counts + experts_, kStride, skips, skips + 1, stream).ok());
       float* const bias = biases_.data() + experts_ * (step - 1);
       ASSERT_TRUE(runtime_->Copy(bias, job->bias(), experts_ * sizeof(float), stream).ok());
       if (step % ahead == 0) runtime_->RunAll();
@@ -82,7 +89,8 @@ class Run {
     uint64_t* const counts = CountsOf(step);
     std::copy(payload.routed().low().begin(), payload.routed().low().end(), counts);
     for (int i = 0; i < plan_.layers.size(); ++i) counts[experts_ + kStride * i] = payload.valid_tokens(i);
-    counts[size_ - 1] = payload.ok() ? 0 : 2;
+    counts[size_ - 2] = payload.ok() ? 0 : 2;
+    counts[size_ - 1] = payload.replayed() ? 3 : 0;
   }
 
   TestRuntime* const runtime_;

@@ -65,6 +65,9 @@ class DeviceRuntime {
   // Whether the event has happened. Does not wait.
   virtual absl::StatusOr<bool> Happened(DeviceEvent event) = 0;
 
+  // Whether what is enqueued on the stream is captured in a CUDA graph, in place of running.
+  virtual absl::StatusOr<bool> IsCapturing(DeviceStream stream) = 0;
+
   // Enqueue. Addresses are of the device or pinned.
   virtual absl::Status Copy(void* to, const void* from, size_t bytes, DeviceStream stream) = 0;
   virtual absl::Status FillZero(void* memory, size_t bytes, DeviceStream stream) = 0;

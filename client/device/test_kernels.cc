@@ -176,6 +176,7 @@ absl::StatusOr<Kernel> NextStepKernel(const Map& map, const balance::NextStep& n
   EVENKEEL_RETURN_IF_ERROR(balance::ValidateNextStep(next));
   if (next.num_layers == 0) return Kernel();
   CheckArray(*map, next.skips, 1);
+  CheckArray(*map, next.replays, 1);
   CheckArray(*map, next.tables, next.num_layers);
   CheckArray(*map, next.place, 1);
   CheckArray(*map, next.step, 1);

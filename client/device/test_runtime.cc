@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -58,6 +59,31 @@ class TestRuntime::Stream : public CUstream_st {
     ++pushed_;
   }
 
+  void BeginCapture() {
+    MutexLock lock(&adding_);
+    EVENKEEL_CHECK(!captured_.has_value());
+    captured_.emplace();
+  }
+  TestGraph EndCapture() {
+    MutexLock lock(&adding_);
+    EVENKEEL_CHECK(captured_.has_value());
+    return *std::exchange(captured_, std::nullopt);
+  }
+  bool IsCapturing() {
+    MutexLock lock(&adding_);
+    return captured_.has_value();
+  }
+  void Launch(Kernel kernel) {
+    {
+      MutexLock lock(&adding_);
+      if (captured_.has_value()) return captured_->push_back(std::move(kernel));
+    }
+    Push(&Enqueued::kernels, [run = std::move(kernel)] {
+      run();
+      return true;
+    });
+  }
+
   // Whether it ran something to its end.
   bool Step() {
     Node* const next = done_->next.load(std::memory_order_acquire);
@@ -101,6 +127,7 @@ class TestRuntime::Stream : public CUstream_st {
   Mutex adding_;
   bool destroyed_ ABSL_GUARDED_BY(adding_) = false;
   Enqueued enqueued_ ABSL_GUARDED_BY(adding_);
+  std::optional<TestGraph> captured_ ABSL_GUARDED_BY(adding_);
   Node* done_ = new Node{nullptr, nullptr};  // whose next is the next to run
   Node* last_ ABSL_GUARDED_BY(adding_) = done_;
   uint64_t pushed_ ABSL_GUARDED_BY(adding_) = 0;
@@ -153,6 +180,21 @@ void TestRuntime::RunAll() {
       Step();
     }
   }
+}
+
+void TestRuntime::BeginCapture(DeviceStream stream) { Find(stream).BeginCapture(); }
+
+TestGraph TestRuntime::EndCapture(DeviceStream stream) { return Find(stream).EndCapture(); }
+
+void TestRuntime::LaunchGraph(const TestGraph& graph, DeviceStream stream) {
+  for (const Kernel& kernel : graph) Find(stream).Launch(kernel);
+}
+
+absl::StatusOr<bool> TestRuntime::IsCapturing(DeviceStream stream) { return Find(stream).IsCapturing(); }
+
+absl::Status TestRuntime::CheckNoCapture(DeviceStream stream) {
+  if (!Find(stream).IsCapturing()) return absl::OkStatus();
+  return absl::InternalError("the stream is capturing a graph, and this is no kernel");
 }
 
 Enqueued TestRuntime::CountOf(DeviceStream stream) { return Find(stream).enqueued(); }
@@ -212,6 +254,7 @@ void TestRuntime::DestroyEvent(DeviceEvent event) {
 }
 
 absl::Status TestRuntime::Record(DeviceEvent event, DeviceStream stream) {
+  EVENKEEL_RETURN_IF_ERROR(CheckNoCapture(stream));
   auto recorded = std::make_shared<std::atomic<bool>>(false);
   {
     MutexLock lock(&mutex_);
@@ -226,6 +269,7 @@ absl::Status TestRuntime::Record(DeviceEvent event, DeviceStream stream) {
 }
 
 absl::Status TestRuntime::WaitOn(DeviceStream stream, DeviceEvent event) {
+  EVENKEEL_RETURN_IF_ERROR(CheckNoCapture(stream));
   std::shared_ptr<std::atomic<bool>> recorded;
   {
     MutexLock lock(&mutex_);
@@ -252,6 +296,7 @@ absl::StatusOr<bool> TestRuntime::Happened(DeviceEvent event) {
 }
 
 absl::Status TestRuntime::Copy(void* to, const void* from, size_t bytes, DeviceStream stream) {
+  EVENKEEL_RETURN_IF_ERROR(CheckNoCapture(stream));
   const auto map = memory_.map();
   EVENKEEL_CHECK(bytes == 0 || map->IsDeviceOrPinned(to, bytes));
   EVENKEEL_CHECK(bytes == 0 || map->IsDeviceOrPinned(from, bytes));
@@ -265,6 +310,7 @@ absl::Status TestRuntime::Copy(void* to, const void* from, size_t bytes, DeviceS
 }
 
 absl::Status TestRuntime::FillZero(void* memory, size_t bytes, DeviceStream stream) {
+  EVENKEEL_RETURN_IF_ERROR(CheckNoCapture(stream));
   EVENKEEL_CHECK(bytes == 0 || memory_.map()->IsDeviceOrPinned(memory, bytes));
   Find(stream).Push(&Enqueued::fills, [=] {
     NoteWrite(memory, bytes);
@@ -277,10 +323,7 @@ absl::Status TestRuntime::FillZero(void* memory, size_t bytes, DeviceStream stre
 absl::Status TestRuntime::Launch(absl::StatusOr<Kernel> kernel, DeviceStream stream) {
   EVENKEEL_RETURN_IF_ERROR(kernel.status());
   if (*kernel == nullptr) return absl::OkStatus();
-  Find(stream).Push(&Enqueued::kernels, [run = *std::move(kernel)] {
-    run();
-    return true;
-  });
+  Find(stream).Launch(*std::move(kernel));
   return absl::OkStatus();
 }
 

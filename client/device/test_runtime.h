@@ -33,6 +33,9 @@ struct Enqueued {
   int collectives = 0;  // whatever came through test_stream.h
 };
 
+// Kernels that were captured, with their arguments.
+using TestGraph = std::vector<Kernel>;
+
 // A DeviceRuntime without a device, for tests: its memory is the host's, and told apart from it.
 //
 // What is enqueued runs LATER, and streams run in a random order among each other, of which nothing is promised but
@@ -56,6 +59,13 @@ class TestRuntime final : public DeviceRuntime {
   // The same of all streams together.
   Enqueued CountOfAll();
 
+  // As the capture of a CUDA graph: between the two the stream's kernels are noted down in place of being enqueued. All
+  // else that may not be in a graph of a worker's (copies, events) is INTERNAL there.
+  void BeginCapture(DeviceStream stream);
+  TestGraph EndCapture(DeviceStream stream);
+  // Enqueues what was captured, on any stream, as often as wanted.
+  void LaunchGraph(const TestGraph& graph, DeviceStream stream);
+
   const DeviceInfo& info() const override { return info_; }
   absl::StatusOr<void*> Allocate(size_t bytes) override;
   absl::StatusOr<void*> AllocatePinned(size_t bytes) override;
@@ -68,6 +78,7 @@ class TestRuntime final : public DeviceRuntime {
   absl::Status Record(DeviceEvent event, DeviceStream stream) override;
   absl::Status WaitOn(DeviceStream stream, DeviceEvent event) override;
   absl::StatusOr<bool> Happened(DeviceEvent event) override;
+  absl::StatusOr<bool> IsCapturing(DeviceStream stream) override;
   absl::Status Copy(void* to, const void* from, size_t bytes, DeviceStream stream) override;
   absl::Status FillZero(void* memory, size_t bytes, DeviceStream stream) override;
   absl::Status Route(const routing::RouteSpec& spec, const routing::RouteInput& input,
@@ -86,6 +97,7 @@ class TestRuntime final : public DeviceRuntime {
 
   Stream& Find(DeviceStream stream);
   absl::Status Launch(absl::StatusOr<Kernel> kernel, DeviceStream stream);
+  absl::Status CheckNoCapture(DeviceStream stream);
   // Runs what comes next on one stream, drawn at random.
   void Step();
   bool AllHaveRun();

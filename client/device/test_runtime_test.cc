@@ -274,8 +274,9 @@ TEST(TestRuntimeMemoryDeathTest, ANextStepTakesMemoryOfTheDeviceOnly) {
   Array<balance::FlatPlace> place(&runtime, 1);
   Array<balance::FlatStep> step(&runtime, 1);
   Array<float> rates(&runtime, 1);
-  const balance::NextStep right = {skips.data(), false,       balance::Mode::kBalance, 1, tables.data(), place.data(),
-                                   step.data(),  rates.data()};
+  Array<uint64_t> replays(&runtime, 1);
+  const balance::NextStep right = {skips.data(), replays.data(), false,       balance::Mode::kBalance, 1, tables.data(),
+                                   place.data(), step.data(),    rates.data()};
   EXPECT_TRUE(runtime.NextStep(right, nullptr).ok());
   runtime.RunAll();
 
@@ -467,6 +468,7 @@ TEST_P(TestRuntimeTest, KnowsWhichStepItIsAt) {
     Array<uint64_t> all_skips(&runtime, skipped);
     Array<uint64_t> skips(&runtime, 1);
     Array<float> table_rates(&runtime, balance::RateTableOf(config).value());
+    Array<uint64_t> replays(&runtime, 1);
     Array<balance::RateTable> tables(&runtime, std::vector<balance::RateTable>{{table_rates.data(), 4}});
     Array<balance::FlatPlace> place(&runtime, 1);
     Array<balance::FlatStep> step(&runtime, 1);
@@ -479,8 +481,8 @@ TEST_P(TestRuntimeTest, KnowsWhichStepItIsAt) {
     Array<balance::LayerScalars> scalars(&runtime, std::vector<balance::LayerScalars>(1));
     Array<uint32_t> refused(&runtime, 1);
     const balance::NextStep next = {
-        skips.data(), apply_skipped, balance::Mode::kBalance, 1, tables.data(), place.data(),
-        step.data(),  rates.data()};
+        skips.data(), replays.data(), apply_skipped, balance::Mode::kBalance, 1, tables.data(),
+        place.data(), step.data(),    rates.data()};
     const balance::FlatUpdate update = {
         1,           layers.data(), step.data(),    rates.data(),   counts.data(), tokens.data(),
         bias.data(), ema.data(),    pending.data(), scalars.data(), refused.data()};
@@ -509,6 +511,42 @@ TEST_P(TestRuntimeTest, KnowsWhichStepItIsAt) {
     EXPECT_EQ(place.Get()[0].position, 4);
     EXPECT_EQ(step.Get()[0].info.position, 4);
   }
+}
+
+// What is captured does not run; what is launched does, as often as it is, with the arguments of the capture.
+TEST_P(TestRuntimeTest, AGraphRunsWhenItIsLaunched) {
+  TestRuntime runtime(Options(5, threads()));
+  const DeviceStream stream = runtime.CreateStream().value();
+  const DeviceStream other = runtime.CreateStream().value();
+  const DeviceEvent event = runtime.CreateEvent().value();
+  Array<uint64_t> made(&runtime, {2, 1, 0});
+  Array<uint64_t> counts(&runtime, 3);
+  Array<routing::RouteStats> stats(&runtime, 1);
+  Array<uint64_t> refused(&runtime, 1);
+  counting::CountsInput input;
+  input.num_experts = 3;
+  input.top_k = 1;
+  input.counts = made.data();
+  input.valid_rows = 3;
+  const counting::CountOutput output = {counts.data(), stats.data(), refused.data()};
+  EXPECT_FALSE(runtime.IsCapturing(stream).value());
+  runtime.BeginCapture(stream);
+  EXPECT_TRUE(runtime.IsCapturing(stream).value());
+  EXPECT_FALSE(runtime.IsCapturing(other).value());
+  ASSERT_TRUE(runtime.AddCounts(input, output, stream).ok());
+  EXPECT_EQ(runtime.Copy(counts.data(), made.data(), 8, stream).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(runtime.FillZero(counts.data(), 8, stream).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(runtime.Record(event, stream).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(runtime.WaitOn(stream, event).code(), absl::StatusCode::kInternal);
+  const TestGraph graph = runtime.EndCapture(stream);
+  EXPECT_EQ(graph.size(), 1);
+  EXPECT_EQ(runtime.CountOfAll().kernels, 0);
+  runtime.RunAll();
+  EXPECT_EQ(counts.Get(), std::vector<uint64_t>(3));
+  for (const DeviceStream of : {stream, other, stream}) runtime.LaunchGraph(graph, of);
+  EXPECT_EQ(runtime.CountOfAll().kernels, 3);
+  runtime.RunAll();
+  EXPECT_EQ(counts.Get(), std::vector<uint64_t>({6, 3, 0}));
 }
 
 // Whatever is enqueued from outside runs in its turn, and as often as it says "not yet".

@@ -30,14 +30,7 @@ absl::Status CheckHash(const v1::CommittedVersion& version, absl::string_view wh
                       version.version().step(), found, said));
 }
 
-}  // namespace
-
-absl::Status VerifyVersion(const v1::JobSpec& job, const v1::CommittedVersion& version) {
-  int64_t experts = 0;
-  for (const v1::LayerSpec& layer : job.layers()) experts += layer.num_experts();
-  EVENKEEL_RETURN_IF_ERROR(CheckLength(version, "bias", version.bias_size(), experts));
-  EVENKEEL_RETURN_IF_ERROR(CheckLength(version, "layer_hashes", version.layer_hashes_size(), job.layers_size()));
-  EVENKEEL_RETURN_IF_ERROR(CheckLength(version, "max_violation", version.max_violation_size(), job.layers_size()));
+absl::Status CheckBias(const v1::JobSpec& job, const v1::CommittedVersion& version) {
   const float* bias = version.bias().data();
   for (int i = 0; i < job.layers_size(); ++i) {
     const v1::LayerSpec& layer = job.layers(i);
@@ -50,6 +43,19 @@ absl::Status VerifyVersion(const v1::JobSpec& job, const v1::CommittedVersion& v
   const uint64_t combined =
       balance::CombineHashes(absl::MakeConstSpan(version.layer_hashes().data(), version.layer_hashes_size()));
   return CheckHash(version, "the list of layer hashes", version.state_hash(), combined);
+}
+
+}  // namespace
+
+absl::Status VerifyVersion(const v1::JobSpec& job, const v1::CommittedVersion& version) {
+  const bool has_bias = job.mode() != v1::JobSpec::Mode::OBSERVE;
+  int64_t experts = 0;
+  for (const v1::LayerSpec& layer : job.layers()) experts += layer.num_experts();
+  EVENKEEL_RETURN_IF_ERROR(CheckLength(version, "bias", version.bias_size(), has_bias ? experts : 0));
+  EVENKEEL_RETURN_IF_ERROR(
+      CheckLength(version, "layer_hashes", version.layer_hashes_size(), has_bias ? job.layers_size() : 0));
+  EVENKEEL_RETURN_IF_ERROR(CheckLength(version, "max_violation", version.max_violation_size(), job.layers_size()));
+  return has_bias ? CheckBias(job, version) : CheckHash(version, "nothing", version.state_hash(), 0);
 }
 
 absl::Status VerifyLayers(const v1::JobSpec& job, const v1::JobSpec& effective) {

@@ -64,6 +64,22 @@ TEST(VerifyVersionTest, RefusesAnyDamageAndNamesIt) {
   }
 }
 
+TEST(VerifyVersionTest, AJobThatIsObservedHasNoBias) {
+  v1::JobSpec job = TwoLayers();
+  job.set_mode(v1::JobSpec::Mode::OBSERVE);
+  v1::CommittedVersion version;
+  version.mutable_version()->set_step(7);
+  for (int layer = 0; layer < 2; ++layer) version.add_max_violation(0.5f);
+  EXPECT_TRUE(VerifyVersion(job, version).ok());
+  EXPECT_EQ(VerifyVersion(TwoLayers(), version).code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(VerifyVersion(job, Intact()).message()), HasSubstr("5 entries in bias"));
+  version.set_state_hash(1);
+  EXPECT_EQ(VerifyVersion(job, version).code(), absl::StatusCode::kDataLoss);
+  version.clear_state_hash();
+  version.clear_max_violation();
+  EXPECT_THAT(std::string(VerifyVersion(job, version).message()), HasSubstr("0 entries in max_violation"));
+}
+
 TEST(VerifyLayersTest, RefusesAnotherTableAndNamesTheLayer) {
   EXPECT_TRUE(VerifyLayers(TwoLayers(), TwoLayers()).ok());
 

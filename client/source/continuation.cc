@@ -14,6 +14,7 @@ job::JobState StateOf(const job::JobPlan& plan, const v1::CommittedVersion& vers
   job::JobState state = job::InitialJobState(plan);
   state.version = version.version();
   state.position = version.version().step();
+  if (version.bias().empty()) return state;
   for (int i = 0; i < plan.layers.size(); ++i) {
     const job::LayerTable::Layer& layer = plan.layers[i];
     const float* bias = version.bias().data() + layer.offset;
@@ -51,6 +52,7 @@ absl::Status Continuation::Advance(const StepCounts& counts) {
   inputs.version.set_epoch(state_.version.epoch());
   inputs.version.set_step(counts.step);
   inputs.ok = counts.skips() == 0;
+  inputs.replayed = counts.replays() > 0;
   inputs.participants = {0};
   job::CommitStep(plan_, inputs, sums_, &state_);
   return absl::OkStatus();

@@ -45,6 +45,39 @@ TEST(ContinuationTest, OfARuleWithAnAverageMoves) {
   EXPECT_NE(continuation.Version().state_hash(), job::StateHash(trajectory[10]));
 }
 
+TEST(ContinuationTest, OfAJobThatIsObservedHasNoBias) {
+  v1::JobSpec spec = job::TestSpec(/*contributors=*/1);
+  spec.set_mode(v1::JobSpec::Mode::OBSERVE);
+  const job::JobPlan plan = job::TestPlan(spec);
+  Continuation continuation(plan, *job::CommittedVersionOf(plan, job::InitialJobState(plan)));
+  StepCounts counts({7, 2});
+  counts.step = 1;
+  counts.mutable_counts()[0] = 6;
+  counts.mutable_totals()[0].tokens = 3;
+  ASSERT_TRUE(continuation.Advance(counts).ok());
+  EXPECT_EQ(continuation.Version().bias_size(), 0);
+  EXPECT_EQ(continuation.Version().state_hash(), 0);
+  EXPECT_EQ(continuation.Version().tokens(), 3);
+}
+
+TEST(ContinuationTest, AReplayedStepMovesNothing) {
+  const job::JobPlan plan = PlanWith("loss_free");
+  Continuation continuation(plan, job::InitialJobState(plan));
+  const uint64_t before = continuation.Version().state_hash();
+  StepCounts counts({7, 2});
+  counts.step = 1;
+  counts.mutable_counts()[0] = 6;
+  counts.mutable_totals()[0].tokens = 3;
+  counts.set_replays(1);
+  ASSERT_TRUE(continuation.Advance(counts).ok());
+  EXPECT_EQ(continuation.Version().state_hash(), before);
+  EXPECT_EQ(continuation.Version().reasons(0), v1::UpdateReason::REPLAYED);
+  counts.step = 2;
+  counts.set_replays(0);
+  ASSERT_TRUE(continuation.Advance(counts).ok());
+  EXPECT_NE(continuation.Version().state_hash(), before);
+}
+
 TEST(ContinuationTest, MoreThanAnUpdateCanHoldIsNamedAndMovesNothing) {
   const job::JobPlan plan = PlanWith("evenkeel");
   Continuation continuation(plan, job::InitialJobState(plan));

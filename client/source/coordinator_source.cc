@@ -67,6 +67,7 @@ OwnedLayers OwnedLayers::Of(const v1::JoinRequest& join) {
 
 void PackStep(const StepCounts& counts, const OwnedLayers& owned, v1::PushRequest* push) {
   push->set_ok(counts.skips() == 0);
+  push->set_replayed(counts.replays() > 0);
   push->clear_counts_lost();
   push->mutable_valid_tokens()->Clear();
   push->mutable_short_slots()->Clear();
@@ -272,6 +273,7 @@ bool CoordinatorSource::TakeNext() {
   *push_.mutable_routed_with() = step.routed_with;
   push_.set_provisional(step.provisional);
   push_.set_ok(step.ok);
+  push_.set_replayed(step.replayed);
   delivered_ = step.counts.get();
   return true;
 }

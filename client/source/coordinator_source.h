@@ -110,7 +110,7 @@ class CoordinatorSource : public BiasSource {
 // it came about. short_slots and high words are left out where all are 0. Reuses the memory of `push`.
 void PackStep(const StepCounts& counts, const OwnedLayers& owned, v1::PushRequest* push);
 
-// The same for a step whose counts are lost, but for ok.
+// The same for a step whose counts are lost, but for ok and replayed.
 void PackLoss(v1::PushRequest* push);
 
 }  // namespace evenkeel::client

@@ -69,6 +69,7 @@ TEST(PackStepTest, WritesHighWordsAndShortSlotsOnlyWhereThereAreAny) {
   counts.mutable_counts()[3] = (uint64_t{7} << 32) + 1;
   counts.mutable_totals()[1].short_slots = 1;
   counts.set_skips(2);
+  counts.set_replays(3);
   const OwnedLayers owned = OwnedLayers::Of(JoinOf());
   v1::PushRequest push;
   PackStep(counts, owned, &push);
@@ -76,6 +77,7 @@ TEST(PackStepTest, WritesHighWordsAndShortSlotsOnlyWhereThereAreAny) {
   EXPECT_THAT(push.routed().high(), ElementsAre(0, 0, 0, 7, 0));
   EXPECT_THAT(push.short_slots(), ElementsAre(0, 1));
   EXPECT_FALSE(push.ok());
+  EXPECT_TRUE(push.replayed());
 
   // Later steps, in the same message.
   PackLoss(&push);
@@ -89,6 +91,7 @@ TEST(PackStepTest, WritesHighWordsAndShortSlotsOnlyWhereThereAreAny) {
   EXPECT_THAT(push.routed().high(), IsEmpty());
   EXPECT_THAT(push.short_slots(), IsEmpty());
   EXPECT_TRUE(push.ok());
+  EXPECT_FALSE(push.replayed());
 }
 
 TEST(PackStepTest, AStageWritesTheLayersThatItOwns) {

@@ -19,6 +19,7 @@ inline StepCountsPtr CountsOf(const v1::PushRequest& payload, uint64_t step, Ste
   StepCountsPtr counts = pool->Take();
   counts->step = step;
   counts->set_skips(payload.ok() ? 0 : 1);
+  counts->set_replays(payload.replayed() ? 1 : 0);
   for (size_t i = 0; i < counts->counts().size(); ++i) {
     const uint64_t high = payload.routed().high_size() > 0 ? payload.routed().high(i) : 0;
     counts->mutable_counts()[i] = payload.routed().low(i) | high << 32;

@@ -25,7 +25,9 @@ bool PushLog::Append(Step step) {
 
 void PushLog::Lose(Step* step) {
   // It is older than one that is on its way: its counts have arrived, or never will.
-  step->ok = step->counts->Arrive().ok() && step->counts->skips() == 0;
+  const bool arrived = step->counts->Arrive().ok();
+  step->ok = arrived && step->counts->skips() == 0;
+  step->replayed = arrived && step->counts->replays() > 0;
   step->counts.reset();
 }
 

@@ -18,8 +18,9 @@ class PushLog {
     v1::Version routed_with;
     // routed_with was moved on by this process, step by step.
     bool provisional = false;
-    // Of a step whose counts are lost: whether it was taken by all whose counts they were.
+    // Of a step whose counts are lost: whether it was taken by all whose counts they were, and replayed by any.
     bool ok = true;
+    bool replayed = false;
     // Null when they are lost.
     StepCountsPtr counts;
   };

@@ -51,16 +51,18 @@ TEST_F(PushLogTest, TheOldestLoseTheirCountsButForTheOneUnderWay) {
   }
 }
 
-TEST_F(PushLogTest, WhetherAStepWasTakenIsNotLost) {
+TEST_F(PushLogTest, WhetherAStepWasTakenAndReplayedIsNotLost) {
   PushLog log(2);
   for (uint64_t step = 1; step <= 5; ++step) {
     PushLog::Step next = StepOf(step);
     next.counts->set_skips(step == 3 ? 2 : 0);
+    next.counts->set_replays(step == 2 ? 1 : 0);
     log.Append(std::move(next));
   }
   for (uint64_t step = 1; step <= 5; ++step) {
     if (log.front().counts == nullptr) {
       EXPECT_EQ(log.front().ok, step != 3);
+      EXPECT_EQ(log.front().replayed, step == 2);
     }
     log.PopFront();
   }

@@ -35,7 +35,10 @@ void WriteVersion(const v1::CommittedVersion& version, uint64_t routes, const La
   header.tokens = version.tokens();
   std::memcpy(frame, &header, sizeof(header));
   std::memcpy(frame + BiasFrame::ViolationsAt(), version.max_violation().data(), sizeof(float) * layers.size());
-  std::memcpy(frame + BiasFrame::BiasAt(layers), version.bias().data(), sizeof(float) * layers.total_experts());
+  // A job that is only observed has none.
+  char* const bias = frame + BiasFrame::BiasAt(layers);
+  std::fill(bias, frame + BiasFrame::Bytes(layers), '\0');
+  if (!version.bias().empty()) std::memcpy(bias, version.bias().data(), sizeof(float) * version.bias_size());
 }
 
 void WriteFailure(const absl::Status& why, uint64_t routes, char* frame) {

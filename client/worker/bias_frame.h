@@ -32,7 +32,7 @@ struct BiasFrame {
   static size_t Bytes(const LayerTable& layers) { return BiasAt(layers) + sizeof(float) * layers.total_experts(); }
 };
 
-// The version that routes step `routes`, into a frame of Bytes.
+// The version that routes step `routes`, into a frame of Bytes. Its bias is of all experts, or empty for 0.
 void WriteVersion(const v1::CommittedVersion& version, uint64_t routes, const LayerTable& layers, char* frame);
 // Leaves the bias in it as it is. Of a very long sentence the end is left out.
 void WriteFailure(const absl::Status& why, uint64_t routes, char* frame);

@@ -46,6 +46,20 @@ std::vector<float> BiasIn(const std::vector<char>& frame) {
   return bias;
 }
 
+TEST(BiasFrameTest, AJobThatIsObservedHasABiasOfZero) {
+  std::vector<char> frame = Frame();
+  WriteVersion(Version(), 7, Layers(), frame.data());
+  v1::CommittedVersion version = Version();
+  version.clear_bias();
+  version.clear_state_hash();
+  WriteVersion(version, 8, Layers(), frame.data());
+  EXPECT_EQ(BiasIn(frame), std::vector<float>(5));
+  StepReport report = EmptyReport();
+  ASSERT_TRUE(ReadFrame(frame.data(), 8, Layers(), &report).ok());
+  EXPECT_EQ(report.bias_hash, 0);
+  EXPECT_THAT(report.max_violation, ElementsAre(7.5f, 0.25f));
+}
+
 void ExpectTellsVersion(const std::vector<char>& frame, uint64_t routes) {
   StepReport report = EmptyReport();
   const absl::Status status = ReadFrame(frame.data(), routes, Layers(), &report);

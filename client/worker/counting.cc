@@ -7,6 +7,11 @@
 #include "kernels/balance/update.h"
 
 namespace evenkeel::client {
+namespace {
+
+bool IsValid(const Ids& ids, int64_t row) { return ids.valid_mask == nullptr || ids.valid_mask[row] != 0; }
+
+}  // namespace
 
 LayerCounts::LayerCounts(int num_experts, int top_k) : top_k_(top_k), counts_(num_experts), seen_in_(num_experts) {}
 
@@ -37,31 +42,45 @@ absl::Status LayerCounts::CheckRow(const Id* ids, int64_t row) {
   return absl::OkStatus();
 }
 
-absl::Status LayerCounts::AddIds(const Ids& ids) {
+absl::Status LayerCounts::CheckIds(const Ids& ids) {
   if (ids.rows < 0) return absl::InvalidArgumentError(absl::StrCat("rows is ", ids.rows, "; it must be at least 0"));
   if (ids.rows > 0 && ids.ids == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat("ids is null for ", ids.rows, " rows"));
   }
-  const int64_t stride = ids.ids_stride == 0 ? top_k_ : ids.ids_stride;
-  if (stride < top_k_) {
-    return absl::InvalidArgumentError(absl::StrCat("ids_stride is ", stride, "; it must be at least top_k ", top_k_));
+  if (StrideOf(ids) < top_k_) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("ids_stride is ", StrideOf(ids), "; it must be at least top_k ", top_k_));
   }
   EVENKEEL_RETURN_IF_ERROR(CheckRoom(ids.rows));
-  return ids.ids_type == IntType::kInt64 ? AddRows(static_cast<const int64_t*>(ids.ids), stride, ids)
-                                         : AddRows(static_cast<const int32_t*>(ids.ids), stride, ids);
+  return ids.ids_type == IntType::kInt64 ? CheckRows(static_cast<const int64_t*>(ids.ids), ids)
+                                         : CheckRows(static_cast<const int32_t*>(ids.ids), ids);
+}
+
+absl::Status LayerCounts::AddIds(const Ids& ids) {
+  EVENKEEL_RETURN_IF_ERROR(CheckIds(ids));
+  if (ids.ids_type == IntType::kInt64) {
+    AddRows(static_cast<const int64_t*>(ids.ids), ids);
+  } else {
+    AddRows(static_cast<const int32_t*>(ids.ids), ids);
+  }
+  return absl::OkStatus();
 }
 
 template <typename Id>
-absl::Status LayerCounts::AddRows(const Id* ids, int64_t stride, const Ids& given) {
-  const auto valid = [&](int64_t row) { return given.valid_mask == nullptr || given.valid_mask[row] != 0; };
+absl::Status LayerCounts::CheckRows(const Id* ids, const Ids& given) {
   for (int64_t row = 0; row < given.rows; ++row) {
-    if (valid(row)) EVENKEEL_RETURN_IF_ERROR(CheckRow(ids + row * stride, row));
+    if (IsValid(given, row)) EVENKEEL_RETURN_IF_ERROR(CheckRow(ids + row * StrideOf(given), row));
   }
+  return absl::OkStatus();
+}
+
+template <typename Id>
+void LayerCounts::AddRows(const Id* ids, const Ids& given) {
   for (int64_t row = 0; row < given.rows; ++row) {
-    if (!valid(row)) continue;
+    if (!IsValid(given, row)) continue;
     ++tokens_;
     for (int slot = 0; slot < top_k_; ++slot) {
-      const Id id = ids[row * stride + slot];
+      const Id id = ids[row * StrideOf(given) + slot];
       if (id == -1) {
         ++short_slots_;
       } else {
@@ -69,10 +88,9 @@ absl::Status LayerCounts::AddRows(const Id* ids, int64_t stride, const Ids& give
       }
     }
   }
-  return absl::OkStatus();
 }
 
-absl::Status LayerCounts::AddCounts(const uint64_t* counts, uint64_t tokens, uint64_t short_slots) {
+absl::Status LayerCounts::CheckCounts(const uint64_t* counts, uint64_t tokens, uint64_t short_slots) const {
   if (counts == nullptr) return absl::InvalidArgumentError("counts is null");
   EVENKEEL_RETURN_IF_ERROR(CheckRoom(tokens));
   const uint64_t slots = tokens * top_k_;
@@ -85,10 +103,13 @@ absl::Status LayerCounts::AddCounts(const uint64_t* counts, uint64_t tokens, uin
     }
     sum += counts[expert];
   }
-  if (short_slots > slots || sum != slots - short_slots) {
-    return absl::InvalidArgumentError(absl::StrCat("counts add up to ", sum, ", but top_k ", top_k_, " * valid_tokens ",
-                                                   tokens, " - short_slots ", short_slots, " was expected"));
-  }
+  if (short_slots <= slots && sum == slots - short_slots) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("counts add up to ", sum, ", but top_k ", top_k_, " * valid_tokens ",
+                                                 tokens, " - short_slots ", short_slots, " was expected"));
+}
+
+absl::Status LayerCounts::AddCounts(const uint64_t* counts, uint64_t tokens, uint64_t short_slots) {
+  EVENKEEL_RETURN_IF_ERROR(CheckCounts(counts, tokens, short_slots));
   for (size_t expert = 0; expert < counts_.size(); ++expert) counts_[expert] += counts[expert];
   AddRouted(tokens, short_slots);
   return absl::OkStatus();

@@ -16,11 +16,13 @@ class LayerCounts {
  public:
   LayerCounts(int num_experts, int top_k);
 
-  // Refuses a row with an id outside -1 .. num_experts - 1, or with one that it holds twice.
+  // Refuses a row with an id outside -1 .. num_experts - 1, or with one that it holds twice. Checks count nothing.
   absl::Status AddIds(const Ids& ids);
+  absl::Status CheckIds(const Ids& ids);
 
   // Sums made elsewhere: counts [num_experts].
   absl::Status AddCounts(const uint64_t* counts, uint64_t tokens, uint64_t short_slots);
+  absl::Status CheckCounts(const uint64_t* counts, uint64_t tokens, uint64_t short_slots) const;
 
   // For a router, which adds to counts() by itself: first asks whether that many tokens more can be counted, and
   // afterwards says how many it counted.
@@ -35,12 +37,15 @@ class LayerCounts {
   uint64_t short_slots() const { return short_slots_; }
 
  private:
+  int64_t StrideOf(const Ids& ids) const { return ids.ids_stride == 0 ? top_k_ : ids.ids_stride; }
   template <typename Id>
-  absl::Status AddRows(const Id* ids, int64_t stride, const Ids& given);
+  void AddRows(const Id* ids, const Ids& given);
+  template <typename Id>
+  absl::Status CheckRows(const Id* ids, const Ids& given);
   template <typename Id>
   absl::Status CheckRow(const Id* ids, int64_t row);
 
-  const int top_k_;
+  int top_k_;
   std::vector<uint64_t> counts_;
   uint64_t tokens_ = 0;
   uint64_t short_slots_ = 0;

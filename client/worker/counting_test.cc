@@ -124,6 +124,17 @@ TEST(AddCountsTest, RefusesCountsThatDoNotAddUp) {
   EXPECT_THAT(std::string(counts.AddCounts(nullptr, 0, 0).message()), HasSubstr("counts is null"));
 }
 
+TEST(AddCountsTest, AChecksAnswerIsThatOfCounting) {
+  LayerCounts counts(3, 2);
+  const std::vector<uint64_t> good = {2, 1, 0};
+  EXPECT_TRUE(counts.CheckCounts(good.data(), 2, 1).ok());
+  EXPECT_EQ(counts.CheckCounts(good.data(), 2, 0), LayerCounts(3, 2).AddCounts(good.data(), 2, 0));
+  const std::vector<int32_t> ids = {0, 1, 1, -1, 2, 2};
+  EXPECT_TRUE(counts.CheckIds({2, ids.data()}).ok());
+  EXPECT_EQ(counts.CheckIds({3, ids.data()}), LayerCounts(3, 2).AddIds({3, ids.data()}));
+  ExpectUntouched(counts);
+}
+
 TEST(AddCountsTest, AStepHoldsNoMoreAssignmentsThanAnUpdate) {
   constexpr uint64_t kRoom = balance::kMaxCountSum / 2;
   LayerCounts counts(2, 2);

@@ -96,7 +96,6 @@ absl::Status DeviceWorkspace::Allocate(const job::JobPlan* plan) {
   const size_t sums = layers_.shape().Sums();
   const size_t frame = BiasFrame::Bytes(layers_);
   EVENKEEL_ASSIGN_OR_RETURN(side_, OwnedStream::Create(runtime_));
-  EVENKEEL_ASSIGN_OR_RETURN(adopted_, OwnedEvent::Create(runtime_));
   EVENKEEL_ASSIGN_OR_RETURN(counted_, OwnedEvent::Create(runtime_));
   EVENKEEL_ASSIGN_OR_RETURN(drained_, OwnedEvent::Create(runtime_));
   EVENKEEL_ASSIGN_OR_RETURN(memory_->bias, DeviceBuffer<float>::OnDevice(runtime_, layers_.total_experts()));
@@ -117,6 +116,7 @@ absl::Status DeviceWorkspace::Allocate(const job::JobPlan* plan) {
     EVENKEEL_ASSIGN_OR_RETURN(DeviceJob job, DeviceJob::Make(*plan, runtime_, options_.first_bias));
     memory_->job.emplace(std::move(job));
   }
+  current_ = &memory_->counting[0];
   return absl::OkStatus();
 }
 
@@ -233,9 +233,22 @@ absl::Status DeviceWorkspace::TakeBroadcast(uint64_t step, const v1::CommittedVe
   return Take(*stage);
 }
 
+absl::Status DeviceWorkspace::EnqueueAdopt(const v1::CommittedVersion& version) {
+  EVENKEEL_ASSIGN_OR_RETURN(Stage* const stage, NextStage());
+  EVENKEEL_RETURN_IF_ERROR(StageGiven(version, stage));
+  const DeviceBuffer<float>& bias = memory_->bias;
+  const char* const staged = stage->device.data() + BiasFrame::BiasAt(layers_);
+  EVENKEEL_RETURN_IF_ERROR(runtime_->Copy(bias.data(), staged, bias.bytes(), side_.get()));
+  return runtime_->Record(drained_.get(), side_.get());
+}
+
+// Waits, for no trainer knows of this stream: whatever it enqueues from now on has the bias, evaluation too.
 absl::Status DeviceWorkspace::Adopt(const v1::CommittedVersion& version) {
-  EVENKEEL_RETURN_IF_ERROR(TakeGiven(version));
-  return runtime_->Record(adopted_.get(), training_);
+  EVENKEEL_RETURN_IF_ERROR(EnqueueAdopt(version));
+  for (Polling polling;; polling.Pause()) {
+    EVENKEEL_ASSIGN_OR_RETURN(const bool happened, runtime_->Happened(drained_.get()));
+    if (happened) return absl::OkStatus();
+  }
 }
 
 absl::Status DeviceWorkspace::BeginStep(uint64_t step, const v1::CommittedVersion* version) {
@@ -244,18 +257,30 @@ absl::Status DeviceWorkspace::BeginStep(uint64_t step, const v1::CommittedVersio
 }
 
 absl::Status DeviceWorkspace::EnqueueBegin(uint64_t step, const v1::CommittedVersion* version) {
-  if (step == options_.first_step) {
-    // The trainer knows of no stream that there was before it gave its own.
-    EVENKEEL_RETURN_IF_ERROR(runtime_->WaitOn(training_, adopted_.get()));
-  } else if (options_.versions == Versions::kBroadcast) {
+  const bool has_its_bias = step == options_.first_step;
+  if (options_.versions == Versions::kBroadcast && !has_its_bias) {
     EVENKEEL_RETURN_IF_ERROR(TakeBroadcast(step, version));
-  } else if (options_.versions == Versions::kMade) {
+  } else if (options_.versions == Versions::kMade && !has_its_bias) {
     EVENKEEL_RETURN_IF_ERROR(TakeMade(step));
   } else if (version != nullptr) {
     EVENKEEL_RETURN_IF_ERROR(TakeGiven(*version));
   }
+  return EnqueueCounting(step);
+}
+
+absl::Status DeviceWorkspace::EnqueueCounting(uint64_t step) {
   current_ = &memory_->counting[step % 2];
   return runtime_->WaitOn(training_, current_->cleared.get());
+}
+
+absl::Status DeviceWorkspace::BeginDryRun(uint64_t step) {
+  EVENKEEL_RETURN_IF_ERROR(Check());
+  return Enqueued(EnqueueCounting(step));
+}
+
+absl::Status DeviceWorkspace::EndDryRun() {
+  const DeviceBuffer<uint64_t>& sums = current_->sums;
+  return Enqueued(runtime_->FillZero(sums.data(), sums.bytes(), training_));
 }
 
 absl::Status DeviceWorkspace::Leave(const v1::CommittedVersion* version, Deadline deadline) {
@@ -333,12 +358,13 @@ absl::Status DeviceWorkspace::SetStream(void* stream) {
   return absl::OkStatus();
 }
 
-absl::Status DeviceWorkspace::Route(int index, const Tokens& tokens, const Assignments& assignments) {
+absl::Status DeviceWorkspace::Route(int index, const Tokens& tokens, const Assignments& assignments, bool counts) {
   const LayerTable::Layer& layer = layers_[index];
   EVENKEEL_ASSIGN_OR_RETURN(const routing::RouteSpec* const spec, RouteOf(layer));
-  auto* const stats = reinterpret_cast<routing::RouteStats*>(TotalsOf(index));
-  return AtLayer(layer, runtime_->Route(*spec, InputOf(*spec, tokens, bias(index)),
-                                        OutputOf(*spec, assignments, CountsOf(index)), stats, training_));
+  auto* const stats = counts ? reinterpret_cast<routing::RouteStats*>(TotalsOf(index)) : nullptr;
+  uint64_t* const into = counts ? CountsOf(index) : nullptr;
+  return AtLayer(layer, runtime_->Route(*spec, InputOf(*spec, tokens, bias(index)), OutputOf(*spec, assignments, into),
+                                        stats, training_));
 }
 
 absl::Status DeviceWorkspace::RouteBackward(int index, const Tokens& tokens, const Gradients& gradients) {
@@ -348,7 +374,7 @@ absl::Status DeviceWorkspace::RouteBackward(int index, const Tokens& tokens, con
                                                 BackwardOutputOf(*spec, gradients), training_));
 }
 
-absl::Status DeviceWorkspace::Count(int index, const Ids& ids) {
+absl::Status DeviceWorkspace::Count(int index, const Ids& ids, bool counts) {
   const LayerTable::Layer& layer = layers_[index];
   counting::IdsInput input;
   input.num_experts = layer.num_experts;
@@ -358,18 +384,20 @@ absl::Status DeviceWorkspace::Count(int index, const Ids& ids) {
   input.rows = ids.rows;
   input.ids_stride = ids.ids_stride == 0 ? layer.top_k : ids.ids_stride;
   input.valid_mask = ids.valid_mask;
+  if (!counts) return AtLayer(layer, counting::ValidateCount(input, OutputFor(index)));
   return AtLayer(layer, runtime_->CountIds(input, OutputFor(index), training_));
 }
 
-absl::Status DeviceWorkspace::AddCounts(int index, const Counts& counts) {
+absl::Status DeviceWorkspace::AddCounts(int index, const Counts& given, bool counts) {
   const LayerTable::Layer& layer = layers_[index];
   counting::CountsInput input;
   input.num_experts = layer.num_experts;
   input.top_k = layer.top_k;
-  input.counts = counts.counts;
+  input.counts = given.counts;
   input.type = counting::CountType::kInt64;
-  input.valid_rows = counts.valid_tokens;
-  input.short_slots = counts.short_slots;
+  input.valid_rows = given.valid_tokens;
+  input.short_slots = given.short_slots;
+  if (!counts) return AtLayer(layer, counting::ValidateCount(input, OutputFor(index)));
   return AtLayer(layer, runtime_->AddCounts(input, OutputFor(index), training_));
 }
 
@@ -378,40 +406,71 @@ counting::CountOutput DeviceWorkspace::OutputFor(int index) {
   return {CountsOf(index), reinterpret_cast<routing::RouteStats*>(totals), totals + kTotals - 1};
 }
 
+absl::Status DeviceWorkspace::CheckCapturesNothing(absl::string_view call) {
+  EVENKEEL_ASSIGN_OR_RETURN(const bool captures, runtime_->IsCapturing(training_));
+  if (!captures) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(call,
+                   ": the stream is capturing a graph, and the counts would be copied in it; call this outside of "
+                   "the capture"));
+}
+
+absl::Status DeviceWorkspace::BeginCapture() {
+  EVENKEEL_RETURN_IF_ERROR(Check());
+  EVENKEEL_RETURN_IF_ERROR(CheckCapturesNothing("BeginCapture"));
+  const DeviceBuffer<uint64_t>& sums = current_->sums;
+  DeviceBuffer<uint64_t>& before = memory_->before_capture;
+  if (before.size() == 0) {
+    EVENKEEL_ASSIGN_OR_RETURN(before, DeviceBuffer<uint64_t>::OnDevice(runtime_, sums.size()));
+  }
+  return Enqueued(runtime_->Copy(before.data(), sums.data(), sums.bytes(), training_));
+}
+
+absl::Status DeviceWorkspace::EndCapture() {
+  EVENKEEL_RETURN_IF_ERROR(Check());
+  EVENKEEL_RETURN_IF_ERROR(CheckCapturesNothing("EndCapture"));
+  const DeviceBuffer<uint64_t>& sums = current_->sums;
+  return Enqueued(runtime_->Copy(sums.data(), memory_->before_capture.data(), sums.bytes(), training_));
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // The end of a step
 
-absl::StatusOr<StepCountsPtr> DeviceWorkspace::Commit(uint64_t step, bool ok) {
+absl::StatusOr<StepCountsPtr> DeviceWorkspace::Commit(uint64_t step, const StepEnd& end) {
   EVENKEEL_RETURN_IF_ERROR(Check());
   EVENKEEL_RETURN_IF_ERROR(Enqueued(EnsureReducer()));
   StepCountsPtr counts = memory_->pool.Take();
   if (counts == nullptr) return absl::ResourceExhaustedError("there is no pinned memory for the counts of a step");
   counts->step = step;
-  EVENKEEL_RETURN_IF_ERROR(Enqueued(EnqueueCommit(step, ok, static_cast<PinnedCounts*>(counts.get()))));
+  EVENKEEL_RETURN_IF_ERROR(Enqueued(EnqueueCommit(step, end, static_cast<PinnedCounts*>(counts.get()))));
   return counts;
 }
 
-absl::Status DeviceWorkspace::EnqueueCommit(uint64_t step, bool ok, PinnedCounts* counts) {
+absl::Status DeviceWorkspace::EnqueueCommit(uint64_t step, const StepEnd& end, PinnedCounts* counts) {
   const DeviceBuffer<uint64_t>& sums = current_->sums;
-  uint64_t* const skips = sums.data() + layers_.shape().SkipsAt();
+  const StepShape shape = layers_.shape();
   EVENKEEL_RETURN_IF_ERROR(runtime_->Record(counted_.get(), training_));
   EVENKEEL_RETURN_IF_ERROR(runtime_->WaitOn(side_.get(), counted_.get()));
   const DeviceBuffer<uint64_t>& one = memory_->one;
-  if (!ok) EVENKEEL_RETURN_IF_ERROR(runtime_->Copy(skips, one.data(), one.bytes(), side_.get()));
+  for (const auto& [is_so, at] : {std::pair(!end.ok, shape.SkipsAt()), std::pair(end.replayed, shape.ReplaysAt())}) {
+    if (is_so) EVENKEEL_RETURN_IF_ERROR(runtime_->Copy(sums.data() + at, one.data(), one.bytes(), side_.get()));
+  }
   if (reducer_ != nullptr) {
     EVENKEEL_RETURN_IF_ERROR(
         watch_->Enqueue(side_.get(), [&] { return reducer_->EnqueueSum(sums.data(), sums.size(), side_.get()); }));
   }
-  if (memory_->job.has_value()) EVENKEEL_RETURN_IF_ERROR(StageMade(step, skips));
+  if (memory_->job.has_value()) EVENKEEL_RETURN_IF_ERROR(StageMade(step));
   EVENKEEL_RETURN_IF_ERROR(counts->EnqueueCopy(sums, side_.get()));
   EVENKEEL_RETURN_IF_ERROR(runtime_->FillZero(sums.data(), sums.bytes(), side_.get()));
   return runtime_->Record(current_->cleared.get(), side_.get());
 }
 
-absl::Status DeviceWorkspace::StageMade(uint64_t step, const uint64_t* skips) {
+absl::Status DeviceWorkspace::StageMade(uint64_t step) {
   const uint64_t* const counts = current_->sums.data();
   DeviceJob& job = *memory_->job;
-  EVENKEEL_RETURN_IF_ERROR(job.EnqueueCommit(counts, counts + layers_.total_experts(), kTotals, skips, side_.get()));
+  const StepShape shape = layers_.shape();
+  EVENKEEL_RETURN_IF_ERROR(job.EnqueueCommit(counts, counts + shape.TotalsAt(), kTotals, counts + shape.SkipsAt(),
+                                             counts + shape.ReplaysAt(), side_.get()));
   // The version that the stage held is the bias since before the counts were complete.
   const Stage& stage = memory_->stages[step % 2];
   EVENKEEL_RETURN_IF_ERROR(

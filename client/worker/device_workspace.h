@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "client/deadline.h"
 #include "client/device/device_buffer.h"
 #include "client/device/device_job.h"
@@ -46,6 +47,7 @@ struct DeviceWorkspaceOptions {
 // should the device be two versions behind; and Leave.
 //
 //   training stream   wait(staged) . copy bias . wait(cleared) . route, count ... record(counted) . optimizer ...
+//                     (at a dry run: wait(cleared) . route, count ... clear)
 //   side stream                                                   wait(counted) . sum . update . copy counts . clear
 //                     copy or broadcast the version . record(staged)
 //
@@ -70,11 +72,16 @@ class DeviceWorkspace : public Workspace {
   absl::StatusOr<uint64_t> Report(uint64_t step, StepReport* report) override;
   // The leader's broadcast, in place of the version.
   void Fail(uint64_t step, const absl::Status& why) override;
-  absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments) override;
+  absl::Status BeginDryRun(uint64_t step) override;
+  absl::Status EndDryRun() override;
+  absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments, bool counts) override;
   absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) override;
-  absl::Status Count(int layer, const Ids& ids) override;
-  absl::Status AddCounts(int layer, const Counts& counts) override;
-  absl::StatusOr<StepCountsPtr> Commit(uint64_t step, bool ok) override;
+  absl::Status Count(int layer, const Ids& ids, bool counts) override;
+  absl::Status AddCounts(int layer, const Counts& given, bool counts) override;
+  // Not while the training stream captures a graph, which would have the copies in it: FAILED_PRECONDITION.
+  absl::Status BeginCapture() override;
+  absl::Status EndCapture() override;
+  absl::StatusOr<StepCountsPtr> Commit(uint64_t step, const StepEnd& end) override;
   void Stop() override { stopping_ = true; }
   absl::Status SetStream(void* stream) override;
   const float* bias(int layer) const override { return memory_->bias.data() + layers_[layer].offset; }
@@ -104,8 +111,9 @@ class DeviceWorkspace : public Workspace {
 
     CountBuffer counting[2];
     Stage stages[2];
-    DeviceBuffer<float> bias;    // [total experts], in protocol order
-    DeviceBuffer<uint64_t> one;  // pinned
+    DeviceBuffer<float> bias;               // [total experts], in protocol order
+    DeviceBuffer<uint64_t> one;             // pinned
+    DeviceBuffer<uint64_t> before_capture;  // as CountBuffer::sums; from the first capture on
     std::optional<DeviceJob> job;
     StepCountsPool pool;
   };
@@ -132,10 +140,13 @@ class DeviceWorkspace : public Workspace {
   counting::CountOutput OutputFor(int layer);
 
   absl::Status EnqueueBegin(uint64_t step, const v1::CommittedVersion* version);
-  absl::Status EnqueueCommit(uint64_t step, bool ok, PinnedCounts* counts);
+  absl::Status EnqueueCounting(uint64_t step);
+  absl::Status EnqueueCommit(uint64_t step, const StepEnd& end, PinnedCounts* counts);
+  absl::Status EnqueueAdopt(const v1::CommittedVersion& version);
+  absl::Status CheckCapturesNothing(absl::string_view call);
 
   // The three ways of a version. Each leaves a stage that is staged.
-  absl::Status StageMade(uint64_t step, const uint64_t* skips);
+  absl::Status StageMade(uint64_t step);
   absl::Status StageGiven(const v1::CommittedVersion& version, Stage* stage);
   absl::Status StageBroadcast(uint64_t step, const v1::CommittedVersion* version, Stage* stage);
   absl::Status Tell(Stage* stage);
@@ -160,10 +171,9 @@ class DeviceWorkspace : public Workspace {
 
   DeviceStream training_ = nullptr;
   OwnedStream side_;
-  OwnedEvent adopted_;  // the bias is the version of the join
   OwnedEvent counted_;
   OwnedEvent drained_;
-  CountBuffer* current_ = nullptr;
+  CountBuffer* current_ = nullptr;  // of the step
   uint64_t next_stage_ = 0;
   // What went wrong first.
   absl::Status failure_;

@@ -157,14 +157,15 @@ void CountStep(Workspace* workspace, Data& data) {
   Assignments assignments;
   assignments.ids = data.routed_ids.data();
   assignments.weights = data.weights.data();
-  expect_ok(workspace->Route(kRouted, tokens, assignments));
+  expect_ok(workspace->Route(kRouted, tokens, assignments, /*counts=*/true));
   Gradients gradients;
   gradients.ids = data.routed_ids.data();
   gradients.d_weights = data.weights.data();
   gradients.d_logits = data.gradients.data();
   expect_ok(workspace->RouteBackward(kRouted, tokens, gradients));
-  expect_ok(workspace->Count(kCounted, {kRows, data.ids.data(), 0, data.valid_mask.data(), IntType::kInt64}));
-  expect_ok(workspace->AddCounts(kCounted, {data.counts.data(), data.tokens}));
+  expect_ok(workspace->Count(kCounted, {kRows, data.ids.data(), 0, data.valid_mask.data(), IntType::kInt64},
+                             /*counts=*/true));
+  expect_ok(workspace->AddCounts(kCounted, {data.counts.data(), data.tokens}, /*counts=*/true));
 }
 
 void ExpectOk(const absl::Status& status) { ASSERT_TRUE(status.ok()) << status; }
@@ -261,10 +262,10 @@ TEST_P(DeviceWorkspaceTest, HasTheNumbersOfTheHost) {
       ExpectOk(runtime->Copy(biases.back().data(), device->bias(kCounted), kExperts[kCounted] * sizeof(float), stream));
       expected_biases.emplace_back(host.bias(kCounted), host.bias(kCounted) + kExperts[kCounted]);
 
-      absl::StatusOr<StepCountsPtr> counts = device->Commit(step, actual.back().ok);
+      absl::StatusOr<StepCountsPtr> counts = device->Commit(step, {actual.back().ok});
       ASSERT_TRUE(counts.ok()) << counts.status();
       EXPECT_EQ((*counts)->step, step);
-      absl::StatusOr<StepCountsPtr> host_counts = host.Commit(step, expected.back().ok);
+      absl::StatusOr<StepCountsPtr> host_counts = host.Commit(step, {expected.back().ok});
       ASSERT_TRUE(host_counts.ok());
       sums.emplace_back((*host_counts)->sums().begin(), (*host_counts)->sums().end());
       if (made) {
@@ -376,7 +377,7 @@ TEST(DeviceWorkspaceEnqueuesTest, WhatTheDiagramSays) {
       const EnqueuedSince begin(&runtime, training);
       const v1::CommittedVersion version = VersionOf(step - 1);
       ExpectOk(workspace->BeginStep(step, step == 1 || made ? nullptr : &version));
-      EXPECT_EQ(begin.Training(), step == 1 ? "0 0 0 0 2 0" : "0 1 0 0 2 0");
+      EXPECT_EQ(begin.Training(), step == 1 ? "0 0 0 0 1 0" : "0 1 0 0 2 0");
       EXPECT_EQ(begin.Side(), step == 1 || made ? "0 0 0 0 0 0" : "0 1 0 2 0 0");
 
       const EnqueuedSince counting(&runtime, training);
@@ -386,7 +387,7 @@ TEST(DeviceWorkspaceEnqueuesTest, WhatTheDiagramSays) {
 
       const bool ok = step % 2 == 0;
       const EnqueuedSince commit(&runtime, training);
-      const StepCountsPtr counts = workspace->Commit(step, ok).value();
+      const StepCountsPtr counts = workspace->Commit(step, {ok}).value();
       EXPECT_EQ(commit.Training(), "0 0 0 1 0 0");
       EXPECT_EQ(commit.Side(), absl::StrCat(made ? "2 " : "0 ", 1 + made + !ok, " 1 ", 2 + made, " 1 0"));
     }
@@ -398,7 +399,7 @@ TEST(DeviceWorkspaceEnqueuesTest, NothingForABiasThatStays) {
   TestRuntime runtime;
   const auto workspace = MakeWorkspace(&runtime);
   ExpectOk(workspace->BeginStep(1, nullptr));
-  const StepCountsPtr counts = workspace->Commit(1, true).value();
+  const StepCountsPtr counts = workspace->Commit(1, {true}).value();
   const EnqueuedSince begin(&runtime, nullptr);
   ExpectOk(workspace->BeginStep(2, nullptr));
   EXPECT_EQ(begin.Training(), "0 0 0 0 1 0");
@@ -428,16 +429,17 @@ TEST(DeviceWorkspaceEnqueuesTest, AStepWaitsForNoDevice) {
       data.emplace_back(&runtime, StepData(step));
       ExpectOk(workspace->BeginStep(step, nullptr));
       CountStep(workspace.get(), data.back());
-      counts.push_back(workspace->Commit(step, true).value());
+      counts.push_back(workspace->Commit(step, {true}).value());
       EXPECT_EQ(data.back().weights.Get(), std::vector<float>(kRows * kTopK)) << "nothing has run";
     }
     open = true;
     for (uint64_t step = 1; step <= 20; ++step) {
       StepData own(step);
       ExpectOk(host.BeginStep(step, nullptr));
-      ExpectOk(host.Count(kCounted, {kRows, own.ids.data(), 0, own.valid_mask.data(), IntType::kInt64}));
-      ExpectOk(host.AddCounts(kCounted, {own.counts.data(), own.tokens}));
-      const StepCountsPtr expected = host.Commit(step, true).value();
+      ExpectOk(
+          host.Count(kCounted, {kRows, own.ids.data(), 0, own.valid_mask.data(), IntType::kInt64}, /*counts=*/true));
+      ExpectOk(host.AddCounts(kCounted, {own.counts.data(), own.tokens}, /*counts=*/true));
+      const StepCountsPtr expected = host.Commit(step, {true}).value();
       ExpectOk(counts[step - 1]->Arrive());
       // The layer that comes first, which no bias has a part in.
       ASSERT_THAT(counts[step - 1]->counts().subspan(0, kExperts[kCounted]),
@@ -454,10 +456,10 @@ TEST(DeviceWorkspaceCountsTest, WhatADeviceRefusesIsCountedAsRefused) {
   ExpectOk(workspace->BeginStep(1, nullptr));
   // An id that is none, and one twice; the last row is well.
   Array<int32_t> ids(&runtime, {0, 5, 3, 3, 1, 2});
-  ExpectOk(workspace->Count(kCounted, {3, ids.data(), 0, nullptr, IntType::kInt32}));
+  ExpectOk(workspace->Count(kCounted, {3, ids.data(), 0, nullptr, IntType::kInt32}, /*counts=*/true));
   Array<uint64_t> sums(&runtime, {1, 0, 0, 0, 0});
-  ExpectOk(workspace->AddCounts(kCounted, {sums.data(), 1}));
-  const StepCountsPtr counts = workspace->Commit(1, true).value();
+  ExpectOk(workspace->AddCounts(kCounted, {sums.data(), 1}, /*counts=*/true));
+  const StepCountsPtr counts = workspace->Commit(1, {true}).value();
   ExpectOk(counts->Arrive());
   EXPECT_EQ(counts->totals()[0].refused, 3);
   EXPECT_EQ(counts->totals()[0].tokens, 1);
@@ -469,17 +471,17 @@ TEST(DeviceWorkspaceCountsTest, ArgumentsAreCheckedAsOnTheHost) {
   TestRuntime runtime;
   const auto workspace = MakeWorkspace(&runtime);
   ExpectOk(workspace->BeginStep(1, nullptr));
-  const absl::Status no_route = workspace->Route(kCounted, Tokens(), Assignments());
+  const absl::Status no_route = workspace->Route(kCounted, Tokens(), Assignments(), /*counts=*/true);
   EXPECT_EQ(no_route.code(), absl::StatusCode::kFailedPrecondition);
   Tokens tokens;
   tokens.rows = -1;
-  const absl::Status negative = workspace->Route(kRouted, tokens, Assignments());
+  const absl::Status negative = workspace->Route(kRouted, tokens, Assignments(), /*counts=*/true);
   EXPECT_EQ(negative.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(negative.message()), HasSubstr("layer \"b.routed\": "));
-  EXPECT_EQ(workspace->Count(kCounted, {2, nullptr, 0, nullptr, IntType::kInt32}).code(),
+  EXPECT_EQ(workspace->Count(kCounted, {2, nullptr, 0, nullptr, IntType::kInt32}, /*counts=*/true).code(),
             absl::StatusCode::kInvalidArgument);
   // None of it is for good.
-  EXPECT_TRUE(workspace->Commit(1, true).ok());
+  EXPECT_TRUE(workspace->Commit(1, {true}).ok());
 }
 
 TEST(DeviceWorkspaceCountsTest, StopEndsTheWaitForCounts) {
@@ -490,7 +492,7 @@ TEST(DeviceWorkspaceCountsTest, StopEndsTheWaitForCounts) {
   std::atomic<bool> open = false;
   EnqueueGate(training, &open);
   ExpectOk(workspace->BeginStep(1, nullptr));
-  const StepCountsPtr counts = workspace->Commit(1, true).value();
+  const StepCountsPtr counts = workspace->Commit(1, {true}).value();
   std::thread waiting([&] { EXPECT_EQ(counts->Arrive().code(), absl::StatusCode::kCancelled); });
   workspace->Stop();
   waiting.join();
@@ -510,8 +512,8 @@ TEST(DeviceWorkspaceCountsTest, ACommitWithoutMemoryMayBeRepeated) {
     ASSERT_LT(step, 1'000);
     const v1::CommittedVersion version = VersionOf(step - 1);
     ExpectOk(workspace->BeginStep(step, step == 1 ? nullptr : &version));
-    ExpectOk(workspace->Count(kCounted, {1, ids.data(), 0, nullptr, IntType::kInt32}));
-    absl::StatusOr<StepCountsPtr> counts = workspace->Commit(step, true);
+    ExpectOk(workspace->Count(kCounted, {1, ids.data(), 0, nullptr, IntType::kInt32}, /*counts=*/true));
+    absl::StatusOr<StepCountsPtr> counts = workspace->Commit(step, {true});
     status = counts.status();
     if (status.ok()) {
       kept.push_back(*std::move(counts));
@@ -520,7 +522,7 @@ TEST(DeviceWorkspaceCountsTest, ACommitWithoutMemoryMayBeRepeated) {
     EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
     ExpectOk(kept.back()->Arrive());
     kept.pop_back();
-    const StepCountsPtr again = workspace->Commit(step, true).value();
+    const StepCountsPtr again = workspace->Commit(step, {true}).value();
     EXPECT_EQ(again->step, step);
     ExpectOk(again->Arrive());
     EXPECT_EQ(again->counts()[0], 1);
@@ -599,7 +601,7 @@ class GroupTest : public testing::Test {
   ~GroupTest() override { End(); }
 
   absl::Status Commit(int rank, uint64_t step, bool ok = true) {
-    absl::StatusOr<StepCountsPtr> counts = ranks_[rank]->Commit(step, ok);
+    absl::StatusOr<StepCountsPtr> counts = ranks_[rank]->Commit(step, {ok});
     if (counts.ok()) counts_[rank].push_back(*std::move(counts));
     return counts.status();
   }
@@ -688,7 +690,7 @@ TEST_P(PairTest, AddsUpAndHearsOfTheLeadersVersion) {
         StepData own(2 * step + rank);
         client::CountStep(&host, own);
       }
-      const StepCountsPtr sum = host.Commit(step, step % 4 != 0).value();
+      const StepCountsPtr sum = host.Commit(step, {step % 4 != 0}).value();
       for (int rank = 0; rank < 2; ++rank) {
         ExpectOk(counts_[rank].back()->Arrive());
         ASSERT_THAT(counts_[rank].back()->sums(), ElementsAreArray(sum->sums())) << "step " << step;
@@ -890,7 +892,7 @@ TEST(DeviceWorkspaceEndTest, LeavesItsMemoryToADeviceThatNeverEnds) {
   options.make_reducer = [] { return std::make_unique<AdoptedReducer>(&ends); };
   auto workspace = MakeWorkspace(&runtime, options);
   ExpectOk(workspace->BeginStep(1, nullptr));
-  workspace->Commit(1, true).value().reset();
+  workspace->Commit(1, {true}).value().reset();
   workspace.reset();
   // What comes after it still has its memory.
   ends = true;
@@ -912,7 +914,7 @@ TEST(DeviceWorkspaceEndTest, MayEndAtAnyMoment) {
           ExpectOk(workspace->BeginStep(step, &version));
           CountStep(workspace.get(), data);
         } else {
-          ExpectOk(workspace->Commit(step, true).status());
+          ExpectOk(workspace->Commit(step, {true}).status());
         }
       }
       workspace.reset();

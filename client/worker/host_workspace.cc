@@ -34,16 +34,16 @@ absl::Status HostWorkspace::Leave(const v1::CommittedVersion* version, Deadline)
   return version != nullptr ? Adopt(*version) : absl::OkStatus();
 }
 
-absl::Status HostWorkspace::Route(int index, const Tokens& tokens, const Assignments& assignments) {
+absl::Status HostWorkspace::Route(int index, const Tokens& tokens, const Assignments& assignments, bool counts) {
   const LayerTable::Layer& layer = layers_[index];
   EVENKEEL_ASSIGN_OR_RETURN(const routing::RouteSpec* const spec, RouteOf(layer));
-  LayerCounts& counts = counts_[index];
-  EVENKEEL_RETURN_IF_ERROR(AtLayer(layer, counts.CheckRoom(std::max<int64_t>(tokens.rows, 0))));
+  LayerCounts& counted = counts_[index];
+  EVENKEEL_RETURN_IF_ERROR(AtLayer(layer, counted.CheckRoom(std::max<int64_t>(tokens.rows, 0))));
+  uint64_t* const into = counts ? counted.mutable_counts() : nullptr;
   routing::RouteStats stats;
-  EVENKEEL_RETURN_IF_ERROR(
-      AtLayer(layer, routing::RouteCpu(*spec, InputOf(*spec, tokens, bias(index)),
-                                       OutputOf(*spec, assignments, counts.mutable_counts()), &stats)));
-  counts.AddRouted(stats.valid_rows, stats.short_slots);
+  EVENKEEL_RETURN_IF_ERROR(AtLayer(layer, routing::RouteCpu(*spec, InputOf(*spec, tokens, bias(index)),
+                                                            OutputOf(*spec, assignments, into), &stats)));
+  if (counts) counted.AddRouted(stats.valid_rows, stats.short_slots);
   return absl::OkStatus();
 }
 
@@ -54,19 +54,32 @@ absl::Status HostWorkspace::RouteBackward(int index, const Tokens& tokens, const
                                                   BackwardOutputOf(*spec, gradients)));
 }
 
-absl::Status HostWorkspace::Count(int layer, const Ids& ids) {
-  return AtLayer(layers_[layer], counts_[layer].AddIds(ids));
+absl::Status HostWorkspace::Count(int layer, const Ids& ids, bool counts) {
+  return AtLayer(layers_[layer], counts ? counts_[layer].AddIds(ids) : counts_[layer].CheckIds(ids));
 }
 
-absl::Status HostWorkspace::AddCounts(int layer, const Counts& counts) {
-  return AtLayer(layers_[layer], counts_[layer].AddCounts(counts.counts, counts.valid_tokens, counts.short_slots));
+absl::Status HostWorkspace::AddCounts(int layer, const Counts& given, bool counts) {
+  LayerCounts& counted = counts_[layer];
+  return AtLayer(layers_[layer], counts ? counted.AddCounts(given.counts, given.valid_tokens, given.short_slots)
+                                        : counted.CheckCounts(given.counts, given.valid_tokens, given.short_slots));
 }
 
-absl::StatusOr<StepCountsPtr> HostWorkspace::Commit(uint64_t step, bool ok) {
+absl::Status HostWorkspace::BeginCapture() {
+  before_capture_ = counts_;
+  return absl::OkStatus();
+}
+
+absl::Status HostWorkspace::EndCapture() {
+  counts_ = before_capture_;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StepCountsPtr> HostWorkspace::Commit(uint64_t step, const StepEnd& end) {
   StepCountsPtr counts = pool_.Take();
   EVENKEEL_CHECK(counts != nullptr);
   counts->step = step;
-  counts->set_skips(ok ? 0 : 1);
+  counts->set_skips(end.ok ? 0 : 1);
+  counts->set_replays(end.replayed ? 1 : 0);
   CopyCounts(layers_, counts_, counts.get());
   return counts;
 }

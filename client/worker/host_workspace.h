@@ -19,11 +19,15 @@ class HostWorkspace : public Workspace {
   absl::Status Leave(const v1::CommittedVersion* version, Deadline deadline) override;
   absl::StatusOr<uint64_t> Report(uint64_t step, StepReport*) override { return step; }
   void Fail(uint64_t, const absl::Status&) override {}
-  absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments) override;
+  absl::Status BeginDryRun(uint64_t step) override { return BeginStep(step, /*version=*/nullptr); }
+  absl::Status EndDryRun() override { return absl::OkStatus(); }
+  absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments, bool counts) override;
   absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) override;
-  absl::Status Count(int layer, const Ids& ids) override;
-  absl::Status AddCounts(int layer, const Counts& counts) override;
-  absl::StatusOr<StepCountsPtr> Commit(uint64_t step, bool ok) override;
+  absl::Status Count(int layer, const Ids& ids, bool counts) override;
+  absl::Status AddCounts(int layer, const Counts& given, bool counts) override;
+  absl::Status BeginCapture() override;
+  absl::Status EndCapture() override;
+  absl::StatusOr<StepCountsPtr> Commit(uint64_t step, const StepEnd& end) override;
   void Stop() override {}
   absl::Status SetStream(void* stream) override;
   const float* bias(int layer) const override { return &bias_[layers_[layer].offset]; }
@@ -31,7 +35,8 @@ class HostWorkspace : public Workspace {
  private:
   const LayerTable& layers_;
   std::vector<LayerCounts> counts_;  // by the caller's index
-  std::vector<float> bias_;          // [total experts], in protocol order
+  std::vector<LayerCounts> before_capture_;
+  std::vector<float> bias_;  // [total experts], in protocol order
   StepCountsPool pool_;
 };
 

@@ -41,6 +41,46 @@ std::string RoutePath(const LayerTable::Layer& layer, const DeviceRuntime* runti
   return runtime != nullptr ? "CUDA" : std::string(routing::CpuRoutePath(*layer.route));
 }
 
+v1::JobSpec::Mode::Kind ModeOf(JobMode mode) {
+  switch (mode) {
+    case JobMode::kFrozen:
+      return v1::JobSpec::Mode::FROZEN;
+    case JobMode::kObserve:
+      return v1::JobSpec::Mode::OBSERVE;
+    default:
+      return v1::JobSpec::Mode::BALANCE;
+  }
+}
+
+// What a job is asked to be, its layers apart.
+absl::Status DescribeJob(const WorkerOptions& options, const Group& group, v1::JobSpec* job) {
+  job->set_name(options.job);
+  job->set_contributors(group.count);
+  job->set_world_size(options.world_size);
+  job->set_lag(options.lag);
+  job->set_mode(ModeOf(options.mode));
+  job->set_skip_policy(options.on_skip == OnSkip::kApply ? v1::JobSpec::SkipPolicy::APPLY
+                                                         : v1::JobSpec::SkipPolicy::DROP);
+  job->set_invariant_policy(options.on_violation == OnViolation::kHalt ? v1::JobSpec::InvariantPolicy::HALT
+                                                                       : v1::JobSpec::InvariantPolicy::REPORT);
+  job->set_tokens_per_step(options.tokens_per_step);
+  if (options.balance.empty()) return absl::OkStatus();
+  return config::ParseText(options.balance, "balance", job->mutable_balance());
+}
+
+absl::Status AddLayer(const LayerOptions& options, const LayerTable::Layer& layer, const v1::LayerSpec& spec,
+                      v1::JobSpec* job) {
+  *job->add_layers() = spec;
+  if (job->mode() == v1::JobSpec::Mode::OBSERVE && !options.initial_bias.empty()) {
+    return AtLayer(layer,
+                   absl::InvalidArgumentError("initial_bias is given; a job with JobMode::kObserve has no bias"));
+  }
+  if (options.balance.empty()) return absl::OkStatus();
+  v1::LayerOverride* const override = job->add_overrides();
+  override->set_layer(layer.name);
+  return config::ParseText(options.balance, absl::StrCat(Quoted(layer), ": balance"), override->mutable_balance());
+}
+
 }  // namespace
 
 absl::StatusOr<v1::JoinRequest> MakeJoinRequest(const WorkerOptions& options, const Group& group,
@@ -49,19 +89,17 @@ absl::StatusOr<v1::JoinRequest> MakeJoinRequest(const WorkerOptions& options, co
   EVENKEEL_RETURN_IF_ERROR(CheckOptions(options));
   v1::JoinRequest request;
   request.set_protocol_version(kProtocolVersion);
-  v1::JobSpec* job = request.mutable_job();
-  job->set_name(options.job);
-  job->set_contributors(group.count);
-  job->set_lag(options.lag);
-  if (!options.balance.empty()) {
-    EVENKEEL_RETURN_IF_ERROR(config::ParseText(options.balance, "balance", job->mutable_balance()));
-  }
+  EVENKEEL_RETURN_IF_ERROR(DescribeJob(options, group, request.mutable_job()));
   request.set_contributor(group.index);
   if (group.size() > 1) request.mutable_ranks()->Add(group.ranks.begin(), group.ranks.end());
   request.set_incarnation(incarnation);
   *request.mutable_worker() = DescribeProcess();
   if (runtime != nullptr) DescribeDevice(runtime->info(), request.mutable_worker());
-  for (const v1::LayerSpec& spec : layers.specs()) *job->add_layers() = spec;
+  for (const int index : layers.protocol_order()) {
+    const LayerTable::Layer& layer = layers[index];
+    EVENKEEL_RETURN_IF_ERROR(
+        AddLayer(options.layers[index], layer, layers.specs()[layer.place], request.mutable_job()));
+  }
   *request.mutable_initial_bias() = {layers.initial_bias().begin(), layers.initial_bias().end()};
   // One contributor that is the whole world owns what its ranks own together.
   if (layers.num_owned() < layers.size() && group.count > 1) {

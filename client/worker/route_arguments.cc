@@ -25,6 +25,8 @@ routing::RouteInput InputOf(const routing::RouteSpec& spec, const Tokens& tokens
   input.logits_stride = tokens.logits_stride == 0 ? spec.num_experts : tokens.logits_stride;
   input.bias = bias;
   input.valid_mask = tokens.valid_mask;
+  input.replay_ids = tokens.replay_ids;
+  input.replay_stride = tokens.replay_stride == 0 ? spec.top_k : tokens.replay_stride;
   return input;
 }
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/worker/name_list.h"
 
 namespace evenkeel::client {
 namespace {
@@ -35,14 +36,24 @@ std::string ScheduleOf(const v1::BalanceConfig& balance) {
 }
 
 std::string Rule(const v1::JobSpec& job) {
+  if (job.mode() == v1::JobSpec::Mode::OBSERVE) return absl::StrCat("observed, without a bias, lag ", job.lag());
   const v1::BalanceConfig& balance = job.balance();
   std::string rule = absl::StrCat("rule ", v1::BalanceConfig::Rule_Name(balance.rule()), ", rate ", balance.rate(),
                                   ScheduleOf(balance), ", momentum ", balance.momentum(), ", center ",
                                   v1::BalanceConfig::Center_Name(balance.center()), ", ", Cap(balance), ", warm-up ",
                                   balance.warmup_steps(), " steps, lag ", job.lag());
-  if (balance.frozen()) absl::StrAppend(&rule, ", frozen");
+  if (balance.frozen() || job.mode() == v1::JobSpec::Mode::FROZEN) absl::StrAppend(&rule, ", frozen");
   if (job.overrides_size() > 0) absl::StrAppend(&rule, ", other settings for ", job.overrides_size(), " of the layers");
   return rule;
+}
+
+// The names of all layers, or of those that this rank counts, in protocol order.
+std::string Names(const LayerTable& layers, bool owned) {
+  std::vector<absl::string_view> names;
+  for (const int index : layers.protocol_order()) {
+    if (!owned || layers[index].owned) names.push_back(layers[index].name);
+  }
+  return NameList(names);
 }
 
 std::string Place(const WorkerOptions& options, const Group& group) {
@@ -82,8 +93,11 @@ std::string Committer(const WorkerOptions& options, const Group& group) {
 std::string Summary(const WorkerOptions& options, const Group& group, const LayerTable& layers,
                     const v1::JobSpec& effective) {
   std::string summary = absl::StrCat("evenkeel: job ", effective.name(), ", ", Place(options, group), "; committed by ",
-                                     Committer(options, group), "; ", Rule(effective), "; ", Layers(effective));
-  if (layers.num_owned() < layers.size()) absl::StrAppend(&summary, ", of which this rank counts ", layers.num_owned());
+                                     Committer(options, group), "; ", Rule(effective), "; ", Layers(effective), ": ",
+                                     Names(layers, /*owned=*/false));
+  if (layers.num_owned() < layers.size()) {
+    absl::StrAppend(&summary, "; of which this rank counts ", layers.num_owned(), ": ", Names(layers, /*owned=*/true));
+  }
   return summary;
 }
 

@@ -9,8 +9,8 @@
 
 namespace evenkeel::client {
 
-// What a worker is part of, and by what rule its bias moves, in one line: for the log of a training run. `effective` is
-// the job as it is in force.
+// What a worker is part of, by what rule its bias moves, and every layer that is registered, in one line: for the log
+// of a training run. `effective` is the job as it is in force.
 std::string Summary(const WorkerOptions& options, const Group& group, const LayerTable& layers,
                     const v1::JobSpec& effective);
 

@@ -27,7 +27,7 @@ TEST(SummaryTest, SaysWhoCommitsByWhatRule) {
             "evenkeel: job job, rank 0 of 1; committed by the coordinator at 10.0.0.1:7411 (a lost bias is held after "
             "10000 ms); rule PROPORTIONAL, rate 0.01, momentum 0.9, center STATE, cap 2 DEVIATION, warm-up 0 steps, "
             "lag 0; 1 layer x 3 experts x top 1, 1 layer x "
-            "4 experts x top 2");
+            "4 experts x top 2: a, b");
 }
 
 TEST(SummaryTest, NamesTheGroup) {
@@ -55,10 +55,10 @@ TEST(SummaryTest, SaysWhatBecomesOfALostBias) {
   EXPECT_THAT(SummaryOf(options, job::TestSpec(1)), HasSubstr("(a lost bias is an error after 50 ms)"));
 }
 
-TEST(SummaryTest, AStageSaysHowManyLayersItCounts) {
+TEST(SummaryTest, Pitfall13NamesEveryLayerThatIsRegisteredAndThoseThatAStageCounts) {
   WorkerOptions options = Options();
   options.layers[1].owned = false;
-  EXPECT_THAT(SummaryOf(options, job::TestSpec(1)), HasSubstr("of which this rank counts 1"));
+  EXPECT_THAT(SummaryOf(options, job::TestSpec(1)), HasSubstr(": a, b; of which this rank counts 1: a"));
 }
 
 TEST(SummaryTest, TellsWhatDiffersFromAPreset) {
@@ -73,6 +73,14 @@ TEST(SummaryTest, TellsWhatDiffersFromAPreset) {
   EXPECT_THAT(SummaryOf(Options(), spec), HasSubstr("rule SIGN, rate 0.001 (TO_ZERO)"));
   EXPECT_THAT(SummaryOf(Options(), spec), HasSubstr("no cap, warm-up 7 steps"));
   EXPECT_THAT(SummaryOf(Options(), spec), HasSubstr("other settings for 1 of the layers"));
+}
+
+TEST(SummaryTest, SaysWhatTheJobDoesWithItsCounts) {
+  v1::JobSpec spec = job::TestSpec(1);
+  spec.set_mode(v1::JobSpec::Mode::FROZEN);
+  EXPECT_THAT(SummaryOf(Options(), spec), HasSubstr("lag 0, frozen; "));
+  spec.set_mode(v1::JobSpec::Mode::OBSERVE);
+  EXPECT_THAT(SummaryOf(Options(), spec), HasSubstr("; observed, without a bias, lag 0; 1 layer"));
 }
 
 }  // namespace

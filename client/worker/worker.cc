@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <utility>
+#include <vector>
 
 #include "absl/memory/memory.h"
 #include "absl/status/status.h"
@@ -39,13 +40,26 @@ absl::StatusOr<std::unique_ptr<Workspace>> MakeWorkspace(DeviceWorkspaceOptions 
   return DeviceWorkspace::Make(std::move(options), layers, &plan, runtime);
 }
 
+absl::Status NotBuiltYet(absl::string_view what) {
+  return absl::UnimplementedError(absl::StrCat(what, " is not built yet"));
+}
+
+absl::Status CheckBuilt(const std::vector<LayerOptions>& layers) {
+  for (const LayerOptions& layer : layers) {
+    if (layer.streams != 1) return NotBuiltYet("more than one stream");
+    if (layer.counts_dispatched) return NotBuiltYet("counts_dispatched");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 Worker::Worker(const WorkerOptions& options, LayerTable layers)
     : patience_(options.begin_step_timeout),
       first_step_(options.next_step),
       layers_(std::move(layers)),
-      order_(options.next_step) {
+      order_(options.next_step),
+      micro_batches_(layers_.size()) {
   report_.max_violation.resize(layers_.size());
 }
 
@@ -54,6 +68,7 @@ Worker::~Worker() {
 }
 
 absl::StatusOr<std::unique_ptr<Worker>> Worker::Join(const WorkerOptions& options, MakeRuntime make_runtime) {
+  EVENKEEL_RETURN_IF_ERROR(CheckBuilt(options.layers));
   EVENKEEL_ASSIGN_OR_RETURN(LayerTable layers, LayerTable::Make(options.layers));
   EVENKEEL_ASSIGN_OR_RETURN(const Group group, GroupOf(options.group, options.rank, options.world_size));
   auto worker = absl::WrapUnique(new Worker(options, std::move(layers)));
@@ -83,6 +98,7 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Join(const WorkerOptions& option
 
 absl::Status Worker::BeginStep(uint64_t step) {
   EVENKEEL_RETURN_IF_ERROR(order_.CheckBegin(step));
+  if (order_.counting() == Counting::kDryRun) return BeginDryRun(step);
   bool is_new = false;
   if (step != first_step_) {
     EVENKEEL_ASSIGN_OR_RETURN(is_new, Given(step, source_->Await(step, After(patience_), &version_)));
@@ -90,6 +106,15 @@ absl::Status Worker::BeginStep(uint64_t step) {
   EVENKEEL_RETURN_IF_ERROR(workspace_->BeginStep(step, is_new ? &version_ : nullptr));
   if (is_new) Adopt();
   EVENKEEL_RETURN_IF_ERROR(Report(step));
+  micro_batches_.Clear();
+  order_.Begin();
+  return absl::OkStatus();
+}
+
+// Whatever version is due, the one that is current routes: nobody has been asked for another.
+absl::Status Worker::BeginDryRun(uint64_t step) {
+  EVENKEEL_RETURN_IF_ERROR(workspace_->BeginDryRun(step));
+  micro_batches_.Clear();
   order_.Begin();
   return absl::OkStatus();
 }
@@ -109,14 +134,37 @@ absl::Status Worker::CheckLayer(absl::string_view call, int layer) const {
       absl::StrCat(call, ": ", Quoted(layers_[layer]), " is not owned by this worker, as its options say"));
 }
 
-absl::Status Worker::CheckCounting(absl::string_view call, int layer) const {
+absl::Status Worker::CheckCounting(absl::string_view call, int layer, int stream) const {
   EVENKEEL_RETURN_IF_ERROR(order_.CheckCounting(call));
-  return CheckLayer(call, layer);
+  EVENKEEL_RETURN_IF_ERROR(CheckLayer(call, layer));
+  return stream == 0 ? absl::OkStatus() : NotBuiltYet("a stream other than 0");
+}
+
+absl::Status Worker::CheckReplay(const Tokens& tokens) const {
+  const bool replays = order_.counting() == Counting::kReplay;
+  if (replays && tokens.replay_ids == nullptr && tokens.rows > 0) {
+    return absl::InvalidArgumentError(
+        "Route: replay_ids is null; with Counting::kReplay they are the experts of the tokens, and needed");
+  }
+  if (replays || tokens.replay_ids == nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError("Route: replay_ids are given; that is for Counting::kReplay only");
+}
+
+template <typename Call>
+absl::Status Worker::CountOnce(int layer, int64_t micro_batch, Call call) {
+  EVENKEEL_RETURN_IF_ERROR(AtLayer(layers_[layer], MicroBatches::Check(micro_batch)));
+  const bool counts = order_.counting() != Counting::kEvaluate && !micro_batches_.Contains(layer, micro_batch);
+  EVENKEEL_RETURN_IF_ERROR(call(counts));
+  if (counts) micro_batches_.Insert(layer, micro_batch);
+  return absl::OkStatus();
 }
 
 absl::Status Worker::Route(int layer, const Tokens& tokens, const Assignments& assignments) {
-  EVENKEEL_RETURN_IF_ERROR(CheckCounting("Route", layer));
-  return workspace_->Route(layer, tokens, assignments);
+  EVENKEEL_RETURN_IF_ERROR(CheckCounting("Route", layer, tokens.stream));
+  EVENKEEL_RETURN_IF_ERROR(CheckReplay(tokens));
+  if (assignments.keep_masked) return NotBuiltYet("keep_masked");
+  return CountOnce(layer, tokens.micro_batch,
+                   [&](bool counts) { return workspace_->Route(layer, tokens, assignments, counts); });
 }
 
 absl::Status Worker::RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) {
@@ -125,19 +173,46 @@ absl::Status Worker::RouteBackward(int layer, const Tokens& tokens, const Gradie
 }
 
 absl::Status Worker::Count(int layer, const Ids& ids) {
-  EVENKEEL_RETURN_IF_ERROR(CheckCounting("Count", layer));
-  return workspace_->Count(layer, ids);
+  EVENKEEL_RETURN_IF_ERROR(CheckCounting("Count", layer, ids.stream));
+  return CountOnce(layer, ids.micro_batch, [&](bool counts) { return workspace_->Count(layer, ids, counts); });
 }
 
 absl::Status Worker::AddCounts(int layer, const Counts& counts) {
-  EVENKEEL_RETURN_IF_ERROR(CheckCounting("AddCounts", layer));
-  return workspace_->AddCounts(layer, counts);
+  EVENKEEL_RETURN_IF_ERROR(CheckCounting("AddCounts", layer, counts.stream));
+  return CountOnce(layer, counts.micro_batch,
+                   [&](bool is_counted) { return workspace_->AddCounts(layer, counts, is_counted); });
+}
+
+absl::Status Worker::SetCounting(Counting counting) {
+  EVENKEEL_RETURN_IF_ERROR(order_.CheckSetCounting(counting));
+  order_.SetCounting(counting);
+  return absl::OkStatus();
+}
+
+absl::Status Worker::BeginCapture() {
+  EVENKEEL_RETURN_IF_ERROR(order_.CheckBeginCapture());
+  EVENKEEL_RETURN_IF_ERROR(workspace_->BeginCapture());
+  micro_batches_.SetAside();
+  order_.SetCapturing(true);
+  return absl::OkStatus();
+}
+
+absl::Status Worker::EndCapture() {
+  EVENKEEL_RETURN_IF_ERROR(order_.CheckEndCapture());
+  EVENKEEL_RETURN_IF_ERROR(workspace_->EndCapture());
+  micro_batches_.Restore();
+  order_.SetCapturing(false);
+  return absl::OkStatus();
 }
 
 absl::Status Worker::Commit(uint64_t step, bool ok) {
   EVENKEEL_RETURN_IF_ERROR(order_.CheckCommit(step));
-  EVENKEEL_ASSIGN_OR_RETURN(StepCountsPtr counts, workspace_->Commit(step, ok));
-  source_->Push(std::move(counts));
+  if (order_.is_dry_run()) {
+    EVENKEEL_RETURN_IF_ERROR(workspace_->EndDryRun());
+  } else {
+    EVENKEEL_ASSIGN_OR_RETURN(StepCountsPtr counts, workspace_->Commit(step, {ok, order_.is_replay()}));
+    source_->Push(std::move(counts));
+  }
   order_.Commit();
   return absl::OkStatus();
 }

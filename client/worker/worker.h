@@ -13,6 +13,7 @@
 #include "client/reduce/nccl_library.h"
 #include "client/source/bias_source.h"
 #include "client/worker/layer_table.h"
+#include "client/worker/micro_batches.h"
 #include "client/worker/step_order.h"
 #include "client/worker/workspace.h"
 #include "evenkeel/options.h"
@@ -35,6 +36,9 @@ class Worker {
   absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients);
   absl::Status Count(int layer, const Ids& ids);
   absl::Status AddCounts(int layer, const Counts& counts);
+  absl::Status SetCounting(Counting counting);
+  absl::Status BeginCapture();
+  absl::Status EndCapture();
   absl::Status Commit(uint64_t step, bool ok);
   absl::Status Leave();
   absl::Status SetStream(void* stream) { return workspace_->SetStream(stream); }
@@ -50,8 +54,15 @@ class Worker {
 
   // That the index is a layer's, and the layer this worker's.
   absl::Status CheckLayer(absl::string_view call, int layer) const;
-  // That `call` may count at `layer` now.
-  absl::Status CheckCounting(absl::string_view call, int layer) const;
+  // That `call` may route or count at `layer` now.
+  absl::Status CheckCounting(absl::string_view call, int layer, int stream) const;
+  // That what Route is given is of the kind of counting that goes on.
+  absl::Status CheckReplay(const Tokens& tokens) const;
+  // Lets `call`, a function of bool, count at `layer`; or not, when nothing is to be counted, or that micro-batch has
+  // been.
+  template <typename Call>
+  absl::Status CountOnce(int layer, int64_t micro_batch, Call call);
+  absl::Status BeginDryRun(uint64_t step);
   // Tells of version_, which is the current one now.
   void Adopt();
   // Tells what is known of the version that routes `step`.
@@ -63,6 +74,7 @@ class Worker {
   const uint64_t first_step_;
   const LayerTable layers_;
   StepOrder order_;
+  MicroBatches micro_batches_;  // by the caller's index of the layer
   int lag_ = 0;
   uint64_t first_version_ = 0;
   // The source has given its last version, and the workspace may still wait.

@@ -11,6 +11,12 @@
 
 namespace evenkeel::client {
 
+// How a step ended on a worker.
+struct StepEnd {
+  bool ok = true;         // the optimizer step was taken
+  bool replayed = false;  // the tokens were routed elsewhere
+};
+
 // Where a worker routes and counts, and where its bias lies: in the memory of the host, or of a device. Addresses that
 // are passed in are of that memory. `layer` is an index of the worker's LayerTable that it owns, and calls come in the
 // order of StepOrder. Errors name the layer. For one thread at a time.
@@ -37,14 +43,24 @@ class Workspace {
   // tell it.
   virtual void Fail(uint64_t step, const absl::Status& why) = 0;
 
-  virtual absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments) = 0;
+  // A step of which nothing remains, by itself or for others: it counts as any, with the bias that there is.
+  virtual absl::Status BeginDryRun(uint64_t step) = 0;
+  virtual absl::Status EndDryRun() = 0;
+
+  // `counts`: in a step only. Without it, what would be counted is not, and checked all the same (what arrays of a
+  // device hold is not).
+  virtual absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments, bool counts) = 0;
   virtual absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) = 0;
-  virtual absl::Status Count(int layer, const Ids& ids) = 0;
-  virtual absl::Status AddCounts(int layer, const Counts& counts) = 0;
+  virtual absl::Status Count(int layer, const Ids& ids, bool counts) = 0;
+  virtual absl::Status AddCounts(int layer, const Counts& given, bool counts) = 0;
+
+  // What the step counts between the two is taken back at the end.
+  virtual absl::Status BeginCapture() = 0;
+  virtual absl::Status EndCapture() = 0;
 
   // Ends the step: what was counted in it, which may be still on its way. After RESOURCE_EXHAUSTED it may be called
   // again; every other error is for good.
-  virtual absl::StatusOr<StepCountsPtr> Commit(uint64_t step, bool ok) = 0;
+  virtual absl::StatusOr<StepCountsPtr> Commit(uint64_t step, const StepEnd& end) = 0;
 
   // Ends what waits for counts that are on their way, with CANCELLED.
   virtual void Stop() = 0;

@@ -150,6 +150,7 @@ uint64_t PayloadHash(const v1::PushRequest& push) {
   hasher.Scalar(push.routed_with().step());
   hasher.Scalar(push.provisional());
   hasher.Scalar(push.counts_lost());
+  hasher.Scalar(push.replayed());
   hasher.Array(push.valid_tokens());
   hasher.Array(push.short_slots());
   hasher.Array(push.routed().low());

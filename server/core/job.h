@@ -108,6 +108,7 @@ class Job {
     v1::Version routed_with;
     bool provisional = false;
     bool counts_lost = false;
+    bool replayed = false;
     uint64_t payload_hash = 0;
     Contribution contribution;
     // Calls that wait for the commit.

@@ -173,6 +173,7 @@ PushResult Job::Push(absl::Time now, CallId call, v1::PushRequest* push, Effects
   slot.routed_with = push->routed_with();
   slot.provisional = push->provisional();
   slot.counts_lost = push->counts_lost();
+  slot.replayed = push->replayed();
   slot.pushed = true;
   slot.calls.push_back(call);
   may_join_ = may_join;
@@ -189,6 +190,7 @@ job::CommitInputs Job::Inputs() const {
   std::map<uint64_t, v1::Version> stale_versions;
   for (const Slot& slot : slots_) {
     inputs.ok = inputs.ok && slot.ok;
+    inputs.replayed = inputs.replayed || slot.replayed;
     const uint64_t routed_with = slot.routed_with.step();
     if (routed_with < due.step()) stale_versions[routed_with] = slot.routed_with;
     if (slot.counts_lost) continue;

@@ -144,6 +144,9 @@ TEST(JobPushTest, ADifferingPayloadIsRefused) {
   v1::PushRequest turned = bench.PushOf(0, 1);
   turned.set_ok(false);
   EXPECT_THAT(bench.AnswerTo(bench.Push(turned)).status(), differs);
+  turned = bench.PushOf(0, 1);
+  turned.set_replayed(true);
+  EXPECT_THAT(bench.AnswerTo(bench.Push(turned)).status(), differs);
 
   bench.Push(1, 1);
   EXPECT_TRUE(bench.AnswerTo(first).ok());
@@ -249,6 +252,29 @@ TEST(JobPushTest, OneWhoDidNotTakeTheStepSkipsItForAll) {
   EXPECT_FALSE(bench.disk().versions.back().ok);
   bench.PushAll();
   EXPECT_TRUE((bench.disk().versions.back().ok)) << "a skip is of one step";
+}
+
+TEST(JobPushTest, Pitfall24OneWhoReplaysTheStepKeepsItFromMovingForAll) {
+  JoinedBench bench(job::TestSpec(2));
+  bench.PushAllUntil(2);
+  const v1::JobState before = bench.job().State();
+  v1::PushRequest replay = bench.PushOf(0, 3);
+  replay.set_replayed(true);
+  const CallId first = bench.Push(replay);
+  const CallId second = bench.Push(1, 3);
+  for (const CallId call : {first, second}) {
+    ASSERT_TRUE(bench.AnswerTo(call).ok());
+    EXPECT_TRUE((*bench.AnswerTo(call))->ok());
+    EXPECT_THAT((*bench.AnswerTo(call))->reasons(), Each(v1::UpdateReason::REPLAYED));
+  }
+  const v1::JobState after = bench.job().State();
+  EXPECT_EQ(after.position(), 3u);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(after.layers(i).bias(), testing::ElementsAreArray(before.layers(i).bias()));
+    EXPECT_GT(after.layers(i).last_tokens(), 0u) << "counted all the same";
+  }
+  bench.PushAll();
+  EXPECT_EQ(bench.job().State().layers(0).last_reason(), v1::UpdateReason::MOVED) << "a replay is of one step";
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -256,8 +256,9 @@ typedef struct evenkeel_tokens {
   int32_t logits_type;
   /* Which of the layer's streams the valid tokens are of. Default 0. */
   int32_t stream;
-  /* The number of the micro-batch in its step, from 0: what is routed or counted again of the same (step, micro-batch,
-   * layer, stream), as activation recomputation does, is not counted again. Default -1: every call counts. */
+  /* The number of the micro-batch in its step, 0 to 65,535: what is routed or counted again of the same (step,
+   * micro-batch, layer, stream), as activation recomputation does, is not counted again, be it other rows. Default -1:
+   * every call counts. */
   int64_t micro_batch;
   /* int32 [rows, top_k], with EVENKEEL_COUNTING_REPLAY only, and needed then: the experts of each token,
    * `replay_stride` elements from row to row (0: top_k), -1 where there is none. Weights and counts are made of them.
@@ -385,8 +386,9 @@ EVENKEEL_EXPORT evenkeel_status evenkeel_begin_step(evenkeel_worker* worker, uin
 
 /* Routes tokens of `layer` (an index of evenkeel_worker_options.layers) with the current bias and counts the
  * assignments. NaN and infinite logits are data.
- *   FAILED_PRECONDITION  outside of begin_step and commit, or the layer has no route
- *   INVALID_ARGUMENT     no such layer, negative rows, missing logits, or a stride below num_experts
+ *   FAILED_PRECONDITION  outside of begin_step and commit, unless EVALUATE; or the layer has no route
+ *   INVALID_ARGUMENT     no such layer, negative rows, missing logits, a stride below num_experts, or replay_ids that
+ *                        are missing with REPLAY or given without
  * Nothing is written or counted then. */
 EVENKEEL_EXPORT evenkeel_status evenkeel_route(evenkeel_worker* worker, int32_t layer, const evenkeel_tokens* tokens,
                                                const evenkeel_assignments* assignments);
@@ -432,12 +434,13 @@ enum {
   EVENKEEL_COUNTING_REPLAY = 3
 };
 /* FAILED_PRECONDITION in a step, unless it goes to EVALUATE or back from there; INVALID_ARGUMENT for an unknown mode.
- */
+ * While it is EVALUATE, evenkeel_begin_step and evenkeel_commit are FAILED_PRECONDITION: nobody trains on without
+ * counting. */
 EVENKEEL_EXPORT evenkeel_status evenkeel_set_counting(evenkeel_worker* worker, int32_t counting);
 
 /* Around the capture of CUDA graphs: what is counted between the two is taken back at the end, whatever ran there, and
  * a micro_batch that was captured is not taken for one that was counted. Passes that warm up for a capture belong
- * inside. In a step, and not nested; FAILED_PRECONDITION otherwise. */
+ * inside. In a step, not nested, and not while the stream itself captures; FAILED_PRECONDITION otherwise. */
 EVENKEEL_EXPORT evenkeel_status evenkeel_begin_capture(evenkeel_worker* worker);
 EVENKEEL_EXPORT evenkeel_status evenkeel_end_capture(evenkeel_worker* worker);
 

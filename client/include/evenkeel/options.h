@@ -161,12 +161,10 @@ enum class Counting {
   // It is routed with the current bias and not counted; also between steps.
   kEvaluate,
   // A step that is gone through as any other, from BeginStep to Commit, and of which nothing remains: to warm up
-  // memory,
-  // kernels and graphs. Its number is used again. All workers alike.
+  // memory, kernels and graphs. Its number is used again. All workers alike.
   kDryRun,
   // The ids come from elsewhere (a rollout): Tokens::replay_ids, or Count. The step is counted, for people to look at,
-  // and
-  // moves no bias; one worker's replay keeps it from moving for all.
+  // and moves no bias; one worker's replay keeps it from moving for all.
   kReplay,
 };
 
@@ -185,8 +183,9 @@ struct Tokens {
   FloatType logits_type = FloatType::kFloat32;
   // Which of LayerOptions::streams the valid tokens are of.
   int stream = 0;
-  // The number of the micro-batch in its step, from 0: what is routed or counted again of the same (step, micro-batch,
-  // layer, stream), as activation recomputation does, is not counted again. -1: every call counts.
+  // The number of the micro-batch in its step, 0 to 65,535: what is routed or counted again of the same (step,
+  // micro-batch, layer, stream), as activation recomputation does, is not counted again, be it other rows. -1: every
+  // call counts.
   int64_t micro_batch = -1;
   // int32 [rows, top_k], with Counting::kReplay only, and needed then: the experts of each token, `replay_stride`
   // elements from row to row (0: top_k), -1 where there is none. Weights and counts are made of them.

@@ -76,9 +76,9 @@ class Worker {
   Status BeginStep(uint64_t step) { return Refreshed(evenkeel_begin_step(worker_, step)); }
 
   // Routes tokens of `layer` (an index of WorkerOptions::layers) with the current bias and counts the assignments.
-  // FAILED_PRECONDITION outside BeginStep..Commit or for a layer without a route; INVALID_ARGUMENT for an index that is
-  // no layer's, negative rows, missing logits or a stride below num_experts. Nothing is written or counted then. NaN
-  // and infinite logits are data.
+  // FAILED_PRECONDITION outside BeginStep..Commit, unless kEvaluate, or for a layer without a route; INVALID_ARGUMENT
+  // for an index that is no layer's, negative rows, missing logits, a stride below num_experts, or replay_ids that are
+  // missing with kReplay or given without. Nothing is written or counted then. NaN and infinite logits are data.
   Status Route(int layer, const Tokens& tokens, const Assignments& assignments) {
     const evenkeel_tokens from = internal::CTokens(tokens);
     const evenkeel_assignments to = {sizeof(to),
@@ -143,14 +143,15 @@ class Worker {
   }
 
   // What becomes of what is routed and counted from now on; at first kTrain. FAILED_PRECONDITION in a step, unless it
-  // goes to kEvaluate or back from there.
+  // goes to kEvaluate or back from there. While it is kEvaluate, BeginStep and Commit are FAILED_PRECONDITION: nobody
+  // trains on without counting.
   Status SetCounting(Counting counting) {
     return Outcome(evenkeel_set_counting(worker_, static_cast<int32_t>(counting)));
   }
 
   // Around the capture of CUDA graphs: what is counted between the two is taken back at the end, whatever ran there,
   // and a micro_batch that was captured is not taken for one that was counted. Passes that warm up for a capture belong
-  // inside. In a step, and not nested; FAILED_PRECONDITION otherwise.
+  // inside. In a step, not nested, and not while the stream itself captures; FAILED_PRECONDITION otherwise.
   Status BeginCapture() { return Outcome(evenkeel_begin_capture(worker_)); }
   Status EndCapture() { return Outcome(evenkeel_end_capture(worker_)); }
 

@@ -1,5 +1,5 @@
 // EnqueueNextStep(): what it refuses, and, where there is a GPU, the reference's bits from a captured graph that is
-// told nothing but the counts and the skips.
+// told nothing but the counts, the skips and the replays.
 
 #include "kernels/balance/cuda/cuda_next_step.h"
 
@@ -40,6 +40,7 @@ TEST(CudaNextStepTest, NamesWhatIsMissing) {
     ExpectRefused(next, field);
   };
   expect_needed("skips", &NextStep::skips);
+  expect_needed("replays", &NextStep::replays);
   expect_needed("tables", &NextStep::tables);
   expect_needed("place", &NextStep::place);
   expect_needed("step", &NextStep::step);
@@ -52,11 +53,16 @@ TEST(CudaNextStepTest, NoLayersAreNoWork) { EXPECT_TRUE(EnqueueNextStep(NextStep
 class DeviceNextStep {
  public:
   explicit DeviceNextStep(const NextStepBuffers& host)
-      : skips_({host.skips}), place_({host.place}), step_({host.step}), rates_(host.rates), tables_(Tables(host)) {}
+      : skips_({host.skips}),
+        replays_({host.replays}),
+        place_({host.place}),
+        step_({host.step}),
+        rates_(host.rates),
+        tables_(Tables(host)) {}
 
   NextStep Next(bool apply_skipped, Mode mode) const {
-    return {skips_.get(),  apply_skipped, mode,        static_cast<int>(table_rates_.size()),
-            tables_.get(), place_.get(),  step_.get(), rates_.get()};
+    return {skips_.get(),  replays_.get(), apply_skipped, mode,        static_cast<int>(table_rates_.size()),
+            tables_.get(), place_.get(),   step_.get(),   rates_.get()};
   }
   FlatUpdate Taking(FlatUpdate update) const {
     update.step = step_.get();
@@ -64,7 +70,10 @@ class DeviceNextStep {
     return update;
   }
 
-  void SetSkips(uint64_t skips) { skips_.CopyFrom(&skips); }
+  void Set(uint64_t skips, uint64_t replays) {
+    skips_.CopyFrom(&skips);
+    replays_.CopyFrom(&replays);
+  }
   FlatPlace Place() const {
     FlatPlace place;
     place_.CopyTo(&place);
@@ -81,6 +90,7 @@ class DeviceNextStep {
   }
 
   OnDevice<uint64_t> skips_;
+  OnDevice<uint64_t> replays_;
   OnDevice<FlatPlace> place_;
   OnDevice<FlatStep> step_;
   OnDevice<float> rates_;
@@ -106,7 +116,7 @@ TEST(CudaNextStepTest, TheReferencesBitsFromAGraph) {
     uint64_t position = 0;
     for (uint64_t step = 1; step <= 48; ++step) {
       job.DrawStep(mode);
-      next.SetSkips(job.skips());
+      next.Set(job.skips(), job.replays());
       on_device.RunStep();
       job.ExpectSame();
       if (job.skips() == 0) ++position;

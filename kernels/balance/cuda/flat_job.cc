@@ -58,10 +58,13 @@ FlatJob::FlatJob(uint64_t seed, const std::vector<int>& sizes, bool apply_skippe
 
 void FlatJob::DrawStep(Mode mode) {
   skips_ = random_.OneIn(8) ? 1 + random_.Below(8) : 0;
-  const bool ok = skips_ == 0 || apply_skipped_;
+  replays_ = random_.OneIn(8) ? 1 + random_.Below(8) : 0;
+  const bool applies = skips_ == 0 || apply_skipped_;
+  const bool ok = applies && replays_ == 0;
+  const UpdateReason why_not = applies ? UpdateReason::kReplayed : UpdateReason::kSkipped;
   const StepInfo info = {++step_, position_ + 1, mode};
   if (skips_ == 0) ++position_;
-  buffers_.step = {info, ok};
+  buffers_.step = {info, ok, why_not};
   buffers_.counts.clear();
   for (size_t i = 0; i < configs_.size(); ++i) {
     const std::vector<uint64_t> counts = RandomCounts(random_, static_cast<int>(want_[i].bias.size()));
@@ -71,7 +74,7 @@ void FlatJob::DrawStep(Mode mode) {
     if (ok) {
       ReferenceUpdate(configs_[i], info, counts, buffers_.tokens[i], &want_[i]);
     } else {
-      RecordUnmoved(step_, UpdateReason::kSkipped, &want_[i]);
+      RecordUnmoved(step_, why_not, &want_[i]);
     }
     ++seen_[want_[i].last_reason];
   }

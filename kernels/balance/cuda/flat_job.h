@@ -45,8 +45,9 @@ class FlatJob {
 
   FlatBuffers& buffers() { return buffers_; }
   const std::vector<BalanceConfig>& configs() const { return configs_; }
-  // Ranks that did not take the step.
+  // Ranks that did not take the step, and ranks that replayed it.
   uint64_t skips() const { return skips_; }
+  uint64_t replays() const { return replays_; }
 
   // How often the reference answered what.
   const std::map<UpdateReason, int>& seen() const { return seen_; }
@@ -62,6 +63,7 @@ class FlatJob {
   uint64_t step_ = 0;
   uint64_t position_ = 0;
   uint64_t skips_ = 0;
+  uint64_t replays_ = 0;
   std::map<UpdateReason, int> seen_;
 };
 

@@ -13,7 +13,7 @@ EVENKEEL_HD_INLINE void UpdateFlatLayer(Block& block, const FlatUpdate& update, 
   const FlatStep step = *update.step;
   if (!step.ok) {
     block.Phase([&](int thread) {
-      if (thread == 0) HoldLayer(step.info.step, UpdateReason::kSkipped, &update.scalars[index]);
+      if (thread == 0) HoldLayer(step.info.step, step.why_not, &update.scalars[index]);
     });
     return;
   }

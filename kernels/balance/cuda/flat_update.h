@@ -5,6 +5,7 @@
 #include "kernels/balance/layer_state.h"
 #include "kernels/balance/rule.h"
 #include "kernels/balance/step_info.h"
+#include "kernels/balance/update_reason.h"
 
 // Update() of every layer of a job at once, on flat buffers that stay where they are: the contract of who runs it on a
 // GPU. Every address here is in the memory of who runs it, aligned to its type, and the caller's.
@@ -19,7 +20,8 @@ struct FlatLayer {
 
 struct FlatStep {
   StepInfo info;
-  bool ok;  // false: as RecordUnmoved(), and counts and tokens are not read
+  bool ok;  // false: as RecordUnmoved() for `why_not`, and counts and tokens are not read
+  UpdateReason why_not = UpdateReason::kSkipped;
 };
 
 // What a step is given, what it moves, and nothing that changes from step to step but by what the addresses hold: a

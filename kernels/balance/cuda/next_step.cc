@@ -18,6 +18,7 @@ absl::Status ValidateNextStep(const NextStep& next) {
   }
   if (next.num_layers == 0) return absl::OkStatus();
   if (next.skips == nullptr) return Missing("skips");
+  if (next.replays == nullptr) return Missing("replays");
   if (next.tables == nullptr) return Missing("tables");
   if (next.place == nullptr) return Missing("place");
   if (next.step == nullptr) return Missing("step");

@@ -25,8 +25,10 @@ struct RateTable {
 // Nothing that changes from step to step but by what the addresses hold, as in FlatUpdate.
 struct NextStep {
   const uint64_t* skips;  // [1], ranks that did not take their optimizer step, summed; 0 is a step that all took
-  bool apply_skipped;     // counts of a step that some rank skipped move the bias all the same
-  Mode mode;              // of the job
+  const uint64_t*
+      replays;         // [1], ranks whose tokens were routed elsewhere, summed; only at 0 does the step move a bias
+  bool apply_skipped;  // counts of a step that some rank skipped move the bias all the same
+  Mode mode;           // of the job
 
   int num_layers;           // >= 0
   const RateTable* tables;  // [num_layers], for layers in their order; several may share their rates

@@ -10,7 +10,8 @@ NextStepBuffers::NextStepBuffers(const std::vector<BalanceConfig>& configs) : ra
 }
 
 NextStep NextStepBuffers::Next(bool apply_skipped, Mode mode) {
-  return {&skips, apply_skipped, mode, static_cast<int>(tables.size()), tables.data(), &place, &step, rates.data()};
+  return {&skips,        &replays, apply_skipped, mode,        static_cast<int>(tables.size()),
+          tables.data(), &place,   &step,         rates.data()};
 }
 
 FlatUpdate NextStepBuffers::Taking(FlatUpdate update) const {

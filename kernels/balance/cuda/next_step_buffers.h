@@ -19,6 +19,7 @@ struct NextStepBuffers {
   std::vector<std::vector<float>> table_rates;  // of each layer
   std::vector<RateTable> tables;
   uint64_t skips = 0;
+  uint64_t replays = 0;
   FlatPlace place = {0, 0};
   FlatStep step = {};
   std::vector<float> rates;

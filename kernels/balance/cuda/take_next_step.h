@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/balance/cuda/next_step.h"
+#include "kernels/balance/update_reason.h"
 #include "kernels/ieee.h"
 
 namespace evenkeel::balance {
@@ -28,7 +29,8 @@ EVENKEEL_HD_INLINE void TakeNextStep(Block& block, const NextStep& next) {
   // All have read the place.
   block.Phase([&](int thread) {
     if (thread != 0) return;
-    *next.step = {info, all_took || next.apply_skipped};
+    const bool applies = all_took || next.apply_skipped;
+    *next.step = {info, applies && *next.replays == 0, applies ? UpdateReason::kReplayed : UpdateReason::kSkipped};
     *next.place = {info.step, all_took ? info.position : before.position};
   });
 }

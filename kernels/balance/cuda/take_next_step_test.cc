@@ -1,5 +1,5 @@
-// The text of the device, run by emulated blocks: what it makes of a place and of skips, and, with a FlatUpdate that
-// takes it, the bits of ReferenceUpdate() and RecordUnmoved() driven by hand.
+// The text of the device, run by emulated blocks: what it makes of a place, of skips and of replays, and, with a
+// FlatUpdate that takes it, the bits of ReferenceUpdate() and RecordUnmoved() driven by hand.
 
 #include "kernels/balance/cuda/take_next_step.h"
 
@@ -29,7 +29,7 @@ class TakeNextStepTest : public testing::Test {
   void Take(const FlatPlace& place, uint64_t skips, bool apply_skipped, Mode mode = Mode::kBalance) {
     place_ = place;
     skips_ = skips;
-    TakeShuffled<4>(1, {&skips_, apply_skipped, mode, 3, tables_, &place_, &step_, rates_.data()});
+    TakeShuffled<4>(1, {&skips_, &replays_, apply_skipped, mode, 3, tables_, &place_, &step_, rates_.data()});
   }
 
   void ExpectStep(uint64_t step, uint64_t position, bool ok) {
@@ -46,6 +46,7 @@ class TakeNextStepTest : public testing::Test {
   const float constant_ = 2.0f;
   const RateTable tables_[3] = {{shared_.data(), 3}, {&constant_, 1}, {shared_.data(), 3}};
   uint64_t skips_ = 0;
+  uint64_t replays_ = 0;
   FlatPlace place_ = {0, 0};
   FlatStep step_ = {};
   std::vector<float> rates_ = std::vector<float>(3);
@@ -78,6 +79,23 @@ TEST_F(TakeNextStepTest, OneThatSomeSkippedMovesNoPosition) {
   }
 }
 
+// It is a step that was taken, of which nothing moves; a step that was skipped is no more than that.
+TEST_F(TakeNextStepTest, OneThatSomeReplayedMovesNoBias) {
+  for (const uint64_t replays : {uint64_t{1}, uint64_t{8}, std::numeric_limits<uint64_t>::max()}) {
+    replays_ = replays;
+    for (const bool apply_skipped : {false, true}) {
+      Take({41, 1}, 0, apply_skipped);
+      ExpectStep(42, 2, false);
+      EXPECT_EQ(step_.why_not, UpdateReason::kReplayed);
+      ExpectPlace(42, 2);
+      Take({41, 1}, 1, apply_skipped);
+      ExpectStep(42, 2, false);
+      EXPECT_EQ(step_.why_not, apply_skipped ? UpdateReason::kReplayed : UpdateReason::kSkipped);
+      ExpectPlace(42, 1);
+    }
+  }
+}
+
 TEST_F(TakeNextStepTest, TheLastRateIsForEver) {
   for (const uint64_t position : {uint64_t{2}, uint64_t{3}, uint64_t{1} << 32, (uint64_t{1} << 63) + 1}) {
     Take({position, position}, 0, /*apply_skipped=*/false);
@@ -96,7 +114,7 @@ TEST_F(TakeNextStepTest, TheModeIsTheJobs) {
 // Past the end of every random schedule.
 constexpr int kSteps = 48;
 
-// A job of which the device is told nothing but the skips; `take` and `update` run the text.
+// A job of which the device is told nothing but the skips and the replays; `take` and `update` run the text.
 template <typename Take, typename Update>
 void ExpectAsCommitted(uint64_t seed, const std::vector<int>& sizes, bool apply_skipped, Take take, Update update,
                        std::map<UpdateReason, int>* seen) {
@@ -106,6 +124,7 @@ void ExpectAsCommitted(uint64_t seed, const std::vector<int>& sizes, bool apply_
   for (int step = 0; step < kSteps && !testing::Test::HasFailure(); ++step) {
     job.DrawStep();
     next.skips = job.skips();
+    next.replays = job.replays();
     take(next.Next(apply_skipped, job.buffers().step.info.mode));
     update(next.Taking(job.buffers().Update()));
     job.ExpectSame();
@@ -127,8 +146,9 @@ void ExpectAsCommitted(int seeds) {
       };
       ExpectAsCommitted(seed, {7, 8, 1, 64, 33, 2, 60}, apply_skipped, take, update, &seen);
     }
-    for (const UpdateReason reason : {UpdateReason::kMoved, UpdateReason::kWarmUp, UpdateReason::kNoTokens,
-                                      UpdateReason::kBelowMinTokens, UpdateReason::kRateZero, UpdateReason::kFrozen}) {
+    for (const UpdateReason reason :
+         {UpdateReason::kMoved, UpdateReason::kWarmUp, UpdateReason::kNoTokens, UpdateReason::kBelowMinTokens,
+          UpdateReason::kRateZero, UpdateReason::kFrozen, UpdateReason::kReplayed}) {
       EXPECT_GT(seen[reason], seeds) << ReasonName(reason);
     }
     EXPECT_EQ(seen[UpdateReason::kSkipped] > 0, !apply_skipped);

@@ -85,7 +85,7 @@ std::vector<RouteSpec> AllKindsOfSpec() {
   return specs;
 }
 
-TEST_P(BackwardGradientTest, IsWhatFiniteDifferencesSay) {
+TEST_P(BackwardGradientTest, Pitfall34IsWhatFiniteDifferencesSay) {
   std::mt19937 random(1);
   int rows = 0;
   int cancelled = 0;

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -683,6 +684,27 @@ TEST_P(ForcedBalanceTest, RandomNeedsNoCandidatesAndIsRepeatable) {
   EXPECT_EQ(RouteAndCheck(problem).ids, routed.ids);
   problem.forced.seed = 43;
   EXPECT_NE(RouteAndCheck(problem).ids, routed.ids);
+}
+
+// No expert twice for a token, and no logit that leaks as a weight.
+TEST_P(ForcedBalanceTest, Pitfall40RandomIdsAreDistinctAndWeighedAsAnyOther) {
+  for (const char* const family : {"deepseek_v3", "mixtral", "llama4"}) {
+    Problem problem;
+    problem.spec = FamilySpec(family);
+    constexpr int64_t kRows = 300;
+    problem.logits = Normal(kRows * problem.spec.num_experts, 17);
+    problem.forced.mode = ForcedBalance::Mode::kRandom;
+    problem.forced.seed = 7;
+    const Routed routed = RouteAndCheck(problem);
+    for (int64_t row = 0; row < kRows; ++row) {
+      const auto ids = routed.row_ids(row);
+      EXPECT_EQ(std::set<int>(ids.begin(), ids.end()).size(), problem.spec.top_k) << family << ", row " << row;
+    }
+    Problem replay = problem;
+    replay.forced = {};
+    replay.replay = routed.ids;
+    EXPECT_EQ(RouteAndCheck(replay).weights, routed.weights) << family;
+  }
 }
 
 TEST_P(ForcedBalanceTest, RandomIdsAreThese) {

@@ -110,7 +110,7 @@ TEST_P(RouterPropertyTest, SelectsExactlyOnEveryKindOfRowAndBias) {
 }
 
 // Replaying what was routed, under any bias, gives the same weights, bit for bit: they cannot have seen the bias.
-TEST_P(RouterPropertyTest, WeightsDependOnIdsAndNotOnTheBias) {
+TEST_P(RouterPropertyTest, Pitfall18WeightsDependOnIdsAndNotOnTheBias) {
   for (uint32_t seed = 2000; seed < 2085; ++seed) {
     std::mt19937 random(seed);
     const RouteSpec spec = RandomSpec(random, kExpertCounts[seed % std::size(kExpertCounts)]);
@@ -130,7 +130,7 @@ TEST_P(RouterPropertyTest, WeightsDependOnIdsAndNotOnTheBias) {
 using FamiliesTest = RouterTest;
 INSTANTIATE_TEST_SUITE_P(All, FamiliesTest, testing::ValuesIn(RoutersUnderTest()), RouterName);
 
-TEST_P(FamiliesTest, AgreeWithDouble) {
+TEST_P(FamiliesTest, Pitfall35AgreeWithDouble) {
   for (const auto& [name, spec] : Families()) {
     ASSERT_TRUE(Validate(spec).ok()) << name << ": " << Validate(spec);
     int routed_rows = 0;

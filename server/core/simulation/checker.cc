@@ -14,7 +14,9 @@ namespace evenkeel::core::simulation {
 namespace {
 
 job::ReferenceModel::Options ModelOptions(const JobScenario& scenario) {
-  return {scenario.seed, scenario.owned, scenario.one_skip_in, scenario.scale};
+  job::ReferenceModel::Options options = {scenario.seed, scenario.owned, scenario.one_skip_in, scenario.scale};
+  options.one_replay_in = scenario.one_replay_in;
+  return options;
 }
 
 bool Same(const VersionRecord& a, const VersionRecord& b) {
@@ -97,6 +99,7 @@ void JobChecker::OnNewStep(const JobRecord& record) {
 
 void JobChecker::CountStep(const job::JobState& state) {
   journal_->Count(state.ok ? "step taken" : "step skipped");
+  if (state.layers[0].balance.last_reason == balance::UpdateReason::kReplayed) journal_->Count("step replayed");
   if (state.staleness > 0) journal_->Count(absl::StrCat("stale step with lag ", plan_.effective.lag()));
   if (state.stale_versions.size() > 1) journal_->Count("step routed with several stale versions");
   if (state.participants.empty()) journal_->Count("step without participants");

@@ -67,6 +67,15 @@ class IgnoresSkippedSteps final : public Parts {
   }
 };
 
+class IgnoresReplayedSteps final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    push->set_replayed(false);
+    return Parts::Push(now, call, push, coordinator, effects);
+  }
+};
+
 // Answers late pushes with the version before the newest.
 class AnswersWithAnOldVersion final : public Parts {
  public:
@@ -236,6 +245,7 @@ std::vector<PlantedFault> PlantedFaults() {
       {"SumsRepetitions", Make<SumsRepetitions>(), "is not the reference's"},
       {"SumsLatePushes", Make<SumsLatePushes>(), "is not the reference's"},
       {"IgnoresSkippedSteps", Make<IgnoresSkippedSteps>(), "is not the reference's"},
+      {"IgnoresReplayedSteps", Make<IgnoresReplayedSteps>(), "is not the reference's"},
       {"AnswersWithAnOldVersion", Make<AnswersWithAnOldVersion>(), "is answered with step"},
       {"AnswersTwice", Make<AnswersTwice>(), "is answered twice"},
       {"SwallowsPushes", Make<SwallowsPushes>(), "contributors do not finish"},

@@ -70,6 +70,7 @@ JobScenario DrawJob(const std::string& name, Random* random) {
   job.steps = random->Between(1, 16);
   job.seed = random->Next();
   job.one_skip_in = random->OneOf({0, 5, 20});
+  job.one_replay_in = random->OneOf({0, 5, 20});
   job.scale = random->Percent(20) ? uint64_t{1} << 33 : 1;
   return job;
 }

@@ -18,6 +18,7 @@ struct JobScenario {
   // As in job::ReferenceModel::Options.
   uint64_t seed = 0;
   uint64_t one_skip_in = 0;
+  uint64_t one_replay_in = 0;
   uint64_t scale = 1;
 };
 

@@ -51,6 +51,7 @@ constexpr const char* kMet[] = {
     "server stopped",
     "stale step with lag 0",
     "stale step with lag 1",
+    "step replayed",
     "step routed with several stale versions",
     "step skipped",
     "step taken",
