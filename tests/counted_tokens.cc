@@ -24,4 +24,8 @@ bool StepTaken(uint64_t seed, uint64_t step, int rank) {
   return std::mt19937_64(seed + step * 7919 + rank)() % 17 != 0;
 }
 
+bool StepReplayed(uint64_t seed, uint64_t step, int rank) {
+  return std::mt19937_64(seed + step * 104'729 + rank)() % 13 == 0;
+}
+
 }  // namespace evenkeel::tests

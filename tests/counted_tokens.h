@@ -29,4 +29,7 @@ Counted CountsOf(uint64_t seed, uint64_t step, int rank, int layer);
 // One step in seventeen, a rank's optimizer step is not taken.
 bool StepTaken(uint64_t seed, uint64_t step, int rank);
 
+// One step in thirteen, a rank's tokens come from elsewhere: where a test asks for that.
+bool StepReplayed(uint64_t seed, uint64_t step, int rank);
+
 }  // namespace evenkeel::tests

@@ -120,7 +120,7 @@ std::unique_ptr<ChildProcess> CountingBench::StartWorker(int rank, uint64_t next
   Flags flags = {{"coordinator", coordinator_options_.listen},
                  {"job", job_},
                  {"rank", absl::StrCat(rank)},
-                 {"world_size", absl::StrCat(earlier_output_.size() + contributors_.back().ranks.empty())},
+                 {"world_size", absl::StrCat(world_size())},
                  {"balance", balance_},
                  {"seed", absl::StrCat(seed_)},
                  {"steps", absl::StrCat(steps_)},
@@ -196,7 +196,9 @@ v1::JobSpec CountingBench::Spec() const {
   v1::JobSpec spec;
   spec.set_name(job_);
   spec.set_contributors(static_cast<int>(contributors_.size()));
+  spec.set_world_size(world_size());
   spec.set_lag(lag_);
+  spec.set_invariant_policy(v1::JobSpec::InvariantPolicy::REPORT);
   for (const CountedLayer& counted : kCountedLayers) {
     v1::LayerSpec* layer = spec.add_layers();
     layer->set_name(counted.name);

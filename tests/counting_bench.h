@@ -110,6 +110,8 @@ class CountingBench : public ::testing::Test {
   uint64_t steps_ = 0;
 
  private:
+  // Of all ranks, the test's own among them.
+  int world_size() const { return static_cast<int>(earlier_output_.size()) + contributors_.back().ranks.empty(); }
   std::unique_ptr<ChildProcess> StartWorker(int rank, uint64_t next_step) const;
   job::JobPlan Plan() const;
   void ExpectWholeLines(int rank, const std::vector<StepLine>& lines) const;

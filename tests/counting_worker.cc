@@ -37,6 +37,10 @@ struct Run {
   // begins a step, or "within" it.
   std::string steered;
   bool drift = false;
+  // Replays steps now and then.
+  bool replays = false;
+  // Beside its steps does what is not to be counted: dry runs, evaluations, recomputed micro-batches.
+  bool distracted = false;
 };
 
 constexpr int kDriftExperts = 16;
@@ -54,6 +58,14 @@ std::vector<int> Numbers(const std::string& list) {
   std::istringstream text(list);
   for (std::string number; std::getline(text, number, ',');) numbers.push_back(std::stoi(number));
   return numbers;
+}
+
+// The first expert of each layer with that bias.
+void BeginWith(float bias, std::vector<LayerOptions>* layers) {
+  for (LayerOptions& layer : *layers) {
+    layer.initial_bias.assign(layer.num_experts, 0);
+    layer.initial_bias[0] = bias;
+  }
 }
 
 // Every flag is --name=value. False for one that is unknown.
@@ -89,6 +101,11 @@ bool ReadFlag(const std::string& name, const std::string& value, Run* run) {
       {"seed", [&] { run->seed = std::stoull(value); }},
       {"counted_ranks", [&] { run->counted_ranks = std::stoi(value); }},
       {"steered", [&] { run->steered = value; }},
+      {"mode", [&] { options.mode = value == "frozen" ? JobMode::kFrozen : JobMode::kObserve; }},
+      {"on_skip", [&] { options.on_skip = value == "apply" ? OnSkip::kApply : OnSkip::kDrop; }},
+      {"initial_bias", [&] { BeginWith(std::stof(value), &options.layers); }},
+      {"replays", [&] { run->replays = value == "1"; }},
+      {"distracted", [&] { run->distracted = value == "1"; }},
       {"drift",
        [&] {
          run->drift = value == "1";
@@ -113,13 +130,22 @@ void Print(const Run& run, uint64_t step, const StepReport& report) {
               report.staleness, report.undelivered_steps, report.lost_steps, report.max_violation[0]);
 }
 
+// Every rank's counts are a micro-batch, which is counted once however often it is given.
+Status CountOnce(const Run& run, int layer, int micro_batch, const Counted& counted, Worker* worker) {
+  Counts counts = {counted.counts.data(), counted.tokens};
+  counts.micro_batch = micro_batch;
+  Status status = worker->AddCounts(layer, counts);
+  if (status.ok() && run.distracted) status = worker->AddCounts(layer, counts);
+  return status;
+}
+
 Status CountStep(const Run& run, uint64_t step, Worker* worker, bool* taken) {
   for (int rank = run.options.rank; rank < run.options.rank + run.counted_ranks; ++rank) {
     *taken = *taken && StepTaken(run.seed, step, rank);
     for (int layer = 0; layer < kNumCountedLayers; ++layer) {
       if (!run.options.layers[layer].owned) continue;
       const Counted counted = CountsOf(run.seed, step, rank, layer);
-      const Status status = worker->AddCounts(layer, counted.counts.data(), counted.tokens);
+      const Status status = CountOnce(run, layer, rank - run.options.rank, counted, worker);
       if (!status.ok()) return status;
     }
   }
@@ -143,16 +169,56 @@ void AwaitLeaveToRun(uint64_t step) {
   for (std::string line; last < step && std::getline(std::cin, line);) last = std::stoull(line);
 }
 
+// In any step, or between two: counts what belongs to another.
+Status Evaluate(const Run& run, uint64_t step, Counting back_to, Worker* worker) {
+  bool taken = true;
+  Status status = worker->SetCounting(Counting::kEvaluate);
+  if (status.ok()) status = CountStep(run, step + 1, worker, &taken);
+  if (status.ok()) status = worker->SetCounting(back_to);
+  return status;
+}
+
+Status DryRun(const Run& run, uint64_t step, Worker* worker) {
+  bool taken = true;
+  Status status = worker->SetCounting(Counting::kDryRun);
+  if (status.ok()) status = worker->BeginStep(step);
+  if (status.ok()) status = CountStep(run, step + 2, worker, &taken);
+  if (status.ok()) status = Evaluate(run, step, Counting::kDryRun, worker);
+  if (status.ok()) status = worker->Commit(step, taken);
+  if (status.ok()) status = worker->SetCounting(Counting::kTrain);
+  return status;
+}
+
+bool Replays(const Run& run, uint64_t step) {
+  bool any = false;
+  for (int rank = run.options.rank; run.replays && rank < run.options.rank + run.counted_ranks; ++rank) {
+    any = any || StepReplayed(run.seed, step, rank);
+  }
+  return any;
+}
+
+// From BeginStep to before Commit.
+Status TrainStep(const Run& run, uint64_t step, Worker* worker, bool* taken) {
+  const Counting counting = Replays(run, step) ? Counting::kReplay : Counting::kTrain;
+  Status status;
+  if (run.distracted && step % 3 == 0) status = DryRun(run, step, worker);
+  if (status.ok() && run.distracted) status = Evaluate(run, step, counting, worker);
+  if (status.ok()) status = worker->SetCounting(counting);
+  if (status.ok()) status = worker->BeginStep(step);
+  if (run.steered == "within") AwaitLeaveToRun(step);
+  if (status.ok()) status = run.drift ? RouteStep(run, step, worker) : CountStep(run, step, worker, taken);
+  if (status.ok() && run.distracted) status = Evaluate(run, step, counting, worker);
+  return status;
+}
+
 int Train(const Run& run) {
   auto joined = Worker::Join(run.options);
   if (!joined.ok()) return Fail(joined.status());
   Worker& worker = **joined;
   for (uint64_t step = run.options.next_step; step <= run.steps; ++step) {
     if (run.steered == "before") AwaitLeaveToRun(step);
-    Status status = worker.BeginStep(step);
-    if (run.steered == "within") AwaitLeaveToRun(step);
     bool taken = true;
-    if (status.ok()) status = run.drift ? RouteStep(run, step, &worker) : CountStep(run, step, &worker, &taken);
+    Status status = TrainStep(run, step, &worker, &taken);
     if (status.ok()) Print(run, step, worker.report());
     if (status.ok()) status = worker.Commit(step, taken);
     if (!status.ok()) return Fail(status);

@@ -25,8 +25,12 @@
 #include "client/reduce/forked_process.h"
 #include "client/reduce/nccl_library.h"
 #include "client/worker/worker.h"
+#include "config/text.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/job_plan.h"
+#include "job/job_state.h"
+#include "job/reference_model.h"
 #include "tests/evenkeeld_process.h"
 
 namespace evenkeel::client {
@@ -63,6 +67,8 @@ Counted CountsOf(uint64_t step, int rank, int layer) {
 
 bool StepTaken(uint64_t step, int rank) { return std::mt19937_64(step * 7919 + rank)() % 17 != 0; }
 
+bool StepReplayed(uint64_t step, int rank) { return std::mt19937_64(step * 104'729 + rank)() % 19 == 0; }
+
 // The device of the worker that this thread joined last, which belongs to the worker.
 thread_local TestRuntime* device = nullptr;
 
@@ -98,20 +104,20 @@ class Trainer {
     counts_.clear();
   }
 
+  // Among what is counted there is what is not: dry runs, evaluations, and everything once more.
   absl::Status Step(uint64_t step) {
-    absl::Status status = worker_->BeginStep(step);
+    absl::Status status;
+    if (step % 4 == 2) status = DryRun(step);
+    if (status.ok()) status = worker_->SetCounting(Replays(step) ? Counting::kReplay : Counting::kTrain);
+    if (status.ok()) status = worker_->BeginStep(step);
     if (!status.ok()) return status;
     Note();
-    bool taken = true;
-    for (int rank = options_.rank; rank < options_.rank + counted_ranks_; ++rank) {
-      taken = taken && StepTaken(step, rank);
-      for (int layer = 0; layer < kLayers; ++layer) {
-        const Counted counted = CountsOf(step, rank, layer);
-        status = worker_->AddCounts(layer, {InReach(counted.counts), counted.tokens});
-        if (!status.ok()) return status;
-      }
-    }
-    return worker_->Commit(step, taken);
+    status = Count(step);
+    if (status.ok()) status = worker_->SetCounting(Counting::kEvaluate);
+    if (status.ok()) status = Count(step + 5);
+    if (status.ok()) status = worker_->SetCounting(Replays(step) ? Counting::kReplay : Counting::kTrain);
+    if (status.ok()) status = Count(step);
+    return status.ok() ? worker_->Commit(step, Taken(step)) : status;
   }
 
   absl::Status Train(uint64_t first, uint64_t last) {
@@ -139,6 +145,40 @@ class Trainer {
   Worker& worker() { return *worker_; }
 
  private:
+  bool Taken(uint64_t step) const {
+    bool all = true;
+    for (int rank = options_.rank; rank < options_.rank + counted_ranks_; ++rank) all = all && StepTaken(step, rank);
+    return all;
+  }
+  bool Replays(uint64_t step) const {
+    bool any = false;
+    for (int rank = options_.rank; rank < options_.rank + counted_ranks_; ++rank) {
+      any = any || StepReplayed(step, rank);
+    }
+    return any;
+  }
+
+  // Every rank's counts as a micro-batch.
+  absl::Status Count(uint64_t step) {
+    for (int rank = options_.rank; rank < options_.rank + counted_ranks_; ++rank) {
+      for (int layer = 0; layer < kLayers; ++layer) {
+        const Counted counted = CountsOf(step, rank, layer);
+        Counts counts = {InReach(counted.counts), counted.tokens};
+        counts.micro_batch = rank;
+        const absl::Status status = worker_->AddCounts(layer, counts);
+        if (!status.ok()) return status;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status DryRun(uint64_t step) {
+    absl::Status status = worker_->SetCounting(Counting::kDryRun);
+    if (status.ok()) status = worker_->BeginStep(step);
+    if (status.ok()) status = Count(step + 9);
+    return status.ok() ? worker_->Commit(step, true) : status;
+  }
+
   // Keeps the bias as it is for what comes next on the stream.
   void Note() {
     if (device_ == nullptr) {
@@ -273,22 +313,89 @@ class DeviceWorkerTest : public testing::TestWithParam<Mode> {
   }
   static void TearDownTestSuite() { delete std::exchange(coordinator_, nullptr); }
 
-  // The bias of every step, of one worker on the host that counts for all ranks.
-  static std::vector<std::vector<float>> Reference(const std::string& balance, int lag, int ranks) {
-    WorkerOptions options = Options();
-    options.balance = balance;
-    options.lag = lag;
-    Trainer trainer;
-    EXPECT_TRUE(trainer.Join(options, ranks).ok());
-    EXPECT_TRUE(trainer.Train(1, kSteps).ok());
-    EXPECT_TRUE(trainer.Leave().ok());
-    return trainer.Biases();
+  // The bias of every step, and of the end, as job::ReferenceModel has it.
+  static std::vector<std::vector<float>> Reference(const WorkerOptions& options, int ranks, uint64_t steps) {
+    v1::JobSpec spec;
+    spec.set_name("run");
+    spec.set_contributors(ranks);
+    spec.set_lag(options.lag);
+    if (options.on_skip == OnSkip::kApply) spec.set_skip_policy(v1::JobSpec::SkipPolicy::APPLY);
+    EXPECT_TRUE(config::ParseText(options.balance, "balance", spec.mutable_balance()).ok());
+    for (const LayerOptions& layer : options.layers) {
+      v1::LayerSpec* const of = spec.add_layers();
+      of->set_name(layer.name);
+      of->set_num_experts(layer.num_experts);
+      of->set_top_k(layer.top_k);
+      if (layer.balance.empty()) continue;
+      v1::LayerOverride* const override = spec.add_overrides();
+      override->set_layer(layer.name);
+      EXPECT_TRUE(config::ParseText(layer.balance, "balance", override->mutable_balance()).ok());
+    }
+    const job::JobPlan plan = *job::PlanJob(spec, v1::BalanceConfig(), job::NoLimits());
+    job::ReferenceModel::Options model;
+    model.owned.assign(ranks, {0, 1});
+    // In protocol order the second comes first.
+    model.count = [](int rank, uint64_t step, int place) {
+      const Counted counted = CountsOf(step, rank, 1 - place);
+      return job::ReferenceModel::LayerCounts{counted.counts, counted.tokens};
+    };
+    model.ok = [](int rank, uint64_t step) { return StepTaken(step, rank); };
+    model.replayed = [](int rank, uint64_t step) { return StepReplayed(step, rank); };
+    const std::vector<job::JobState> states = job::ReferenceModel(&plan, model).Trajectory(steps);
+    std::vector<std::vector<float>> biases;
+    for (uint64_t step = 1; step <= steps; ++step) {
+      biases.push_back(BiasOf(states[step > uint64_t(options.lag) ? step - 1 - options.lag : 0]));
+    }
+    biases.push_back(BiasOf(states[steps]));
+    return biases;
+  }
+
+  static std::vector<float> BiasOf(const job::JobState& state) {
+    std::vector<float> bias;
+    for (const int place : {1, 0}) {
+      const std::vector<float>& of_layer = state.layers[place].balance.bias;
+      bias.insert(bias.end(), of_layer.begin(), of_layer.end());
+    }
+    return bias;
+  }
+
+  // Every rank with `options`, but for its place in `mode`, has `expected` in every step.
+  static void ExpectBiases(const Mode& mode, const WorkerOptions& options, uint64_t steps,
+                           const std::vector<std::vector<float>>& expected) {
+    const std::string store = NewStore();
+    ForEachRank(mode.world_size, [&](int rank) {
+      WorkerOptions own = options;
+      if (mode.coordinator) own.coordinator = coordinator_->address();
+      own.rank = rank;
+      own.world_size = mode.world_size;
+      own.group.name = mode.group;
+      own.group.expert_parallel_size = mode.expert_parallel_size;
+      if (!mode.group.empty()) own.group.store = store;
+      own.group.reducer = mode.reducer;
+      own.device = rank;
+      Trainer trainer;
+      absl::Status status = trainer.Join(own);
+      if (status.ok()) status = trainer.Train(1, steps);
+      if (status.ok()) status = trainer.Leave();
+      ASSERT_TRUE(status.ok()) << "rank " << rank << ": " << status;
+      EXPECT_TRUE(trainer.Leave().ok()) << "once more is no error";
+      const auto biases = trainer.Biases();
+      ASSERT_EQ(biases.size(), steps + 1);
+      for (size_t i = 0; i < expected.size(); ++i) {
+        ASSERT_EQ(biases[i], expected[i]) << "rank " << rank << ", step " << i + 1;
+      }
+      const StepReport& report = trainer.worker().report();
+      EXPECT_EQ(report.step, steps);
+      EXPECT_EQ(report.staleness, 0);
+      EXPECT_EQ(report.undelivered_steps, 0);
+      EXPECT_EQ(report.bias_hash == 0, own.mode == JobMode::kObserve);
+    });
   }
 
   static inline tests::EvenkeeldProcess* coordinator_ = nullptr;
 };
 
-TEST_P(DeviceWorkerTest, HasTheBiasOfTheHost) {
+TEST_P(DeviceWorkerTest, HasTheBiasOfTheReference) {
   const Mode& mode = GetParam();
   for (const char* const balance :
        {"preset: loss_free", "preset: deepseek_v3", "preset: megatron", "preset: torchtitan",
@@ -296,39 +403,44 @@ TEST_P(DeviceWorkerTest, HasTheBiasOfTheHost) {
         "{preset: evenkeel, warmup_steps: 7, schedule: {kind: LINEAR, begin: 10, end: 50, final_ratio: 0.1}}"}) {
     for (const int lag : {0, 1}) {
       SCOPED_TRACE(absl::StrCat(balance, ", lag ", lag));
-      const auto expected = Reference(balance, lag, mode.world_size);
-      const std::string store = NewStore();
-      ForEachRank(mode.world_size, [&](int rank) {
-        WorkerOptions options = Options();
-        if (mode.coordinator) options.coordinator = coordinator_->address();
-        options.job = absl::StrCat(mode.name, ".", std::hash<std::string>()(balance), ".", lag);
-        options.rank = rank;
-        options.world_size = mode.world_size;
-        options.group.name = mode.group;
-        options.group.expert_parallel_size = mode.expert_parallel_size;
-        if (!mode.group.empty()) options.group.store = store;
-        options.group.reducer = mode.reducer;
-        options.balance = balance;
-        options.lag = lag;
-        options.device = rank;
-        Trainer trainer;
-        absl::Status status = trainer.Join(options);
-        if (status.ok()) status = trainer.Train(1, kSteps);
-        if (status.ok()) status = trainer.Leave();
-        ASSERT_TRUE(status.ok()) << "rank " << rank << ": " << status;
-        EXPECT_TRUE(trainer.Leave().ok()) << "once more is no error";
-        const auto biases = trainer.Biases();
-        ASSERT_EQ(biases.size(), kSteps + 1);
-        for (size_t i = 0; i < expected.size(); ++i) {
-          ASSERT_EQ(biases[i], expected[i]) << "rank " << rank << ", step " << i + 1;
-        }
-        const StepReport& report = trainer.worker().report();
-        EXPECT_EQ(report.step, kSteps);
-        EXPECT_EQ(report.staleness, 0);
-        EXPECT_EQ(report.undelivered_steps, 0);
-      });
+      WorkerOptions options = Options();
+      options.job = absl::StrCat(mode.name, ".", std::hash<std::string>()(balance), ".", lag);
+      options.balance = balance;
+      options.lag = lag;
+      ExpectBiases(mode, options, kSteps, Reference(options, mode.world_size, kSteps));
     }
   }
+}
+
+// What a job does with what it counts: a skipped step is applied, layers have settings of their own; a bias that never
+// moves; and none.
+TEST_P(DeviceWorkerTest, HasTheBiasThatTheJobsModeGives) {
+  const Mode& mode = GetParam();
+  constexpr uint64_t kFewSteps = 24;
+  WorkerOptions options = Options();
+  options.job = mode.name + ".applies";
+  options.balance = "preset: evenkeel";
+  options.on_skip = OnSkip::kApply;
+  options.layers[0].balance = "{preset: loss_free, rate: 0.25, target: [0.1, 0.1, 0.2, 0.2, 0.2, 0.2, -1, -1]}";
+  const auto applied = Reference(options, mode.world_size, kFewSteps);
+  EXPECT_NE(applied.front(), applied.back());
+  ExpectBiases(mode, options, kFewSteps, applied);
+
+  options = Options();
+  options.job = mode.name + ".frozen";
+  options.mode = JobMode::kFrozen;
+  for (LayerOptions& layer : options.layers) {
+    for (int expert = 0; expert < layer.num_experts; ++expert) layer.initial_bias.push_back(0.125f * expert);
+  }
+  std::vector<float> first = options.layers[0].initial_bias;
+  first.insert(first.end(), options.layers[1].initial_bias.begin(), options.layers[1].initial_bias.end());
+  ExpectBiases(mode, options, kFewSteps, std::vector<std::vector<float>>(kFewSteps + 1, first));
+
+  options = Options();
+  options.job = mode.name + ".observed";
+  options.mode = JobMode::kObserve;
+  const std::vector<float> none(first.size());
+  ExpectBiases(mode, options, kFewSteps, std::vector<std::vector<float>>(kFewSteps + 1, none));
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, DeviceWorkerTest,

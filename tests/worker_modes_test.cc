@@ -8,12 +8,18 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "config/text.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "job/job_plan.h"
+#include "job/job_state.h"
+#include "job/reference_model.h"
 #include "tests/child_process.h"
+#include "tests/counted_tokens.h"
 #include "tests/counting_bench.h"
 #include "tests/evenkeeld_process.h"
 
@@ -25,6 +31,9 @@ using ::testing::HasSubstr;
 
 constexpr int kRanks = 4;
 constexpr int kSteps = 300;
+// Of counting_worker.
+constexpr uint64_t kSeed = 7;
+const char* const kUsual = R"({"preset": "evenkeel"})";
 
 // How the ranks of a run are put together.
 struct Mode {
@@ -76,6 +85,19 @@ class WorkerModesTest : public ::testing::Test {
     return ranks;
   }
 
+  // With `flags` for each rank beside those of its mode.
+  std::string Trajectory(const Mode& mode, const std::vector<std::string>& flags, int steps) {
+    const std::string job = absl::StrCat("run", ++runs_);
+    const std::string store = NewFolder("store");
+    Ranks ranks;
+    for (int rank = 0; rank < kRanks; ++rank) {
+      std::vector<std::string> command = CommandOf(mode, job, store, rank, kUsual, steps);
+      command.insert(command.end(), flags.begin(), flags.end());
+      ranks.push_back(std::make_unique<ChildProcess>(command));
+    }
+    return TrajectoryOf(mode, &ranks);
+  }
+
   // The steps that `output` tells of, each with what all modes agree on.
   static std::string TrajectoryOf(const std::string& output) {
     std::string trajectory;
@@ -88,9 +110,13 @@ class WorkerModesTest : public ::testing::Test {
   // Of every rank.
   std::string Trajectory(const Mode& mode, const std::string& balance, int steps) {
     Ranks ranks = Start(mode, balance, steps);
+    return TrajectoryOf(mode, &ranks);
+  }
+
+  static std::string TrajectoryOf(const Mode& mode, Ranks* ranks) {
     std::string trajectory;
     for (int rank = 0; rank < kRanks; ++rank) {
-      const Ending ending = ranks[rank]->Wait();
+      const Ending ending = (*ranks)[rank]->Wait();
       EXPECT_EQ(ending.exit_code, 0) << mode.name << ", rank " << rank << ": " << ending.stderr_text;
       if (rank == 0) trajectory = TrajectoryOf(ending.stdout_text);
       EXPECT_EQ(TrajectoryOf(ending.stdout_text), trajectory) << mode.name << ", rank " << rank;
@@ -146,6 +172,80 @@ TEST_F(WorkerModesTest, AllComeToTheSameBiasAtLagOne) {
   for (Mode mode : kModes) {
     mode.lag = 1;
     EXPECT_EQ(Trajectory(mode, kRules[3], kFewSteps), expected) << mode.name;
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// What is counted, and what is done with it
+
+// What job::ReferenceModel says of a job of `spec` with the counts of all ranks, some of whose steps are replayed.
+std::string ReferenceTrajectory(v1::JobSpec spec, float initial_bias, int steps) {
+  spec.set_name("run");
+  spec.set_contributors(kRanks);
+  for (const CountedLayer& counted : kCountedLayers) {
+    v1::LayerSpec* layer = spec.add_layers();
+    layer->set_name(counted.name);
+    layer->set_num_experts(counted.num_experts);
+    layer->set_top_k(kCountedTopK);
+  }
+  EXPECT_TRUE(config::ParseText(kUsual, "balance", spec.mutable_balance()).ok());
+  const job::JobPlan plan = job::PlanJob(spec, v1::BalanceConfig(), job::NoLimits()).value();
+  // What the worker names first, second, third.
+  const std::vector<int> index = {1, 0, 2};
+  job::ReferenceModel::Options options;
+  options.owned.assign(kRanks, {0, 1, 2});
+  options.count = [&](int rank, uint64_t step, int place) {
+    const Counted counted = CountsOf(kSeed, step, rank, index[place]);
+    return job::ReferenceModel::LayerCounts{counted.counts, counted.tokens};
+  };
+  options.ok = [](int rank, uint64_t step) { return StepTaken(kSeed, step, rank); };
+  options.replayed = [](int rank, uint64_t step) { return StepReplayed(kSeed, step, rank); };
+  job::JobState initial = job::InitialJobState(plan);
+  for (job::JobState::Layer& layer : initial.layers) layer.balance.bias[0] = initial_bias;
+  const std::vector<job::JobState> states = job::ReferenceModel(&plan, options).Trajectory(steps);
+  const bool has_bias = spec.mode() != v1::JobSpec::Mode::OBSERVE;
+  std::string trajectory;
+  for (int step = 0; step <= steps; ++step) {
+    const job::JobState& state = initial_bias != 0 ? initial : states[step];
+    absl::StrAppend(&trajectory, step + 1, ": ", step, " ", states[step].ok, " ",
+                    absl::StrFormat("%016x", has_bias ? job::StateHash(state) : 0), "\n");
+  }
+  return trajectory;
+}
+
+// Steps that are skipped, dropped or applied, and steps that are replayed; and beside them dry runs, evaluations and
+// recomputed micro-batches, of which nothing is to be seen.
+TEST_F(WorkerModesTest, AllComeToTheReferenceWhateverElseTheyDo) {
+  constexpr int kFewSteps = 60;
+  for (const std::string on_skip : {"drop", "apply"}) {
+    SCOPED_TRACE(on_skip);
+    v1::JobSpec spec;
+    if (on_skip == "apply") spec.set_skip_policy(v1::JobSpec::SkipPolicy::APPLY);
+    const std::string expected = ReferenceTrajectory(spec, /*initial_bias=*/0, kFewSteps);
+    for (const Mode& mode : kModes) {
+      EXPECT_EQ(Trajectory(mode, {"--replays=1", "--on_skip=" + on_skip, "--distracted=1"}, kFewSteps), expected)
+          << mode.name;
+    }
+  }
+}
+
+TEST_F(WorkerModesTest, AFrozenJobHasTheBiasThatItBeganWith) {
+  constexpr int kFewSteps = 20;
+  v1::JobSpec spec;
+  spec.set_mode(v1::JobSpec::Mode::FROZEN);
+  const std::string expected = ReferenceTrajectory(spec, /*initial_bias=*/0.25f, kFewSteps);
+  for (const Mode& mode : kModes) {
+    EXPECT_EQ(Trajectory(mode, {"--mode=frozen", "--initial_bias=0.25"}, kFewSteps), expected) << mode.name;
+  }
+}
+
+TEST_F(WorkerModesTest, AnObservedJobHasNoBias) {
+  constexpr int kFewSteps = 20;
+  v1::JobSpec spec;
+  spec.set_mode(v1::JobSpec::Mode::OBSERVE);
+  const std::string expected = ReferenceTrajectory(spec, /*initial_bias=*/0, kFewSteps);
+  for (Mode mode : kModes) {
+    EXPECT_EQ(Trajectory(mode, {"--mode=observe"}, kFewSteps), expected) << mode.name;
   }
 }
 

@@ -40,6 +40,7 @@ static int run_step(evenkeel_worker* worker, uint64_t step) {
   evenkeel_tokens_init(&tokens, sizeof(tokens));
   tokens.rows = kTokens;
   tokens.logits = logits;
+  tokens.micro_batch = 0; /* the only one of the step: where it is recomputed, it is not counted again */
   evenkeel_assignments assignments;
   evenkeel_assignments_init(&assignments, sizeof(assignments));
   assignments.ids = routed;

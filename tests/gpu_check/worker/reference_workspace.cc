@@ -34,12 +34,13 @@ absl::Status ReferenceWorkspace::BeginStep(uint64_t, const v1::CommittedVersion*
   return absl::OkStatus();
 }
 
-absl::Status ReferenceWorkspace::Route(int index, const Tokens& tokens, const Assignments& assignments) {
+absl::Status ReferenceWorkspace::Route(int index, const Tokens& tokens, const Assignments& assignments, bool counts) {
   EVENKEEL_ASSIGN_OR_RETURN(const routing::RouteSpec* const spec, RouteOf(layers_[index]));
-  const counting::CountOutput output = OutputFor(index);
+  const counting::CountOutput output = counts ? OutputFor(index) : counting::CountOutput();
   routing::RouteStats stats;
   EVENKEEL_RETURN_IF_ERROR(routing::RouteReference(*spec, client::InputOf(*spec, tokens, bias(index)),
                                                    client::OutputOf(*spec, assignments, output.counts), &stats));
+  if (!counts) return absl::OkStatus();
   output.stats->valid_rows += stats.valid_rows;
   output.stats->short_slots += stats.short_slots;
   return absl::OkStatus();
@@ -51,7 +52,7 @@ absl::Status ReferenceWorkspace::RouteBackward(int index, const Tokens& tokens, 
                                          client::BackwardOutputOf(*spec, gradients));
 }
 
-absl::Status ReferenceWorkspace::Count(int index, const Ids& ids) {
+absl::Status ReferenceWorkspace::Count(int index, const Ids& ids, bool counts) {
   const client::LayerTable::Layer& layer = layers_[index];
   counting::IdsInput input;
   input.num_experts = layer.num_experts;
@@ -61,17 +62,19 @@ absl::Status ReferenceWorkspace::Count(int index, const Ids& ids) {
   input.rows = ids.rows;
   input.ids_stride = ids.ids_stride == 0 ? layer.top_k : ids.ids_stride;
   input.valid_mask = ids.valid_mask;
+  if (!counts) return absl::OkStatus();
   return counting::ReferenceCountIds(input, OutputFor(index));
 }
 
-absl::Status ReferenceWorkspace::AddCounts(int index, const Counts& counts) {
+absl::Status ReferenceWorkspace::AddCounts(int index, const Counts& given, bool counts) {
   counting::CountsInput input;
   input.num_experts = layers_[index].num_experts;
   input.top_k = layers_[index].top_k;
-  input.counts = counts.counts;
+  input.counts = given.counts;
   input.type = counting::CountType::kInt64;
-  input.valid_rows = counts.valid_tokens;
-  input.short_slots = counts.short_slots;
+  input.valid_rows = given.valid_tokens;
+  input.short_slots = given.short_slots;
+  if (!counts) return absl::OkStatus();
   return counting::ReferenceAddCounts(input, OutputFor(index));
 }
 
@@ -81,9 +84,20 @@ counting::CountOutput ReferenceWorkspace::OutputFor(int index) {
           &totals.refused};
 }
 
-absl::StatusOr<client::StepCountsPtr> ReferenceWorkspace::Commit(uint64_t step, bool ok) {
+absl::Status ReferenceWorkspace::BeginCapture() {
+  before_capture_.assign(counts_->sums().begin(), counts_->sums().end());
+  return absl::OkStatus();
+}
+
+absl::Status ReferenceWorkspace::EndCapture() {
+  std::copy(before_capture_.begin(), before_capture_.end(), counts_->sums().begin());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<client::StepCountsPtr> ReferenceWorkspace::Commit(uint64_t step, const client::StepEnd& end) {
   counts_->step = step;
-  counts_->set_skips(ok ? 0 : 1);
+  counts_->set_skips(end.ok ? 0 : 1);
+  counts_->set_replays(end.replayed ? 1 : 0);
   return std::move(counts_);
 }
 

@@ -20,11 +20,15 @@ class ReferenceWorkspace : public client::Workspace {
   absl::Status Leave(const v1::CommittedVersion* version, client::Deadline deadline) override;
   absl::StatusOr<uint64_t> Report(uint64_t step, StepReport*) override { return step; }
   void Fail(uint64_t, const absl::Status&) override {}
-  absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments) override;
+  absl::Status BeginDryRun(uint64_t step) override { return BeginStep(step, /*version=*/nullptr); }
+  absl::Status EndDryRun() override { return absl::OkStatus(); }
+  absl::Status Route(int layer, const Tokens& tokens, const Assignments& assignments, bool counts) override;
   absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) override;
-  absl::Status Count(int layer, const Ids& ids) override;
-  absl::Status AddCounts(int layer, const Counts& counts) override;
-  absl::StatusOr<client::StepCountsPtr> Commit(uint64_t step, bool ok) override;
+  absl::Status Count(int layer, const Ids& ids, bool counts) override;
+  absl::Status AddCounts(int layer, const Counts& given, bool counts) override;
+  absl::Status BeginCapture() override;
+  absl::Status EndCapture() override;
+  absl::StatusOr<client::StepCountsPtr> Commit(uint64_t step, const client::StepEnd& end) override;
   void Stop() override {}
   absl::Status SetStream(void*) override { return absl::FailedPreconditionError("there is no device"); }
   const float* bias(int layer) const override { return &bias_[layers_[layer].offset]; }
@@ -36,6 +40,7 @@ class ReferenceWorkspace : public client::Workspace {
   std::vector<float> bias_;  // [total experts], in protocol order
   client::StepCountsPool pool_;
   client::StepCountsPtr counts_;  // of the step
+  std::vector<uint64_t> before_capture_;
 };
 
 }  // namespace evenkeel::gpu_check

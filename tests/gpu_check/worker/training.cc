@@ -181,9 +181,9 @@ class Training {
     ids.ids = in_ + input_.counted_ids;
     ids.ids_type = IntType::kInt64;
     ids.valid_mask = Mask();
-    EVENKEEL_RETURN_IF_ERROR(workspace_.Count(kCounted, ids));
+    EVENKEEL_RETURN_IF_ERROR(workspace_.Count(kCounted, ids, /*counts=*/true));
     const auto* const counts = reinterpret_cast<const uint64_t*>(in_ + input_.summed_counts);
-    return workspace_.AddCounts(kSummed, {counts, kRows});
+    return workspace_.AddCounts(kSummed, {counts, kRows}, /*counts=*/true);
   }
 
   // Once more without a mask, as a second micro-batch that is only counted.
@@ -195,14 +195,14 @@ class Training {
     Assignments assignments;
     assignments.ids = out_ + output_.grouped_ids;
     assignments.weights = out_ + output_.grouped_weights;
-    EVENKEEL_RETURN_IF_ERROR(workspace_.Route(kGrouped, tokens, assignments));
+    EVENKEEL_RETURN_IF_ERROR(workspace_.Route(kGrouped, tokens, assignments, /*counts=*/true));
     evenkeel::Gradients gradients;
     gradients.ids = assignments.ids;
     gradients.d_weights = in_ + input_.grouped_d_weights;
     gradients.d_logits = out_ + output_.grouped_d_logits;
     EVENKEEL_RETURN_IF_ERROR(workspace_.RouteBackward(kGrouped, tokens, gradients));
     tokens.valid_mask = nullptr;
-    return workspace_.Route(kGrouped, tokens, Assignments());
+    return workspace_.Route(kGrouped, tokens, Assignments(), /*counts=*/true);
   }
 
   absl::Status RouteBFloat16() {
@@ -215,7 +215,7 @@ class Training {
     assignments.ids_type = IntType::kInt64;
     assignments.weights = out_ + output_.bfloat16_weights;
     assignments.weights_type = FloatType::kBFloat16;
-    EVENKEEL_RETURN_IF_ERROR(workspace_.Route(kBFloat16, tokens, assignments));
+    EVENKEEL_RETURN_IF_ERROR(workspace_.Route(kBFloat16, tokens, assignments, /*counts=*/true));
     evenkeel::Gradients gradients;
     gradients.ids = assignments.ids;
     gradients.ids_type = IntType::kInt64;
@@ -277,7 +277,7 @@ absl::StatusOr<Trained> Train(const client::LayerTable& layers, uint64_t steps, 
     }
     EVENKEEL_RETURN_IF_ERROR(trainee.workspace->BeginStep(step, is_new ? &trained.version : nullptr));
     EVENKEEL_RETURN_IF_ERROR(training.Step(step));
-    EVENKEEL_ASSIGN_OR_RETURN(client::StepCountsPtr counts, trainee.workspace->Commit(step, /*ok=*/step % 7 != 3));
+    EVENKEEL_ASSIGN_OR_RETURN(client::StepCountsPtr counts, trainee.workspace->Commit(step, {/*ok=*/step % 7 != 3}));
     trainee.source->Push(std::move(counts));
   }
   EVENKEEL_ASSIGN_OR_RETURN(const bool is_new, trainee.source->Leave(InAWhile(), &trained.version));
