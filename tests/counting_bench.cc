@@ -113,10 +113,10 @@ void CountingBench::StartJob(std::vector<Contributor> contributors, uint64_t ste
   size_t ranks = 0;
   for (const Contributor& contributor : contributors_) ranks += contributor.ranks.size();
   earlier_output_.assign(ranks, "");
-  for (size_t rank = 0; rank < ranks; ++rank) workers_.push_back(StartWorker(static_cast<int>(rank), 1));
+  for (size_t rank = 0; rank < ranks; ++rank) workers_.push_back(StartWorker(static_cast<int>(rank), 1, {}));
 }
 
-std::unique_ptr<ChildProcess> CountingBench::StartWorker(int rank, uint64_t next_step) const {
+std::unique_ptr<ChildProcess> CountingBench::StartWorker(int rank, uint64_t next_step, const Flags& more) const {
   Flags flags = {{"coordinator", coordinator_options_.listen},
                  {"job", job_},
                  {"rank", absl::StrCat(rank)},
@@ -137,14 +137,15 @@ std::unique_ptr<ChildProcess> CountingBench::StartWorker(int rank, uint64_t next
     flags["group_count"] = absl::StrCat(contributors_.size());
   }
   for (const auto& [name, value] : flags_) flags[name] = value;
+  for (const auto& [name, value] : more) flags[name] = value;
   std::vector<std::string> command = {BuiltProgram("tests/counting_worker")};
   for (const auto& [name, value] : flags) command.push_back(absl::StrCat("--", name, "=", value));
   return std::make_unique<ChildProcess>(command);
 }
 
-void CountingBench::Restart(int rank, uint64_t next_step) {
+void CountingBench::Restart(int rank, uint64_t next_step, const Flags& flags) {
   earlier_output_[rank] += workers_[rank]->Output();
-  workers_[rank] = StartWorker(rank, next_step);
+  workers_[rank] = StartWorker(rank, next_step, flags);
 }
 
 void CountingBench::Kill(int rank) {

@@ -69,8 +69,8 @@ class CountingBench : public ::testing::Test {
 
   // A new job, and its workers, which are steered. `flags` are those of counting_worker, for all ranks.
   void StartJob(std::vector<Contributor> contributors, uint64_t steps, const Flags& flags);
-  // A worker in place of one that is gone, which has left its lines.
-  void Restart(int rank, uint64_t next_step);
+  // A worker in place of one that is gone, which has left its lines; with more flags, or others.
+  void Restart(int rank, uint64_t next_step, const Flags& flags = {});
   void Kill(int rank);
   int ranks() const { return static_cast<int>(workers_.size()); }
   ChildProcess& worker(int rank) { return *workers_[rank]; }
@@ -112,7 +112,7 @@ class CountingBench : public ::testing::Test {
  private:
   // Of all ranks, the test's own among them.
   int world_size() const { return static_cast<int>(earlier_output_.size()) + contributors_.back().ranks.empty(); }
-  std::unique_ptr<ChildProcess> StartWorker(int rank, uint64_t next_step) const;
+  std::unique_ptr<ChildProcess> StartWorker(int rank, uint64_t next_step, const Flags& more) const;
   job::JobPlan Plan() const;
   void ExpectWholeLines(int rank, const std::vector<StepLine>& lines) const;
   void ExpectStateOf(const job::JobPlan& plan, const job::JobState& state) const;

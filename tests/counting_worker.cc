@@ -13,8 +13,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <sstream>
 #include <string>
@@ -41,6 +43,9 @@ struct Run {
   bool replays = false;
   // Beside its steps does what is not to be counted: dry runs, evaluations, recomputed micro-batches.
   bool distracted = false;
+  // After that step rank 0 saves the job's state, into that file. 0: never.
+  uint64_t save_after = 0;
+  std::string save_to;
 };
 
 constexpr int kDriftExperts = 16;
@@ -66,6 +71,11 @@ void BeginWith(float bias, std::vector<LayerOptions>* layers) {
     layer.initial_bias.assign(layer.num_experts, 0);
     layer.initial_bias[0] = bias;
   }
+}
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
 // Every flag is --name=value. False for one that is unknown.
@@ -97,6 +107,11 @@ bool ReadFlag(const std::string& name, const std::string& value, Run* run) {
        }},
       {"next_step", [&] { options.next_step = std::stoull(value); }},
       {"begin_step_timeout_ms", [&] { options.begin_step_timeout = milliseconds(std::stoi(value)); }},
+      {"join_timeout_ms", [&] { options.join_timeout = milliseconds(std::stoi(value)); }},
+      {"resume", [&] { options.resume = value == "rewind" ? Resume::kRewind : Resume::kCatchUp; }},
+      {"state", [&] { options.state = ReadFile(value); }},
+      {"save_after", [&] { run->save_after = std::stoull(value); }},
+      {"save_to", [&] { run->save_to = value; }},
       {"steps", [&] { run->steps = std::stoull(value); }},
       {"seed", [&] { run->seed = std::stoull(value); }},
       {"counted_ranks", [&] { run->counted_ranks = std::stoi(value); }},
@@ -164,6 +179,14 @@ Status RouteStep(const Run& run, uint64_t step, Worker* worker) {
   return worker->Route(0, {kDriftTokens, logits.data()}, {});
 }
 
+Status Save(const Run& run, uint64_t step, Worker* worker) {
+  if (step != run.save_after || run.options.rank != 0) return Status();
+  auto state = worker->SaveState();
+  if (!state.ok()) return state.status();
+  std::ofstream(run.save_to, std::ios::binary) << *state;
+  return Status();
+}
+
 void AwaitLeaveToRun(uint64_t step) {
   static uint64_t last = 0;
   for (std::string line; last < step && std::getline(std::cin, line);) last = std::stoull(line);
@@ -221,6 +244,7 @@ int Train(const Run& run) {
     Status status = TrainStep(run, step, &worker, &taken);
     if (status.ok()) Print(run, step, worker.report());
     if (status.ok()) status = worker.Commit(step, taken);
+    if (status.ok()) status = Save(run, step, &worker);
     if (!status.ok()) return Fail(status);
   }
   if (!run.steered.empty()) AwaitLeaveToRun(run.steps + 1);

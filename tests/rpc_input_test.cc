@@ -130,12 +130,6 @@ TEST_F(RpcInputTest, WhatIsNotBuiltYetSaysSo) {
   {
     grpc::ClientContext context;
     with_deadline(&context);
-    v1::PutStateResponse response;
-    expect_not_built(stub_->PutState(&context, v1::PutStateRequest(), &response));
-  }
-  {
-    grpc::ClientContext context;
-    with_deadline(&context);
     v1::UpdateConfigResponse response;
     expect_not_built(stub_->UpdateConfig(&context, v1::UpdateConfigRequest(), &response));
   }
@@ -146,11 +140,6 @@ TEST_F(RpcInputTest, WhatIsNotBuiltYetSaysSo) {
     auto reader = stub_->Watch(&context, v1::WatchRequest());
     EXPECT_FALSE(reader->Read(&version));
     expect_not_built(reader->Finish());
-  }
-  for (const int field : {7, 8}) {
-    v1::JoinRequest join = JoinOf(SmallJob("later", 1), 0, 1, 1);
-    field == 7 ? join.set_rewind(true) : join.set_catch_up(true);
-    EXPECT_EQ(ReasonOf(Join(stub_.get(), join).status()), v1::ErrorDetail::NOT_SUPPORTED);
   }
   v1::JoinRequest join = JoinOf(SmallJob("later", 1), 0, 1, 1);
   join.add_initial_bias(0.5f);

@@ -268,8 +268,14 @@ evenkeel_status evenkeel_end_capture(evenkeel_worker* worker) {
   return WithWorker(worker, [](auto& known) { return known.EndCapture(); });
 }
 
-evenkeel_status evenkeel_save_state(evenkeel_worker* worker, const void**, size_t*) {
-  return NotBuiltYet(worker, "evenkeel_save_state");
+evenkeel_status evenkeel_save_state(evenkeel_worker* worker, const void** state, size_t* size) {
+  return WithWorker(worker, [&](auto& known) -> absl::Status {
+    if (state == nullptr || size == nullptr) return absl::InvalidArgumentError("state or size is null");
+    EVENKEEL_ASSIGN_OR_RETURN(const std::string* const saved, known.SaveState());
+    *state = saved->data();
+    *size = saved->size();
+    return absl::OkStatus();
+  });
 }
 
 const char* evenkeel_summary(const evenkeel_worker* worker) {

@@ -22,6 +22,11 @@ absl::Status Connection::Leave(const v1::LeaveRequest& request, const Patience& 
   return Call(&v1::BiasCoordinator::Stub::Leave, request, patience, &response);
 }
 
+absl::Status Connection::GetState(const v1::GetStateRequest& request, const Patience& patience,
+                                  v1::GetStateResponse* response) {
+  return Call(&v1::BiasCoordinator::Stub::GetState, request, patience, response);
+}
+
 absl::Status Connection::Rendezvous(const v1::RendezvousRequest& request, const Patience& patience,
                                     v1::RendezvousResponse* response) {
   return Call(&v1::BiasCoordinator::Stub::Rendezvous, request, patience, response);

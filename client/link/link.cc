@@ -29,7 +29,13 @@ Link::Link(std::string coordinator, v1::JoinRequest join, const LinkOptions& opt
       join_(std::move(join)) {}
 
 absl::Status Link::Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* response) {
-  return Persist(deadline, [&](const Patience& patience) { return JoinOnce(next_step, patience, response); });
+  EVENKEEL_RETURN_IF_ERROR(
+      Persist(deadline, [&](const Patience& patience) { return JoinOnce(next_step, patience, response); }));
+  // Who joins again later is where the job is.
+  join_.clear_rewind();
+  join_.clear_catch_up();
+  join_.clear_snapshot();
+  return absl::OkStatus();
 }
 
 absl::Status Link::Deliver(Deadline deadline, v1::PushRequest* push, v1::CommittedVersion* version) {

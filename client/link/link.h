@@ -37,7 +37,8 @@ class Link {
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
-  // Registers for `next_step` and gives the answer. DEADLINE_EXCEEDED, with what the last attempt met, when
+  // Registers for `next_step` and gives the answer. What the job is to go on from (rewind, catch_up, snapshot) is asked
+  // for once, here. DEADLINE_EXCEEDED, with what the last attempt met, when
   // `deadline` comes first; DATA_LOSS from version_check.h; CANCELLED after Stop; else what the coordinator said.
   absl::Status Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* response);
 

@@ -38,15 +38,26 @@ absl::StatusOr<bool> BackgroundSource::Await(uint64_t step, Deadline, v1::Commit
   return Give(DueVersion(step, lag_, first_version_), version);
 }
 
-absl::StatusOr<bool> BackgroundSource::Leave(Deadline deadline, v1::CommittedVersion* version) {
-  MutexLock lock(&mutex_);
+absl::Status BackgroundSource::Drain(Deadline deadline) {
   while (error_.ok() && !pushes_.empty()) {
     if (changed_.WaitUntil(&mutex_, deadline) || pushes_.empty()) continue;
     return absl::DeadlineExceededError(
         absl::StrCat("the counts of ", pushes_.size(), " steps are still on the device"));
   }
-  EVENKEEL_RETURN_IF_ERROR(error_);
+  return error_;
+}
+
+absl::StatusOr<bool> BackgroundSource::Leave(Deadline deadline, v1::CommittedVersion* version) {
+  MutexLock lock(&mutex_);
+  EVENKEEL_RETURN_IF_ERROR(Drain(deadline));
   return Give(/*due=*/UINT64_MAX, version);
+}
+
+// With nothing under way, the thread leaves the inner source alone.
+absl::StatusOr<v1::Snapshot> BackgroundSource::Save(uint64_t step, Deadline deadline) {
+  MutexLock lock(&mutex_);
+  EVENKEEL_RETURN_IF_ERROR(Drain(deadline));
+  return inner_->Save(step, deadline);
 }
 
 bool BackgroundSource::Give(uint64_t due, v1::CommittedVersion* version) {

@@ -24,9 +24,12 @@ class BackgroundSource : public BiasSource {
   void Push(StepCountsPtr counts) override;
   absl::StatusOr<bool> Await(uint64_t step, Deadline deadline, v1::CommittedVersion* version) override;
   absl::StatusOr<bool> Leave(Deadline deadline, v1::CommittedVersion* version) override;
+  absl::StatusOr<v1::Snapshot> Save(uint64_t step, Deadline deadline) override;
   Backlog backlog() override { return {}; }
 
  private:
+  // Until all that was pushed is committed.
+  absl::Status Drain(Deadline deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Run();
   // The newest version up to that of step `due`. False when it has been given.
   bool Give(uint64_t due, v1::CommittedVersion* version) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -39,6 +39,10 @@ class BiasSource {
   // Errors as of Await.
   virtual absl::StatusOr<bool> Leave(Deadline deadline, v1::CommittedVersion* version) = 0;
 
+  // The state after `step`, the one that was pushed last, where it is this process that commits: waits until it has.
+  // DEADLINE_EXCEEDED when `deadline` comes first. FAILED_PRECONDITION where a coordinator has it.
+  virtual absl::StatusOr<v1::Snapshot> Save(uint64_t step, Deadline deadline);
+
   // Steps that are pushed and not committed yet, as far as this process knows; and steps whose counts were lost,
   // because more of them waited than may be kept.
   struct Backlog {
@@ -47,6 +51,10 @@ class BiasSource {
   };
   virtual Backlog backlog() = 0;
 };
+
+inline absl::StatusOr<v1::Snapshot> BiasSource::Save(uint64_t, Deadline) {
+  return absl::FailedPreconditionError("the coordinator has the state of the job");
+}
 
 // The step of the version that routes `step`, of a worker whose first version was that of `first`.
 inline uint64_t DueVersion(uint64_t step, int lag, uint64_t first) {

@@ -28,6 +28,7 @@ class Continuation {
   v1::CommittedVersion Version() const { return *job::CommittedVersionOf(plan_, state_); }
 
   const job::JobPlan& plan() const { return plan_; }
+  const job::JobState& state() const { return state_; }
 
  private:
   absl::Status CheckSums() const;

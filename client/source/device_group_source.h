@@ -31,6 +31,9 @@ class DeviceGroupSource : public BiasSource {
     if (own_ == nullptr) return false;
     return own_->Leave(deadline, version);
   }
+  absl::StatusOr<v1::Snapshot> Save(uint64_t step, Deadline deadline) override {
+    return own_ != nullptr ? own_->Save(step, deadline) : BiasSource::Save(step, deadline);
+  }
   Backlog backlog() override { return own_ != nullptr ? own_->backlog() : Backlog(); }
 
  private:

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "base/status_macros.h"
 #include "client/link/version_check.h"
 
@@ -29,6 +30,7 @@ v1::GroupHello GroupMeeting::Hello(uint64_t next_step, const absl::Status& statu
   hello.set_incarnation(member_.incarnation);
   hello.set_fingerprint(member_.fingerprint);
   hello.set_next_step(next_step);
+  hello.set_state_checksum(member_.state);
   hello.set_join_code(static_cast<int>(status.code()));
   hello.set_join_message(std::string(status.message()));
   if (status.ok() && commits_ == Commits::kLeader && leads()) *hello.mutable_joined() = joined;
@@ -54,6 +56,12 @@ absl::Status GroupMeeting::CheckHello(int place, const std::string& bytes, uint6
   if (hello->next_step() != next_step) {
     return WithRank(place, absl::InvalidArgumentError(
                                absl::StrCat("its next_step is ", hello->next_step(), ", this rank's ", next_step)));
+  }
+  if (commits_ == Commits::kEveryRank && hello->state_checksum() != member_.state) {
+    return WithRank(place, absl::InvalidArgumentError(
+                               absl::StrFormat("the state that it goes on from has the checksum %016x, this rank's "
+                                               "%016x; all must bring the same",
+                                               hello->state_checksum(), member_.state)));
   }
   return absl::OkStatus();
 }

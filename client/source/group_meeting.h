@@ -17,6 +17,7 @@ struct GroupMember {
   int place = 0;  // 0 is the leader
   uint64_t incarnation = 0;
   uint64_t fingerprint = 0;  // of what the rank was told; equal on all ranks
+  uint64_t state = 0;        // checksum of the state that it goes on from, likewise where every rank commits; 0: none
 };
 
 // Who moves the bias by the sums of a group.

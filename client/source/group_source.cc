@@ -44,7 +44,10 @@ GroupSource::~GroupSource() {
 // The caller's side of a commit
 
 absl::Status GroupSource::Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) {
-  return meeting_.Join(inner_.get(), next_step, deadline, joined);
+  EVENKEEL_RETURN_IF_ERROR(meeting_.Join(inner_.get(), next_step, deadline, joined));
+  MutexLock lock(&mutex_);
+  committed_ = next_step - 1;
+  return absl::OkStatus();
 }
 
 void GroupSource::Push(StepCountsPtr counts) {
@@ -87,6 +90,19 @@ absl::StatusOr<bool> GroupSource::Take(uint64_t routes, Deadline deadline, v1::C
   return is_new;
 }
 
+// Once the step is committed, the thread leaves the inner source alone.
+absl::StatusOr<v1::Snapshot> GroupSource::Save(uint64_t step, Deadline deadline) {
+  if (commits_ != Commits::kEveryRank) return BiasSource::Save(step, deadline);
+  MutexLock lock(&mutex_);
+  while (committed_ < step) {
+    EVENKEEL_RETURN_IF_ERROR(error_);
+    if (changed_.WaitUntil(&mutex_, deadline) || committed_ >= step || !error_.ok()) continue;
+    return absl::DeadlineExceededError(
+        absl::StrCat("step ", step, " is not committed yet; it waits for the other ranks of the group"));
+  }
+  return inner_->Save(step, deadline);
+}
+
 BiasSource::Backlog GroupSource::backlog() { return inner_ != nullptr ? inner_->backlog() : Backlog(); }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -103,6 +119,7 @@ void GroupSource::Run() {
     error = is_new.status();
     MutexLock lock(&mutex_);
     if (is_new.ok()) {
+      if (outcome.routes != kLeaving) committed_ = outcome.routes - 1;
       outcome.is_new = *is_new;
       outcomes_.push_back(std::move(outcome));
     }

@@ -42,6 +42,7 @@ class GroupSource : public BiasSource {
   absl::StatusOr<bool> Await(uint64_t step, Deadline deadline, v1::CommittedVersion* version) override;
   // All ranks of the group leave together.
   absl::StatusOr<bool> Leave(Deadline deadline, v1::CommittedVersion* version) override;
+  absl::StatusOr<v1::Snapshot> Save(uint64_t step, Deadline deadline) override;
   // Of the inner source; 0 where there is none.
   Backlog backlog() override;
 
@@ -90,6 +91,7 @@ class GroupSource : public BiasSource {
   enum class Leaving { kNo, kAsked, kBegun };
   std::deque<StepCountsPtr> pushes_ ABSL_GUARDED_BY(mutex_);
   Leaving leaving_ ABSL_GUARDED_BY(mutex_) = Leaving::kNo;
+  uint64_t committed_ ABSL_GUARDED_BY(mutex_) = 0;
   // Why the step under way is not committed yet.
   absl::Status obstacle_ ABSL_GUARDED_BY(mutex_);
   // Why nothing more is committed; and what has not been asked for yet.

@@ -1,11 +1,15 @@
 #include "client/source/local_source.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "base/status_macros.h"
 #include "job/initial_bias.h"
+#include "job/same_shape.h"
 
 namespace evenkeel::client {
 
@@ -17,13 +21,40 @@ absl::StatusOr<std::unique_ptr<LocalSource>> LocalSource::Make(const v1::JobSpec
   return absl::WrapUnique(new LocalSource(std::move(plan), std::move(state)));
 }
 
+absl::StatusOr<std::unique_ptr<LocalSource>> LocalSource::MakeFrom(const v1::JobSpec& spec,
+                                                                   const job::SnapshotStates& checkpoint) {
+  EVENKEEL_ASSIGN_OR_RETURN(job::JobPlan plan, job::PlanJob(spec, v1::BalanceConfig(), job::NoLimits()));
+  const v1::JobState& state = checkpoint.state;
+  EVENKEEL_ASSIGN_OR_RETURN(const job::JobPlan theirs, job::PlanStoredJob(state.spec(), state.fingerprint()));
+  const absl::Status shape = job::CheckSameShape(plan, theirs);
+  if (!shape.ok()) return absl::InvalidArgumentError(absl::StrCat("state: ", shape.message()));
+  EVENKEEL_ASSIGN_OR_RETURN(job::JobState newest, job::FromProto(theirs, state));
+  std::optional<job::JobState> previous;
+  const std::vector<v1::JobState>& earlier = checkpoint.earlier;
+  if (plan.effective.lag() == 1 && !earlier.empty() && earlier.back().version().step() + 1 == newest.version.step()) {
+    EVENKEEL_ASSIGN_OR_RETURN(previous, job::FromProto(theirs, earlier.back()));
+  }
+  auto source = absl::WrapUnique(new LocalSource(std::move(plan), std::move(newest)));
+  source->began_after_ = state.version().step();
+  source->first_version_ = source->began_after_ - previous.has_value();
+  source->previous_ = std::move(previous);
+  return source;
+}
+
 absl::Status LocalSource::Join(uint64_t next_step, Deadline, v1::JoinResponse* joined) {
-  if (next_step != 1) {
-    return absl::FailedPreconditionError(absl::StrCat("next_step is ", next_step,
-                                                      ", and without a coordinator nobody has kept the bias of step ",
-                                                      next_step - 1, "; begin at step 1, or use a coordinator"));
+  if (next_step != began_after_ + 1) {
+    const std::string why = began_after_ == 0
+                                ? absl::StrCat("without a coordinator nobody has kept the bias of step ", next_step - 1,
+                                               "; begin at step 1, bring the state of the checkpoint, or use a "
+                                               "coordinator")
+                                : absl::StrCat("the state is that after step ", began_after_);
+    return absl::FailedPreconditionError(absl::StrCat("next_step is ", next_step, ", and ", why));
   }
   *joined->mutable_version() = job_.Version();
+  if (previous_.has_value()) {
+    *joined->mutable_previous() = *job::CommittedVersionOf(job_.plan(), *previous_);
+    made_.push_back(joined->version());
+  }
   joined->set_epoch(joined->version().version().epoch());
   joined->set_open_step(next_step);
   *joined->mutable_effective() = job_.plan().effective;
@@ -32,13 +63,14 @@ absl::Status LocalSource::Join(uint64_t next_step, Deadline, v1::JoinResponse* j
 
 void LocalSource::Push(StepCountsPtr counts) {
   if (outcome_.ok()) outcome_ = counts->Arrive();
+  if (outcome_.ok() && lags()) previous_ = job_.state();
   if (outcome_.ok()) outcome_ = job_.Advance(*counts);
   if (outcome_.ok()) made_.push_back(job_.Version());
 }
 
 absl::StatusOr<bool> LocalSource::Await(uint64_t step, Deadline, v1::CommittedVersion* version) {
   EVENKEEL_RETURN_IF_ERROR(outcome_);
-  if (made_.empty() || made_.front().version().step() > DueVersion(step, job_.plan().effective.lag(), /*first=*/0)) {
+  if (made_.empty() || made_.front().version().step() > DueVersion(step, job_.plan().effective.lag(), first_version_)) {
     return false;
   }
   version->Swap(&made_.front());
@@ -52,6 +84,14 @@ absl::StatusOr<bool> LocalSource::Leave(Deadline, v1::CommittedVersion* version)
   version->Swap(&made_.back());
   made_.clear();
   return true;
+}
+
+absl::StatusOr<v1::Snapshot> LocalSource::Save(uint64_t step, Deadline) {
+  EVENKEEL_RETURN_IF_ERROR(outcome_);
+  EVENKEEL_CHECK(job_.state().version.step() == step);
+  std::vector<v1::JobState> earlier;
+  if (previous_.has_value()) earlier.push_back(ToProto(job_.plan(), *previous_));
+  return job::MakeSnapshot(ToProto(job_.plan(), job_.state()), earlier);
 }
 
 }  // namespace evenkeel::client

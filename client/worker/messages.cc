@@ -1,11 +1,13 @@
 #include "client/worker/messages.h"
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "client/worker/process.h"
 #include "config/text.h"
+#include "job/snapshot.h"
 #include "kernels/routing/cpu/cpu_router.h"
 
 namespace evenkeel::client {
@@ -25,6 +27,29 @@ absl::Status CheckOptions(const WorkerOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("loss.log_steps is ", options.loss.log_steps, "; it must be at least ", kMinLogSteps));
   }
+  return absl::OkStatus();
+}
+
+// What the job is to go on from.
+absl::Status SetResume(const WorkerOptions& options, v1::JoinRequest* request) {
+  const bool has_coordinator = !options.coordinator.empty();
+  if (options.resume == Resume::kCatchUp && !has_coordinator) {
+    return absl::InvalidArgumentError("resume is CATCH_UP, which needs a coordinator that is ahead; name one");
+  }
+  if (!options.state.empty() && options.resume != Resume::kRewind && has_coordinator) {
+    return absl::InvalidArgumentError("state is given, and resume is not REWIND; a job goes on from it only then");
+  }
+  request->set_rewind(options.resume == Resume::kRewind);
+  request->set_catch_up(options.resume == Resume::kCatchUp);
+  if (options.state.empty()) return absl::OkStatus();
+  absl::StatusOr<v1::Snapshot> snapshot = job::ParseSnapshot(options.state);
+  if (!snapshot.ok()) return absl::InvalidArgumentError(absl::StrCat("state: ", snapshot.status().message()));
+  const uint64_t step = job::OpenSnapshot(*snapshot)->state.version().step();
+  if (step + 1 != options.next_step) {
+    return absl::InvalidArgumentError(absl::StrCat("state is that after step ", step, "; next_step is ",
+                                                   options.next_step, ", and must be ", step + 1));
+  }
+  *request->mutable_snapshot() = *std::move(snapshot);
   return absl::OkStatus();
 }
 
@@ -94,6 +119,7 @@ absl::StatusOr<v1::JoinRequest> MakeJoinRequest(const WorkerOptions& options, co
   if (group.size() > 1) request.mutable_ranks()->Add(group.ranks.begin(), group.ranks.end());
   request.set_incarnation(incarnation);
   *request.mutable_worker() = DescribeProcess();
+  EVENKEEL_RETURN_IF_ERROR(SetResume(options, &request));
   if (runtime != nullptr) DescribeDevice(runtime->info(), request.mutable_worker());
   for (const int index : layers.protocol_order()) {
     const LayerTable::Layer& layer = layers[index];

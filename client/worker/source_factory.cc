@@ -16,6 +16,7 @@
 #include "client/source/group_source.h"
 #include "client/source/local_source.h"
 #include "job/job_plan.h"
+#include "job/snapshot.h"
 #include "xxhash.h"
 
 namespace evenkeel::client {
@@ -28,6 +29,16 @@ absl::Status CheckDivergence(const WorkerOptions& options, const Group& group) {
       "without a coordinator, ", group.size(), " of ", options.world_size,
       " ranks would move their bias by their own counts, and the replicas diverge; name a coordinator, set group.name "
       "to \"world\", or set group.allow_divergence"));
+}
+
+// A device that moves the bias by itself knows of no averages that it has not made.
+absl::Status CheckDeviceState(const WorkerOptions& options, const Group& group, const v1::JoinRequest& join) {
+  const bool moves =
+      options.device >= 0 && options.coordinator.empty() && (group.size() == 1 || options.group.reducer != "gloo");
+  if (!moves || !join.has_snapshot()) return absl::OkStatus();
+  return absl::UnimplementedError(
+      "state: a device that moves the bias by itself begins at step 1; name a coordinator, or count on the host "
+      "(device = -1)");
 }
 
 // Where the ranks of the group meet.
@@ -67,6 +78,10 @@ absl::StatusOr<Reduces> ReducesOf(const WorkerOptions& options, const Group& gro
 }
 
 absl::StatusOr<std::unique_ptr<BiasSource>> ForOneRank(const WorkerOptions& options, const v1::JoinRequest& join) {
+  if (options.coordinator.empty() && join.has_snapshot()) {
+    EVENKEEL_ASSIGN_OR_RETURN(const job::SnapshotStates checkpoint, job::OpenSnapshot(join.snapshot()));
+    return LocalSource::MakeFrom(join.job(), checkpoint);
+  }
   if (options.coordinator.empty()) return LocalSource::Make(join.job(), join.initial_bias());
   return std::make_unique<CoordinatorSource>(options.coordinator, join, options.loss);
 }
@@ -90,6 +105,7 @@ absl::StatusOr<GroupMember> MemberOf(const Group& group, const v1::JoinRequest& 
   GroupMember member;
   member.place = group.place;
   member.incarnation = join.incarnation();
+  member.state = join.snapshot().checksum();
   EVENKEEL_ASSIGN_OR_RETURN(member.fingerprint, Fingerprint(join));
   return member;
 }
@@ -127,6 +143,7 @@ absl::StatusOr<WorkerSource> MakeWorkerSource(const WorkerOptions& options, cons
                                               const v1::JoinRequest& join, DeviceRuntime* runtime) {
   using Versions = DeviceWorkspaceOptions::Versions;
   EVENKEEL_RETURN_IF_ERROR(CheckDivergence(options, group));
+  EVENKEEL_RETURN_IF_ERROR(CheckDeviceState(options, group, join));
   EVENKEEL_ASSIGN_OR_RETURN(const Reduces reduces, ReducesOf(options, group, runtime != nullptr));
   const bool has_coordinator = !options.coordinator.empty();
   WorkerSource made;

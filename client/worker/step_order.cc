@@ -55,6 +55,11 @@ absl::Status StepOrder::CheckEndCapture() const {
   return absl::FailedPreconditionError("EndCapture: BeginCapture comes first");
 }
 
+absl::Status StepOrder::CheckSave() const {
+  if (place_ != Place::kInStep) return absl::OkStatus();
+  return Refuse("SaveState");
+}
+
 absl::Status StepOrder::Refuse(absl::string_view call) const {
   std::string reason;
   switch (place_) {

@@ -30,6 +30,8 @@ class StepOrder {
   absl::Status CheckSetCounting(Counting counting) const;
   absl::Status CheckBeginCapture() const;
   absl::Status CheckEndCapture() const;
+  // That no step is under way.
+  absl::Status CheckSave() const;
 
   void Begin() {
     place_ = Place::kInStep;
@@ -43,6 +45,8 @@ class StepOrder {
   void SetCounting(Counting counting) { counting_ = counting; }
   void SetCapturing(bool capturing) { capturing_ = capturing; }
 
+  // The step that was committed last, or the one before the first.
+  uint64_t committed() const { return step_ - 1; }
   bool left() const { return place_ == Place::kLeft; }
   Counting counting() const { return counting_; }
   // Of the step that is under way.

@@ -7,6 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/worker/name_list.h"
+#include "job/job_plan.h"
+#include "job/job_state.h"
+#include "job/snapshot.h"
+#include "job/zero_bias.h"
 
 namespace evenkeel::client {
 namespace {
@@ -99,6 +103,21 @@ std::string Summary(const WorkerOptions& options, const Group& group, const Laye
     absl::StrAppend(&summary, "; of which this rank counts ", layers.num_owned(), ": ", Names(layers, /*owned=*/true));
   }
   return summary;
+}
+
+std::string StateWarning(const v1::JoinRequest& join) {
+  const absl::StatusOr<job::SnapshotStates> states = job::OpenSnapshot(join.snapshot());
+  if (!states.ok()) return "";
+  const v1::JobState& message = states->state;
+  const absl::StatusOr<job::JobPlan> plan = job::PlanStoredJob(message.spec(), message.fingerprint());
+  if (!plan.ok()) return "";
+  const absl::StatusOr<job::JobState> state = job::FromProto(*plan, message);
+  if (!state.ok()) return "";
+  std::string warning;
+  for (const v1::Violation& violation : job::FindZeroBias(*plan, *state)) {
+    absl::StrAppend(&warning, "; WARNING: the state of the checkpoint: ", violation.message());
+  }
+  return warning;
 }
 
 }  // namespace evenkeel::client

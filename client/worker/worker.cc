@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "client/link/state_reader.h"
 #include "client/reduce/groups.h"
 #include "client/worker/device_workspace.h"
 #include "client/worker/host_workspace.h"
@@ -56,6 +57,8 @@ absl::Status CheckBuilt(const std::vector<LayerOptions>& layers) {
 
 Worker::Worker(const WorkerOptions& options, LayerTable layers)
     : patience_(options.begin_step_timeout),
+      coordinator_(options.coordinator),
+      job_(options.job),
       first_step_(options.next_step),
       layers_(std::move(layers)),
       order_(options.next_step),
@@ -88,7 +91,8 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Join(const WorkerOptions& option
   EVENKEEL_ASSIGN_OR_RETURN(worker->workspace_,
                             MakeWorkspace(std::move(made.device), &worker->layers_, joined, runtime));
   worker->lag_ = joined.effective().lag();
-  worker->summary_ = Summary(options, group, worker->layers_, joined.effective());
+  worker->summary_ = absl::StrCat(Summary(options, group, worker->layers_, joined.effective()), StateWarning(join));
+  if (join.catch_up()) worker->first_step_ = joined.open_step();
   worker->version_.Swap(joined.has_previous() ? joined.mutable_previous() : joined.mutable_version());
   worker->first_version_ = worker->version_.version().step();
   EVENKEEL_RETURN_IF_ERROR(worker->workspace_->Adopt(worker->version_));
@@ -100,7 +104,7 @@ absl::Status Worker::BeginStep(uint64_t step) {
   EVENKEEL_RETURN_IF_ERROR(order_.CheckBegin(step));
   if (order_.counting() == Counting::kDryRun) return BeginDryRun(step);
   bool is_new = false;
-  if (step != first_step_) {
+  if (step > first_step_) {
     EVENKEEL_ASSIGN_OR_RETURN(is_new, Given(step, source_->Await(step, After(patience_), &version_)));
   }
   EVENKEEL_RETURN_IF_ERROR(workspace_->BeginStep(step, is_new ? &version_ : nullptr));
@@ -211,7 +215,7 @@ absl::Status Worker::Commit(uint64_t step, bool ok) {
     EVENKEEL_RETURN_IF_ERROR(workspace_->EndDryRun());
   } else {
     EVENKEEL_ASSIGN_OR_RETURN(StepCountsPtr counts, workspace_->Commit(step, {ok, order_.is_replay()}));
-    source_->Push(std::move(counts));
+    if (step >= first_step_) source_->Push(std::move(counts));
   }
   order_.Commit();
   return absl::OkStatus();
@@ -230,6 +234,17 @@ absl::Status Worker::Leave() {
   EVENKEEL_RETURN_IF_ERROR(Report(report_.step + 1));
   order_.Leave();
   return absl::OkStatus();
+}
+
+absl::StatusOr<const std::string*> Worker::SaveState() {
+  EVENKEEL_RETURN_IF_ERROR(order_.CheckSave());
+  const uint64_t step = order_.committed();
+  const Deadline deadline = After(patience_);
+  EVENKEEL_ASSIGN_OR_RETURN(const v1::Snapshot snapshot, coordinator_.empty()
+                                                             ? source_->Save(step, deadline)
+                                                             : ReadState(coordinator_, job_, step, deadline));
+  saved_ = snapshot.SerializeAsString();
+  return &saved_;
 }
 
 void Worker::Adopt() {

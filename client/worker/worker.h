@@ -41,6 +41,8 @@ class Worker {
   absl::Status EndCapture();
   absl::Status Commit(uint64_t step, bool ok);
   absl::Status Leave();
+  // Lives until the next call.
+  absl::StatusOr<const std::string*> SaveState();
   absl::Status SetStream(void* stream) { return workspace_->SetStream(stream); }
 
   const float* bias(int layer) const {
@@ -71,7 +73,11 @@ class Worker {
   absl::StatusOr<bool> Given(uint64_t step, absl::StatusOr<bool> is_new);
 
   const std::chrono::milliseconds patience_;
-  const uint64_t first_step_;
+  // Where the job has the state; empty: this process, or its group, has it.
+  const std::string coordinator_;
+  const std::string job_;
+  // The first that is waited for and delivered; those before it the job has been through.
+  uint64_t first_step_;
   const LayerTable layers_;
   StepOrder order_;
   MicroBatches micro_batches_;  // by the caller's index of the layer
@@ -83,6 +89,7 @@ class Worker {
   bool makes_versions_ = false;
   StepReport report_;
   std::string summary_;
+  std::string saved_;
   // Kept from step to step for its memory.
   v1::CommittedVersion version_;
 
