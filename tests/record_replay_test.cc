@@ -167,9 +167,8 @@ TEST_F(RecordReplayTest, AnAlteredCountIsNamed) {
     if (!event.has_value()) break;
     v1::RecordedCommit* commit = event->mutable_commit();
     if (commit->version().step() == 17) {
-      // From one expert to its neighbour, so that the sum is the same.
-      commit->set_counts(5, commit->counts(5) + commit->counts(6));
-      commit->set_counts(6, 0);
+      // The second expert of layer "b" gets most.
+      commit->set_counts(5, commit->counts(5) + 1000);
     }
     if (commit->version().step() == 0) event->clear_commit();
     altered += recorder::Frame(*event);
