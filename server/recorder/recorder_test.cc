@@ -167,6 +167,12 @@ TEST_F(RecorderTest, AnOutageAConfigChangeAndRestartsAreFollowed) {
   Restart(&bench);
   for (int i = 0; i < 5; ++i) PushStale(&bench, 4);
   Restart(&bench);
+  bench.PushAllUntil(28);
+  v1::PushRequest elsewhere = bench.PushOf(0, 29);
+  elsewhere.set_replayed(true);
+  elsewhere.set_ok(true);
+  bench.Push(elsewhere);
+  EXPECT_EQ(bench.disk().state.layers(0).last_reason(), v1::UpdateReason::REPLAYED);
   bench.PushAllUntil(30);
   const FolderReplay replay = Replay();
   ExpectWhole(replay, 1, 30);

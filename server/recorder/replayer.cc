@@ -148,6 +148,7 @@ absl::Status Replayer::TakeCommit(const v1::RecordedCommit& event) {
   inputs.version = event.version();
   inputs.ok = event.ok();
   inputs.replayed = event.replayed();
+  inputs.replayed = event.replayed();
   inputs.participants.assign(event.participants().begin(), event.participants().end());
   inputs.staleness = event.staleness();
   inputs.stale_versions.assign(event.stale_versions().begin(), event.stale_versions().end());
