@@ -3,12 +3,16 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "config/text.h"
+#include "evenkeel/v1/bias_coordinator.grpc.pb.h"
 #include "gmock/gmock.h"
+#include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "job/snapshot.h"
 #include "kernels/balance/update.h"
@@ -282,13 +286,97 @@ TEST_F(ImportCommandTest, TakesNamesFromAModel) {
   }
 }
 
+// Keeps what is put into it.
+class FakeCoordinator : public v1::BiasCoordinator::Service {
+ public:
+  FakeCoordinator() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~FakeCoordinator() override { server_->Shutdown(); }
+
+  std::string flag() const { return absl::StrCat("--coordinator=127.0.0.1:", port_); }
+  const v1::PutStateRequest& request() const { return request_; }
+
+  grpc::Status PutState(grpc::ServerContext*, const v1::PutStateRequest* request,
+                        v1::PutStateResponse* response) override {
+    request_ = *request;
+    response->mutable_version()->set_step(job::OpenSnapshot(request->snapshot())->state.version().step());
+    response->set_epoch(6);
+    return grpc::Status::OK;
+  }
+
+ private:
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+  v1::PutStateRequest request_;
+};
+
+v1::JobState TrainedState(const std::vector<float>& first_bias) {
+  v1::JobSpec spec;
+  EXPECT_EQ(config::ParseText(kJob, "job", &spec), absl::OkStatus());
+  v1::JobState state = TestState(spec, {first_bias, {1, 0, 0, -1}});
+  state.mutable_version()->set_step(9);
+  state.set_position(9);
+  for (v1::LayerState& layer : *state.mutable_layers()) {
+    layer.set_last_commit(9);
+    layer.set_last_update(9);
+  }
+  return state;
+}
+
+TEST_F(ImportCommandTest, AStateIsPutIntoARunningCoordinatorWhole) {
+  FakeCoordinator coordinator;
+  const v1::JobState state = TrainedState({1, -1, 0, 0});
+  v1::JobState before = state;
+  before.mutable_version()->set_step(8);
+  WriteFile("state", job::EncodeSnapshot(state, {before}));
+  const Outcome outcome =
+      RunCommand(kImportCommand, {"--state", Path("state"), "--job=finetune", coordinator.flag(), "--timeout=60"});
+  EXPECT_EQ(outcome.code, kExitOk) << outcome.err;
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("job finetune at 127.0.0.1:"), HasSubstr("is at step 9, in epoch 6; resume at step 10")));
+  EXPECT_EQ(coordinator.request().job(), "finetune");
+  EXPECT_EQ(coordinator.request().snapshot().SerializeAsString(), ReadFile("state"));
+}
+
+TEST_F(ImportCommandTest, TensorsArePutIntoARunningCoordinator) {
+  FakeCoordinator coordinator;
+  WriteTensors({{GateOf(0), {7, 6, 5, 6}}, {GateOf(1), {1, -1, 0, 0}}});
+  const Outcome outcome =
+      RunCommand(kImportCommand, {"--tensors", Path("x.safetensors"), "--scheme=hf", "--spec", Path("job.yaml"),
+                                  "--job=finetune", coordinator.flag(), "--timeout=60"});
+  EXPECT_EQ(outcome.code, kExitOk) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("is at step 0, in epoch 6"));
+  EXPECT_THAT(job::OpenSnapshot(coordinator.request().snapshot())->state.layers(0).bias(), ElementsAre(1, 0, -1, 0));
+}
+
+TEST_F(ImportCommandTest, Pitfall11AStateWhoseBiasWasNotSavedIsRefused) {
+  FakeCoordinator coordinator;
+  WriteFile("state", job::EncodeSnapshot(TrainedState({0, 0, 0, 0})));
+  std::vector<std::string> args = {"--state", Path("state"), "--job=finetune", coordinator.flag(), "--timeout=60"};
+  const Outcome refused = RunCommand(kImportCommand, args);
+  EXPECT_EQ(refused.code, kExitFailed);
+  EXPECT_THAT(refused.err, HasSubstr("layer \"model.layers.0.mlp.gate\": the bias is 0 for all experts after step 9"));
+  EXPECT_FALSE(coordinator.request().has_snapshot());
+  args.push_back("--allow-zero-bias");
+  EXPECT_EQ(RunCommand(kImportCommand, args).code, kExitOk);
+  EXPECT_TRUE(coordinator.request().has_snapshot());
+}
+
 TEST_F(ImportCommandTest, WrongCommandLinesAreRefused) {
   const auto usage = [](const std::vector<std::string>& args) {
     const Outcome outcome = RunCommand(kImportCommand, args);
     EXPECT_EQ(outcome.code, kExitUsage) << outcome.err;
     return outcome.err;
   };
-  EXPECT_THAT(usage({"--out=o", "--scheme=hf", "--spec=s"}), HasSubstr("--tensors is required"));
+  EXPECT_THAT(usage({"--out=o", "--scheme=hf", "--spec=s"}), HasSubstr("give one of --tensors and --state"));
+  EXPECT_THAT(usage({"--tensors=t", "--scheme=hf", "--spec=s"}), HasSubstr("give one of --out"));
+  EXPECT_THAT(usage({"--state=t", "--out=o"}), HasSubstr("--state: give --job"));
+  EXPECT_THAT(usage({"--state=t", "--job=j", "--spec=s"}), HasSubstr("are of --tensors"));
+  EXPECT_THAT(usage({"--state=t", "--job=j", "--coordinator=x"}), HasSubstr("--coordinator"));
   EXPECT_THAT(usage({"--tensors=t", "--out=o", "--spec=s"}), HasSubstr("give one of --scheme"));
   EXPECT_THAT(usage({"--tensors=t", "--out=o", "--scheme=hf"}), HasSubstr("give one of --spec and --like"));
   EXPECT_THAT(usage({"--tensors=t", "--out=o", "--scheme=hf", "--spec=s", "--step=-1"}), HasSubstr("--step: -1"));
