@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "kernels/counting/count.h"
-#include "kernels/counting/cuda/atomic.h"
+#include "kernels/atomic.h"
 #include "kernels/ieee.h"
 
 // CountsInput added by one block, in one text as count_ids.h: validated first, and only then added. The counts are read

@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "kernels/counting/count.h"
-#include "kernels/counting/cuda/atomic.h"
+#include "kernels/atomic.h"
 #include "kernels/ieee.h"
 
 // IdsInput counted by a grid of blocks, in one text for the device and for emulated blocks, which

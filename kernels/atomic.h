@@ -6,7 +6,7 @@
 
 // What threads do to one number at the same time, on the device and on the host. No order with anything else is
 // promised.
-namespace evenkeel::counting {
+namespace evenkeel {
 
 EVENKEEL_HD_INLINE void AtomicAdd(uint32_t* to, uint32_t addend) {
 #ifdef __CUDA_ARCH__
@@ -36,4 +36,4 @@ EVENKEEL_HD_INLINE uint32_t AtomicOr(uint32_t* to, uint32_t bits) {
 #endif
 }
 
-}  // namespace evenkeel::counting
+}  // namespace evenkeel
