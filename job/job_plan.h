@@ -42,7 +42,8 @@ v1::ConfigChange ChangeOf(const v1::JobSpec& spec);
 // INVALID_ARGUMENT as there.
 absl::StatusOr<JobPlan> WithChange(JobPlan plan, const v1::ConfigChange& change);
 
-// One sentence on the first field in which two effective specs differ; empty when they are equal.
+// One sentence on the first field in which two effective specs differ; empty when they are equal. A world_size or
+// tokens_per_step that only one of them tells is no difference.
 std::string FirstDifference(const v1::JobSpec& ours, const v1::JobSpec& theirs);
 
 // `limits` with the defaults of coordinator_config.proto for absent fields.

@@ -52,6 +52,10 @@ std::vector<uint64_t> LayerHashes(const JobState& state) {
   return hashes;
 }
 
+absl::Span<const uint64_t> CountsOf(const LayerTable::Layer& layer, const StepSums& sums) {
+  return absl::MakeSpan(sums.counts).subspan(layer.offset, layer.num_experts);
+}
+
 }  // namespace
 
 JobState InitialJobState(const JobPlan& plan) {
@@ -60,46 +64,64 @@ JobState InitialJobState(const JobPlan& plan) {
   for (int i = 0; i < plan.layers.size(); ++i) {
     const int num_experts = plan.layers[i].num_experts;
     state.layers.push_back({balance::InitialState(num_experts), std::vector<uint64_t>(num_experts), /*last_tokens=*/0,
-                            plan.balance[i].rule});
+                            /*total_tokens=*/0, plan.balance[i].rule});
   }
   return state;
 }
 
-std::optional<balance::UpdateReason> WhyUnmoved(const JobPlan& plan, const CommitInputs& inputs) {
+std::optional<balance::UpdateReason> WhyUnmoved(const JobPlan& plan, const CommitInputs& inputs,
+                                                const JobState& state) {
   const bool applies = inputs.ok || plan.effective.skip_policy() == v1::JobSpec::SkipPolicy::APPLY;
   if (!applies) return balance::UpdateReason::kSkipped;
+  if (state.halt.has_value()) return balance::UpdateReason::kHalted;
   if (inputs.replayed) return balance::UpdateReason::kReplayed;
   return std::nullopt;
 }
 
-void RecordCounts(const JobPlan& plan, const StepSums& sums, JobState* state) {
-  for (int i = 0; i < plan.layers.size(); ++i) {
-    const uint64_t* counts = &sums.counts[plan.layers[i].offset];
-    state->layers[i].last_counts.assign(counts, counts + plan.layers[i].num_experts);
-    state->layers[i].last_tokens = sums.tokens[i];
-  }
+void HaltFor(const JobPlan& plan, absl::Span<const v1::Violation> violations, uint64_t step, JobState* state) {
+  const bool halts = plan.effective.invariant_policy() == v1::JobSpec::InvariantPolicy::HALT;
+  if (!halts || violations.empty() || state->halt.has_value()) return;
+  state->halt.emplace();
+  state->halt->set_step(step);
+  *state->halt->mutable_cause() = violations.front();
 }
 
-void CommitStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state) {
-  const std::optional<balance::UpdateReason> why_unmoved = WhyUnmoved(plan, inputs);
+void MoveLayers(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state) {
+  const std::optional<balance::UpdateReason> why_unmoved = WhyUnmoved(plan, inputs, *state);
   const uint64_t step = inputs.version.step();
   const balance::StepInfo info{step, state->position + 1, BalanceMode(plan.effective)};
-  RecordCounts(plan, sums, state);
   for (int i = 0; i < plan.layers.size(); ++i) {
     JobState::Layer& layer = state->layers[i];
     if (layer.rule != plan.balance[i].rule) BeginEma(plan.balance[i].rule, &layer);
     if (why_unmoved.has_value()) {
       balance::RecordUnmoved(step, *why_unmoved, &layer.balance);
     } else {
-      balance::Update(plan.balance[i], info, layer.last_counts, layer.last_tokens, &layer.balance);
+      balance::Update(plan.balance[i], info, CountsOf(plan.layers[i], sums), sums.tokens[i], &layer.balance);
     }
+  }
+}
+
+void RecordStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state) {
+  for (int i = 0; i < plan.layers.size(); ++i) {
+    const absl::Span<const uint64_t> counts = CountsOf(plan.layers[i], sums);
+    JobState::Layer& layer = state->layers[i];
+    layer.last_counts.assign(counts.begin(), counts.end());
+    layer.last_tokens = sums.tokens[i];
+    layer.total_tokens += sums.tokens[i];
   }
   state->version = inputs.version;
   state->ok = inputs.ok;
   state->participants = inputs.participants;
   state->staleness = inputs.staleness;
   state->stale_versions = inputs.stale_versions;
+  state->violations = inputs.violations;
   if (inputs.ok) ++state->position;
+}
+
+void CommitStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state) {
+  HaltFor(plan, inputs.violations, inputs.version.step(), state);
+  MoveLayers(plan, inputs, sums, state);
+  RecordStep(plan, inputs, sums, state);
 }
 
 uint64_t StateHash(const JobState& state) { return balance::CombineHashes(LayerHashes(state)); }
@@ -130,6 +152,7 @@ std::shared_ptr<const v1::CommittedVersion> CommittedVersionOf(const JobPlan& pl
   reply->set_durable_step(state.version.step());
   reply->set_tokens(tokens);
   reply->set_staleness(state.staleness);
+  *reply->mutable_violations() = {state.violations.begin(), state.violations.end()};
   return reply;
 }
 
@@ -155,12 +178,14 @@ v1::JobState ToProto(const JobPlan& plan, const JobState& state) {
     out->set_last_reason(ReasonToProto(layer.balance.last_reason));
     Append(layer.last_counts, out->mutable_last_counts());
     out->set_last_tokens(layer.last_tokens);
+    out->set_total_tokens(layer.total_tokens);
   }
   v1::CommitRecord* last_commit = message.mutable_last_commit();
   last_commit->set_ok(state.ok);
   Append(state.participants, last_commit->mutable_participants());
   last_commit->set_staleness(state.staleness);
   *last_commit->mutable_stale_versions() = {state.stale_versions.begin(), state.stale_versions.end()};
+  *message.mutable_violations() = {state.violations.begin(), state.violations.end()};
   return message;
 }
 
@@ -178,6 +203,7 @@ absl::StatusOr<JobState> FromProto(const JobPlan& plan, const v1::JobState& mess
   state.ok = last_commit.ok();
   state.participants.assign(last_commit.participants().begin(), last_commit.participants().end());
   state.staleness = last_commit.staleness();
+  state.violations.assign(message.violations().begin(), message.violations().end());
   state.stale_versions.assign(last_commit.stale_versions().begin(), last_commit.stale_versions().end());
   for (int i = 0; i < plan.layers.size(); ++i) {
     const v1::LayerState& in = message.layers(i);
@@ -198,6 +224,8 @@ absl::StatusOr<JobState> FromProto(const JobPlan& plan, const v1::JobState& mess
     layer.balance.last_update = in.last_update();
     layer.balance.last_reason = static_cast<balance::UpdateReason>(in.last_reason());
     layer.last_tokens = in.last_tokens();
+    // States of earlier releases do not have it.
+    layer.total_tokens = std::max(in.total_tokens(), in.last_tokens());
     layer.rule = plan.balance[i].rule;
     state.layers.push_back(std::move(layer));
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "evenkeel/v1/snapshot.pb.h"
 #include "job/job_plan.h"
@@ -23,6 +24,8 @@ struct JobState {
     // Of the last commit, whatever became of them.
     std::vector<uint64_t> last_counts;
     uint64_t last_tokens = 0;
+    // Of all commits.
+    uint64_t total_tokens = 0;
     // Whose error the EMA is of: that of the last commit.
     balance::Rule rule = balance::Rule::kProportional;
   };
@@ -42,6 +45,8 @@ struct JobState {
   uint64_t initial_bias_hash = 0;
   // Absent where updates go on.
   std::optional<v1::Halt> halt;
+  // Of the last commit, and what was found since.
+  std::vector<v1::Violation> violations;
 };
 
 // A job that no step has touched: bias 0, version {epoch 1, step 0}.
@@ -56,20 +61,26 @@ struct CommitInputs {
   std::vector<int> participants;
   uint64_t staleness = 0;
   std::vector<v1::Version> stale_versions;
+  std::vector<v1::Violation> violations;
 };
 
 // Why a step moves no layer, whatever it counted: it was not taken, and the job's policy drops what such a step
-// counted; or it was replayed. Absent where each layer's rule decides.
-std::optional<balance::UpdateReason> WhyUnmoved(const JobPlan& plan, const CommitInputs& inputs);
+// counted; or the job of that state is halted; or it was replayed. Absent where each layer's rule decides.
+std::optional<balance::UpdateReason> WhyUnmoved(const JobPlan& plan, const CommitInputs& inputs, const JobState& state);
+
+// Where the job's policy says so, and there are violations, halts it from `step` on, unless it is.
+void HaltFor(const JobPlan& plan, absl::Span<const v1::Violation> violations, uint64_t step, JobState* state);
 
 // The one event that moves the bias: applies the rule of every layer to the summed counts of a step. Pure; the same
 // inputs give the same bits everywhere. A step that was taken and moves nothing advances the position all the same.
-// `plan` may be balanced otherwise than it was at the commit before; a layer whose rule is another since then begins its
-// EMA anew, whether or not the step moves it, for what the EMA held was the error of the other rule.
+// `plan` may be balanced otherwise than it was at the commit before; a layer whose rule is another since then begins
+// its EMA anew, whether or not the step moves it, for what the EMA held was the error of the other rule.
 void CommitStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state);
 
-// Sets last_counts and last_tokens of every layer.
-void RecordCounts(const JobPlan& plan, const StepSums& sums, JobState* state);
+// The two halves of CommitStep, for a step that moves the bias together with steps before it: what the rule makes of
+// sums, and what is recorded of the step and its own.
+void MoveLayers(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state);
+void RecordStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state);
 
 // The reply to the state's last step: a function of plan and state alone, so that it is the same after a restart.
 std::shared_ptr<const v1::CommittedVersion> CommittedVersionOf(const JobPlan& plan, const JobState& state);

@@ -1,7 +1,6 @@
 #include "job/move.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -29,20 +28,19 @@ uint64_t DueStep(const JobPlan& plan, uint64_t step, uint64_t first) {
 
 void CommitRoutedStep(const JobPlan& plan, const CommitInputs& inputs, const v1::Version& routed_with, bool stale,
                       const StepSums& sums, JobState* state, Move* move) {
-  if (WhyUnmoved(plan, inputs).has_value()) return CommitStep(plan, inputs, sums, state);
-  const bool joins = stale && Same(routed_with, move->routed_with);
-  const uint64_t position = state->position;
-  const std::optional<v1::Halt> halt = state->halt;
-  if (joins) {
+  HaltFor(plan, inputs.violations, inputs.version.step(), state);
+  if (WhyUnmoved(plan, inputs, *state).has_value()) return CommitStep(plan, inputs, sums, state);
+  if (stale && Same(routed_with, move->routed_with)) {
     move->sums.Add(sums);
   } else {
-    *move = {routed_with, std::make_shared<const JobState>(std::move(*state)), sums};
+    *move = {routed_with, std::make_shared<const JobState>(*state), sums};
   }
-  *state = *move->base;
-  state->position = position;
-  state->halt = halt;
-  CommitStep(plan, inputs, move->sums, state);
-  if (joins) RecordCounts(plan, sums, state);
+  for (size_t i = 0; i < state->layers.size(); ++i) {
+    state->layers[i].balance = move->base->layers[i].balance;
+    state->layers[i].rule = move->base->layers[i].rule;
+  }
+  MoveLayers(plan, inputs, move->sums, state);
+  RecordStep(plan, inputs, sums, state);
 }
 
 v1::Move ToProto(const JobPlan& plan, const JobState& state, const Move& move) {

@@ -34,9 +34,10 @@ uint64_t DueStep(const JobPlan& plan, uint64_t step, uint64_t first);
 // Commits a step as CommitStep does, but for the move: when the step is `stale`, routed with an older version than the
 // one due, and that version also routed `move`, it joins `move`, and bias, EMA and pending counts are those that one
 // step with the counts of all of them would have made from move->base. Else it is a move of its own. A step that moves
-// nothing, whatever it counted (WhyUnmoved: it was dropped, or replayed), leaves `move` as it is: a later one that was
-// routed with the same version joins the steps before it. Whatever else is recorded of the step is its own. A move is
-// made anew by every step that joins it, all of it with the balancing that `plan` has for that step. Pure.
+// nothing, whatever it counted (WhyUnmoved: it was dropped, or replayed, or the job is halted), leaves `move` as it is:
+// a later one that was routed with the same version joins the steps before it. Whatever else is recorded of the step is
+// its own. A move is made anew by every step that joins it, all of it with the balancing that `plan` has for that step.
+// Pure.
 //   `routed_with`  the oldest that routed any of the counts
 //   `sums`         with move->sums and what move->base has pending, of at most balance::kMaxCountSum at each layer
 void CommitRoutedStep(const JobPlan& plan, const CommitInputs& inputs, const v1::Version& routed_with, bool stale,

@@ -32,12 +32,14 @@ bool ReferenceModel::Replayed(int contributor, uint64_t step) const {
 // slot, and a layer has no tokens at all.
 ReferenceModel::LayerCounts ReferenceModel::Count(int contributor, uint64_t step, int layer) const {
   if (options_.count) return options_.count(contributor, step, layer);
+  const auto twin = options_.twin_of.find(contributor);
+  if (twin != options_.twin_of.end() && step >= options_.twins_from) contributor = twin->second;
   const int num_experts = plan_->layers[layer].num_experts;
   const int top_k = plan_->layers[layer].top_k;
   LayerCounts result;
   result.experts.resize(num_experts);
   const uint64_t size = Draw(contributor, step, layer, 0);
-  result.tokens = size % 8 == 0 ? 0 : size / 8 % 24;
+  result.tokens = size % 8 == 0 || layer == options_.silent_layer ? 0 : size / 8 % 24;
   for (uint64_t token = 0; token < result.tokens; ++token) {
     const uint64_t draw = Draw(contributor, step, layer, 1 + token);
     const uint64_t first = std::min(draw % num_experts, draw / 1024 % num_experts);
@@ -61,7 +63,23 @@ v1::PushRequest ReferenceModel::Payload(int contributor, uint64_t step) const {
     push.add_short_slots(counts.short_slots);
   }
   *push.mutable_routed() = PackCounts(flat);
+  if (!options_.tells_checks) return push;
+  push.add_rank_fingerprints(Fingerprint(contributor, step));
+  if (options_.diverged.count({step, contributor}) > 0) push.add_diverged_ranks(contributor);
   return push;
+}
+
+uint64_t ReferenceModel::Fingerprint(int contributor, uint64_t step) const {
+  std::vector<uint64_t> counted;
+  uint64_t tokens = 0;
+  for (const int layer : options_.owned[contributor]) {
+    const LayerCounts counts = Count(contributor, step, layer);
+    counted.push_back(layer);
+    counted.push_back(counts.tokens);
+    counted.insert(counted.end(), counts.experts.begin(), counts.experts.end());
+    tokens += counts.tokens;
+  }
+  return tokens == 0 ? 0 : XXH3_64bits(counted.data(), counted.size() * sizeof(uint64_t));
 }
 
 uint64_t ReferenceModel::Due(uint64_t step) const {
@@ -95,7 +113,10 @@ ReferenceModel::Step ReferenceModel::Take(uint64_t step, const Deliveries& deliv
     result.ok = result.ok && Ok(contributor, step);
     if (routed_with < due) stale_versions.insert(routed_with);
     result.replayed = result.replayed || Replayed(contributor, step);
-    if (delivery.counts_lost) continue;
+    if (delivery.counts_lost) {
+      result.unknown_layers.insert(options_.owned[contributor].begin(), options_.owned[contributor].end());
+      continue;
+    }
     result.participants.push_back(contributor);
     result.staleness = std::max(result.staleness, due - routed_with);
     if (!delivery.provisional) result.routed_with = std::min(result.routed_with, routed_with);
@@ -111,6 +132,46 @@ ReferenceModel::Step ReferenceModel::Take(uint64_t step, const Deliveries& deliv
   result.moves = applies && !result.replayed;
   for (const uint64_t version : stale_versions) result.stale_versions.emplace_back().set_step(version);
   return result;
+}
+
+void ReferenceModel::Judge(uint64_t number, const JobState& before, Step* step) const {
+  const auto find = [step](v1::Violation::Kind kind) {
+    step->violations.emplace_back().set_kind(kind);
+    return &step->violations.back();
+  };
+  const JobPlan& plan = PlanAt(number);
+  std::vector<int> diverged;
+  for (const int rank : step->participants) {
+    if (options_.tells_checks && options_.diverged.count({number, rank}) > 0) diverged.push_back(rank);
+  }
+  if (!diverged.empty()) {
+    *find(v1::Violation::BIAS_DIFFERS)->mutable_ranks() = {diverged.begin(), diverged.end()};
+  }
+  for (const int rank : step->participants) {
+    const uint64_t fingerprint = Fingerprint(rank, number);
+    std::vector<int> alike;
+    for (const int other : step->participants) {
+      if (Fingerprint(other, number) == fingerprint && options_.owned[other] == options_.owned[rank]) {
+        alike.push_back(other);
+      }
+    }
+    if (!options_.tells_checks || fingerprint == 0 || alike.size() < 2 || alike[0] != rank) continue;
+    *find(v1::Violation::SAME_TOKENS)->mutable_ranks() = {alike.begin(), alike.end()};
+  }
+  const uint64_t most = plan.effective.tokens_per_step();
+  for (int i = 0; i < plan.layers.size(); ++i) {
+    if (most > 0 && step->layers[i].tokens > most) find(v1::Violation::TOO_MANY_TOKENS)->set_layer(plan.layers[i].name);
+  }
+  for (int i = 0; i < plan.layers.size(); ++i) {
+    const bool ends_warm_up = step->ok && before.position + 1 == std::max<uint64_t>(1, plan.balance[i].warmup_steps);
+    const bool silent = before.layers[i].total_tokens + step->layers[i].tokens == 0;
+    if (ends_warm_up && silent && step->unknown_layers.count(i) == 0) {
+      find(v1::Violation::SILENT_LAYER)->set_layer(plan.layers[i].name);
+    }
+  }
+  const bool halts = plan.effective.invariant_policy() == v1::JobSpec::InvariantPolicy::HALT;
+  step->halted = before.halt.has_value() || (halts && !step->violations.empty());
+  step->moves = step->moves && !step->halted;
 }
 
 uint64_t ReferenceModel::FirstOfMove(const std::vector<Step>& steps) {
@@ -150,10 +211,17 @@ JobState ReferenceModel::Next(const std::vector<Step>& steps, const std::vector<
       ForgetEma(step - 1, step, i, &layer.balance);
       layer.balance.last_commit = step;
       const bool skipped = !last.ok && plan_->effective.skip_policy() != v1::JobSpec::SkipPolicy::APPLY;
-      layer.balance.last_reason = skipped ? balance::UpdateReason::kSkipped : balance::UpdateReason::kReplayed;
+      const auto rests = last.halted ? balance::UpdateReason::kHalted : balance::UpdateReason::kReplayed;
+      layer.balance.last_reason = skipped ? balance::UpdateReason::kSkipped : rests;
     }
     layer.last_counts = last.layers[i].experts;
     layer.last_tokens = last.layers[i].tokens;
+    layer.total_tokens += last.layers[i].tokens;
+  }
+  state.violations = last.violations;
+  if (last.halted && !state.halt.has_value()) {
+    state.halt.emplace().set_step(step);
+    *state.halt->mutable_cause() = last.violations.front();
   }
   state.version.set_step(step);
   state.ok = last.ok;
@@ -173,9 +241,17 @@ std::vector<JobState> ReferenceModel::Trajectory(uint64_t last_step, const Deliv
   std::vector<Step> steps(1);  // there is no step 0
   for (uint64_t step = 1; step <= last_step; ++step) {
     steps.push_back(Take(step, deliveries));
+    if (options_.finds_violations) Judge(step, states.back(), &steps.back());
     states.push_back(Next(steps, states));
   }
   return states;
+}
+
+void TakeMessages(const v1::JobState& from, JobState* state) {
+  for (size_t i = 0; i < state->violations.size() && static_cast<int>(i) < from.violations_size(); ++i) {
+    state->violations[i].set_message(from.violations(i).message());
+  }
+  if (state->halt.has_value()) state->halt->mutable_cause()->set_message(from.halt().cause().message());
 }
 
 }  // namespace evenkeel::job

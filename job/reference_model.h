@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -52,16 +53,26 @@ class ReferenceModel {
     std::function<bool(int contributor, uint64_t step)> replayed = nullptr;
     // As one_skip_in: says that its tokens were routed elsewhere.
     uint64_t one_replay_in = 0;
+    // What is wrong with the contributors, each of which stands for the rank of its number. Contributors that count the
+    // very tokens of another; steps and contributors whose bias is another; a layer that nobody counts at (-1: none).
+    std::map<int, int> twin_of = {};
+    uint64_t twins_from = 1;  // step
+    std::set<std::pair<uint64_t, int>> diverged = {};
+    int silent_layer = -1;
+    // Whether pushes tell fingerprints and ranks that diverged; and whether violations are found, as a coordinator
+    // does.
+    bool tells_checks = false;
+    bool finds_violations = false;
   };
 
   // `plan` outlives the model.
   ReferenceModel(const JobPlan* plan, Options options);
 
-  // What `contributor` counted in `step`: ok, replayed, valid_tokens, short_slots and routed of a push, the
-  // rest left open.
+  // What `contributor` counted in `step`: ok, replayed, valid_tokens, short_slots, routed and, where it tells, what it
+  // says of its rank; the rest of the push is left open.
   v1::PushRequest Payload(int contributor, uint64_t step) const;
 
-  // The states after steps 0 to `last_step`. Their versions have no epoch.
+  // The states after steps 0 to `last_step`. Their versions have no epoch, and their violations no message.
   std::vector<JobState> Trajectory(uint64_t last_step, const Deliveries& deliveries = {}) const;
 
  private:
@@ -77,6 +88,10 @@ class ReferenceModel {
     std::vector<int> participants;
     uint64_t staleness = 0;
     std::vector<v1::Version> stale_versions;
+    // Layers of contributors that have lost their counts.
+    std::set<int> unknown_layers;
+    std::vector<v1::Violation> violations;
+    bool halted = false;
   };
 
   // Number `index` of the numbers that decide what `contributor` counts at `layer` in `step`.
@@ -88,6 +103,10 @@ class ReferenceModel {
   // As the job is balanced at the commit of `step`.
   const JobPlan& PlanAt(uint64_t step) const;
   Step Take(uint64_t step, const Deliveries& deliveries) const;
+  // A fingerprint of what a contributor counted; 0 where that is nothing.
+  uint64_t Fingerprint(int contributor, uint64_t step) const;
+  // Fills in what is wrong with a step after `before`, and what that makes of it.
+  void Judge(uint64_t step_number, const JobState& before, Step* step) const;
   // The first of the steps that move the bias together with the last: those before it that were routed with the same
   // version, up to one for which that version was not stale. Steps that move nothing are passed over.
   static uint64_t FirstOfMove(const std::vector<Step>& steps);
@@ -99,5 +118,8 @@ class ReferenceModel {
   const JobPlan* const plan_;
   const Options options_;
 };
+
+// Gives the violations and the halt of `state` the messages of `from`, whose kinds, layers and ranks are not looked at.
+void TakeMessages(const v1::JobState& from, JobState* state);
 
 }  // namespace evenkeel::job

@@ -227,6 +227,7 @@ job::ReferenceModel::Deliveries CountingBench::Deliveries() const {
 std::vector<job::JobState> CountingBench::Reference(const job::ReferenceModel::Deliveries& deliveries) const {
   const job::JobPlan plan = Plan();
   job::ReferenceModel::Options options;
+  options.finds_violations = true;
   for (const Contributor& contributor : contributors_) {
     std::vector<int> owned;
     for (int place = 0; place < plan.layers.size(); ++place) {

@@ -72,7 +72,7 @@ class HalfDeadCoordinatorTest : public CountingBench {
   }
 };
 
-TEST_F(HalfDeadCoordinatorTest, WorkersGoOnWithoutOneThatIsStopped) {
+TEST_F(HalfDeadCoordinatorTest, Pitfall28WorkersGoOnWithoutOneThatIsStopped) {
   StartUntil(kBefore, {{"on_loss", "hold"}, {"patience_ms", "200"}});
   coordinator_->Signal(SIGSTOP);
   GoTo(kWithout);

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "tests/counted_tokens.h"
 #include "tests/counting_bench.h"
+#include "tests/http_get.h"
 
 namespace evenkeel::tests {
 namespace {
@@ -64,6 +65,19 @@ TEST_F(WorkerStagesTest, StagesThatHoldThroughAnOutage) {
   AwaitCommitted(40);
   ExpectReferenceAtTheEnd();
   EXPECT_GE(Lines(2)[39].staleness, 28);
+}
+
+TEST_F(WorkerStagesTest, Pitfall29TheLayersOfAllStagesAreOnOnePage) {
+  StartJob({{{0, 1}, {0, 1}}, {{2, 3}, {2}}}, kSteps, {{"on_loss", "wait"}});
+  GoToTheEnd();
+  ExpectReferenceAtTheEnd();
+  const absl::StatusOr<std::string> page = HttpGet(coordinator_->metrics_address(), "/metrics");
+  ASSERT_TRUE(page.ok()) << page.status();
+  for (const CountedLayer& layer : kCountedLayers) {
+    for (const char* metric : {"evenkeel_layer_max_violation_ratio", "evenkeel_layer_last_update_step"}) {
+      EXPECT_THAT(*page, HasSubstr(absl::StrCat(metric, "{job=\"", job_, "\",layer=\"", layer.name, "\"} ")));
+    }
+  }
 }
 
 TEST_F(WorkerStagesTest, ALayerThatNobodyOwnsIsRefusedByName) {

@@ -217,7 +217,7 @@ TEST_F(ImportCommandTest, AnEmaThatIsNotOfSharesIsRefused) {
   EXPECT_THAT(refusal({.25f, .25f, .25f}), AllOf(HasSubstr("[3]"), HasSubstr("[4]")));
 }
 
-TEST_F(ImportCommandTest, HalfPrecisionIsRefusedWithTheReasonUnlessAskedFor) {
+TEST_F(ImportCommandTest, Pitfall01HalfPrecisionIsRefusedWithTheReasonUnlessAskedFor) {
   // 7.03125, 6.96875, 7, 7 in bfloat16.
   WriteBothAs("BF16", Bytes<uint16_t>({0x40e1, 0x40df, 0x40e0, 0x40e0, 0x40e1, 0x40df, 0x40e0, 0x40e0}));
   const Outcome refused = ImportBySpec();

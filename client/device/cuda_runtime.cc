@@ -9,6 +9,7 @@
 #include "cuda_runtime_api.h"
 #include "kernels/balance/cuda/cuda_next_step.h"
 #include "kernels/balance/cuda/cuda_update.h"
+#include "kernels/checksum/cuda/cuda_checksum.h"
 #include "kernels/counting/cuda/cuda_count.h"
 #include "kernels/routing/cuda/cuda_backward.h"
 #include "kernels/routing/cuda/cuda_router.h"
@@ -206,6 +207,13 @@ class CudaRuntime final : public DeviceRuntime {
     const Call call(device_);
     EVENKEEL_RETURN_IF_ERROR(call.status());
     return Launched(counting::EnqueueAddCounts(input, output, stream));
+  }
+
+  absl::Status Checksum(const void* words, int64_t num_words, uint64_t start, uint64_t* sum,
+                        DeviceStream stream) override {
+    const Call call(device_);
+    EVENKEEL_RETURN_IF_ERROR(call.status());
+    return Launched(checksum::EnqueueChecksum(words, num_words, start, sum, stream));
   }
 
   absl::Status NextStep(const balance::NextStep& next, DeviceStream stream) override {

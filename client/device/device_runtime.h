@@ -72,8 +72,8 @@ class DeviceRuntime {
   virtual absl::Status Copy(void* to, const void* from, size_t bytes, DeviceStream stream) = 0;
   virtual absl::Status FillZero(void* memory, size_t bytes, DeviceStream stream) = 0;
 
-  // Enqueue the kernels: kernels/routing, kernels/counting, kernels/balance. Addresses are of the device; `stats` and
-  // counts are added to atomically.
+  // Enqueue the kernels: kernels/routing, kernels/counting, kernels/checksum, kernels/balance. Addresses are of the
+  // device; `stats` and counts are added to atomically.
   virtual absl::Status Route(const routing::RouteSpec& spec, const routing::RouteInput& input,
                              const routing::RouteOutput& output, routing::RouteStats* stats, DeviceStream stream) = 0;
   virtual absl::Status RouteBackward(const routing::RouteSpec& spec, const routing::RouteBackwardInput& input,
@@ -82,6 +82,9 @@ class DeviceRuntime {
                                 DeviceStream stream) = 0;
   virtual absl::Status AddCounts(const counting::CountsInput& input, const counting::CountOutput& output,
                                  DeviceStream stream) = 0;
+  // As checksum::EnqueueChecksum: added to *sum, which is 0 before.
+  virtual absl::Status Checksum(const void* words, int64_t num_words, uint64_t start, uint64_t* sum,
+                                DeviceStream stream) = 0;
   virtual absl::Status NextStep(const balance::NextStep& next, DeviceStream stream) = 0;
   virtual absl::Status Update(const balance::FlatUpdate& update, DeviceStream stream) = 0;
 };

@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "kernels/balance/cuda/flat_layer_update.h"
 #include "kernels/balance/cuda/take_next_step.h"
+#include "kernels/checksum/checksum.h"
 #include "kernels/counting/reference_count.h"
 #include "kernels/routing/cpu/cpu_router.h"
 #include "kernels/routing/reference/reference_backward.h"
@@ -170,6 +171,13 @@ absl::StatusOr<Kernel> AddCountsKernel(const Map& map, const counting::CountsInp
   EVENKEEL_RETURN_IF_ERROR(counting::ValidateCount(input, output));
   CheckArray(*map, input.counts, input.num_experts * (input.type == counting::CountType::kInt64 ? 8 : 4));
   return CountKernel(map, counting::ReferenceAddCounts, input, output);
+}
+
+absl::StatusOr<Kernel> ChecksumKernel(const Map& map, const void* words, int64_t num_words, uint64_t start,
+                                      uint64_t* sum) {
+  CheckArray(*map, static_cast<const uint32_t*>(words), num_words);
+  CheckArray(*map, sum, 1);
+  return Kernel([=] { AddAtomically(sum, checksum::Checksum(words, num_words, start)); });
 }
 
 absl::StatusOr<Kernel> NextStepKernel(const Map& map, const balance::NextStep& next) {

@@ -27,6 +27,8 @@ absl::StatusOr<Kernel> CountIdsKernel(const Map& map, const counting::IdsInput& 
                                       const counting::CountOutput& output);
 absl::StatusOr<Kernel> AddCountsKernel(const Map& map, const counting::CountsInput& input,
                                        const counting::CountOutput& output);
+absl::StatusOr<Kernel> ChecksumKernel(const Map& map, const void* words, int64_t num_words, uint64_t start,
+                                      uint64_t* sum);
 absl::StatusOr<Kernel> NextStepKernel(const Map& map, const balance::NextStep& next);
 absl::StatusOr<Kernel> UpdateKernel(const Map& map, const balance::FlatUpdate& update);
 

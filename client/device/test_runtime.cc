@@ -347,6 +347,11 @@ absl::Status TestRuntime::AddCounts(const counting::CountsInput& input, const co
   return Launch(AddCountsKernel(memory_.map(), input, output), stream);
 }
 
+absl::Status TestRuntime::Checksum(const void* words, int64_t num_words, uint64_t start, uint64_t* sum,
+                                   DeviceStream stream) {
+  return Launch(ChecksumKernel(memory_.map(), words, num_words, start, sum), stream);
+}
+
 absl::Status TestRuntime::NextStep(const balance::NextStep& next, DeviceStream stream) {
   return Launch(NextStepKernel(memory_.map(), next), stream);
 }

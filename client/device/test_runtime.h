@@ -89,6 +89,8 @@ class TestRuntime final : public DeviceRuntime {
                         DeviceStream stream) override;
   absl::Status AddCounts(const counting::CountsInput& input, const counting::CountOutput& output,
                          DeviceStream stream) override;
+  absl::Status Checksum(const void* words, int64_t num_words, uint64_t start, uint64_t* sum,
+                        DeviceStream stream) override;
   absl::Status NextStep(const balance::NextStep& next, DeviceStream stream) override;
   absl::Status Update(const balance::FlatUpdate& update, DeviceStream stream) override;
 

@@ -7,6 +7,7 @@
 #include "absl/types/span.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "client/source/rank_checks.h"
 #include "job/kept_versions.h"
 
 namespace evenkeel::client {
@@ -29,6 +30,11 @@ v1::PushRequest PushOf(const v1::JoinRequest& join) {
   push.set_contributor(join.contributor());
   push.set_incarnation(join.incarnation());
   return push;
+}
+
+std::vector<int> RanksOf(const v1::JoinRequest& join) {
+  if (join.ranks_size() == 0) return {join.contributor()};
+  return {join.ranks().begin(), join.ranks().end()};
 }
 
 void PackCounts(const StepCounts& counts, const OwnedLayers& owned, v1::Counts* message) {
@@ -82,8 +88,23 @@ void PackStep(const StepCounts& counts, const OwnedLayers& owned, v1::PushReques
   PackCounts(counts, owned, push->mutable_routed());
 }
 
+void PackChecks(const StepCounts& counts, uint64_t bias_checksum, const std::vector<int>& ranks,
+                v1::PushRequest* push) {
+  push->clear_rank_fingerprints();
+  push->clear_diverged_ranks();
+  uint64_t any = 0;
+  for (const StepCounts::RankCheck& check : counts.checks()) {
+    push->add_rank_fingerprints(check.counts);
+    any |= check.counts;
+  }
+  if (any == 0) push->clear_rank_fingerprints();
+  for (const int place : DivergedPlaces(counts, bias_checksum)) push->add_diverged_ranks(ranks[place]);
+}
+
 void PackLoss(v1::PushRequest* push) {
   push->set_counts_lost(true);
+  push->clear_rank_fingerprints();
+  push->clear_diverged_ranks();
   push->mutable_valid_tokens()->Clear();
   push->mutable_short_slots()->Clear();
   push->clear_routed();
@@ -93,6 +114,7 @@ CoordinatorSource::CoordinatorSource(std::string coordinator, const v1::JoinRequ
                                      const LinkOptions& link)
     : loss_(Bounded(loss)),
       owned_(OwnedLayers::Of(join)),
+      ranks_(RanksOf(join)),
       push_(PushOf(join)),
       link_(std::move(coordinator), join, link),
       log_(loss.log_steps),
@@ -118,6 +140,7 @@ absl::Status CoordinatorSource::Join(uint64_t next_step, Deadline deadline, v1::
     arrived_.push_back(joined->version());
   }
   first_version_ = given_.version().step();
+  bias_checksum_ = BiasChecksum(given_.bias());
   return absl::OkStatus();
 }
 
@@ -131,6 +154,7 @@ void CoordinatorSource::Push(StepCountsPtr counts) {
   MutexLock lock(&mutex_);
   step.routed_with = given_.version();
   step.provisional = continuation_ != nullptr;
+  step.bias_checksum = bias_checksum_;
   pushed_at_ = Now();
   const bool lost_counts = log_.Append(std::move(step));
   if (lost_counts && loss_.fail_when_full && outcome_.ok()) {
@@ -153,7 +177,10 @@ bool CoordinatorSource::Give(uint64_t due, v1::CommittedVersion* version) {
     arrived_.pop_front();
     newer = true;
   }
-  if (newer) *version = given_;
+  if (newer) {
+    *version = given_;
+    bias_checksum_ = BiasChecksum(given_.bias());
+  }
   return newer;
 }
 
@@ -220,6 +247,7 @@ absl::StatusOr<bool> CoordinatorSource::MoveOn(uint64_t due, v1::CommittedVersio
   }
   *version = continuation_->Version();
   *version->mutable_version() = given_.version();
+  bias_checksum_ = BiasChecksum(version->bias());
   return true;
 }
 
@@ -275,6 +303,7 @@ bool CoordinatorSource::TakeNext() {
   push_.set_ok(step.ok);
   push_.set_replayed(step.replayed);
   delivered_ = step.counts.get();
+  delivered_bias_ = step.bias_checksum;
   return true;
 }
 
@@ -283,6 +312,7 @@ absl::Status CoordinatorSource::Deliver(v1::CommittedVersion* version) {
     EVENKEEL_RETURN_IF_ERROR(delivered_->Arrive());
     EVENKEEL_RETURN_IF_ERROR(CheckRefused(spec_, *delivered_));
     PackStep(*delivered_, owned_, &push_);
+    PackChecks(*delivered_, delivered_bias_, ranks_, &push_);
   } else {
     PackLoss(&push_);
   }

@@ -74,10 +74,12 @@ class CoordinatorSource : public BiasSource {
 
   const LossOptions loss_;
   const OwnedLayers owned_;
-  v1::JobSpec spec_;  // as in force, from Join on
+  const std::vector<int> ranks_;  // that the pushes are of
+  v1::JobSpec spec_;              // as in force, from Join on
   // The delivering thread's, kept from step to step for its memory; and the counts that go into it, or null.
   v1::PushRequest push_;
   StepCounts* delivered_ = nullptr;
+  uint64_t delivered_bias_ = 0;  // PushLog::Step::bias_checksum
   Link link_;
 
   Mutex mutex_;
@@ -93,6 +95,8 @@ class CoordinatorSource : public BiasSource {
   uint64_t first_version_ ABSL_GUARDED_BY(mutex_) = 0;
   v1::CommittedVersion given_ ABSL_GUARDED_BY(mutex_);
   std::deque<v1::CommittedVersion> arrived_ ABSL_GUARDED_BY(mutex_);
+  // BiasChecksum of the bias that was given last: given_'s, or what this process has made of it.
+  uint64_t bias_checksum_ ABSL_GUARDED_BY(mutex_) = 0;
   // The version that was awaited did not come in time; it has not come since, nor has all of the log been delivered.
   // While older ones come, a step still waits a little, or a trainer whose steps are short would never catch up with
   // its log.
@@ -109,6 +113,10 @@ class CoordinatorSource : public BiasSource {
 // Writes the layers that are owned into `push`: everything that is a step's own, but for the step, the version and how
 // it came about. short_slots and high words are left out where all are 0. Reuses the memory of `push`.
 void PackStep(const StepCounts& counts, const OwnedLayers& owned, v1::PushRequest* push);
+
+// What the ranks say of themselves: their fingerprints, unless none counted anything, and which of `ranks` had another
+// bias than the one of that checksum.
+void PackChecks(const StepCounts& counts, uint64_t bias_checksum, const std::vector<int>& ranks, v1::PushRequest* push);
 
 // The same for a step whose counts are lost, but for ok and replayed.
 void PackLoss(v1::PushRequest* push);

@@ -1,6 +1,7 @@
 #include "client/source/coordinator_source.h"
 
 #include <chrono>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "client/link/scripted_coordinator.h"
 #include "client/source/local_source.h"
 #include "client/source/payload_counts.h"
+#include "client/source/rank_checks.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -167,6 +169,71 @@ TEST_F(CoordinatorSourceTest, PushesEveryStep) {
   EXPECT_EQ(last.routed_with().epoch(), 1);
   EXPECT_FALSE(last.provisional());
   EXPECT_THAT(last.routed().low(), ElementsAre(5, 4, 1, 1, 2));
+}
+
+// Of a rank that routes with `bias`.
+StepCountsPtr CheckedCounts(uint64_t step, absl::Span<const float> bias, StepCountsPool* pool) {
+  StepCountsPtr counts = pool->Take();
+  FillIn(counts.get());
+  counts->step = step;
+  WriteCheck(/*place=*/0, bias, counts.get());
+  return counts;
+}
+
+// On time, with each lag, and with what is held or moved on while the coordinator is away.
+TEST_F(CoordinatorSourceTest, ARankWithAnotherBiasIsNamedToTheCoordinator) {
+  for (const OnLoss on_loss : {OnLoss::kHold, OnLoss::kLocal}) {
+    for (const int lag : {0, 1}) {
+      SCOPED_TRACE(testing::Message() << "lag " << lag << ", local " << (on_loss == OnLoss::kLocal));
+      const size_t pushed_before = coordinator_.Pushes().size();
+      Join(on_loss, milliseconds(300), lag);
+      version_ = joined_.has_previous() ? joined_.previous() : joined_.version();
+      for (uint64_t step = 1; step <= 9; ++step) {
+        if (step == 4) coordinator_.Stop();
+        v1::CommittedVersion wrong = version_;
+        if (step % 4 == 3) wrong.set_bias(1, wrong.bias(1) + 1.0f);
+        source_->Push(CheckedCounts(step, wrong.bias(), &pool_));
+        ASSERT_TRUE(Await(step + 1).ok());
+      }
+      coordinator_.Start(/*epoch=*/2);
+      ASSERT_TRUE(source_->Leave(Soon(), &version_).ok());
+      std::set<uint64_t> steps;
+      const std::vector<v1::PushRequest> pushes = coordinator_.Pushes();
+      for (size_t i = pushed_before; i < pushes.size(); ++i) {
+        steps.insert(pushes[i].step());
+        EXPECT_EQ(pushes[i].rank_fingerprints_size(), 1);
+        EXPECT_EQ(pushes[i].diverged_ranks_size(), pushes[i].step() % 4 == 3) << "step " << pushes[i].step();
+      }
+      EXPECT_EQ(steps.size(), 9);
+      source_.reset();
+      coordinator_.Stop();
+      coordinator_.Start(/*epoch=*/1);
+    }
+  }
+}
+
+TEST(PackChecksTest, TellsRanksByTheirNumbers) {
+  StepShape shape = {5, 2};
+  shape.ranks = 3;
+  const std::vector<float> bias = {1, 2};
+  const std::vector<float> other = {2, 1};
+  StepCounts counts(shape);
+  WriteCheck(1, bias, &counts);
+  WriteCheck(2, other, &counts);
+  v1::PushRequest push;
+  PackChecks(counts, BiasChecksum(bias), {10, 11, 12}, &push);
+  EXPECT_THAT(push.diverged_ranks(), ElementsAre(12));
+  EXPECT_THAT(push.rank_fingerprints(), IsEmpty()) << "nobody counted";
+
+  FillIn(&counts);
+  WriteCheck(1, bias, &counts);
+  PackChecks(counts, BiasChecksum(other), {10, 11, 12}, &push);
+  EXPECT_THAT(push.diverged_ranks(), ElementsAre(11));
+  EXPECT_THAT(push.rank_fingerprints(), ElementsAre(0, counts.checks()[1].counts, 0));
+
+  PackLoss(&push);
+  EXPECT_THAT(push.diverged_ranks(), IsEmpty());
+  EXPECT_THAT(push.rank_fingerprints(), IsEmpty());
 }
 
 TEST_F(CoordinatorSourceTest, HoldRoutesOnAndDeliversInOrder) {

@@ -12,11 +12,12 @@ namespace evenkeel::client {
 namespace {
 
 constexpr size_t kLongestMessage = 1024;
+constexpr int kMostViolations = 256;
 
 using Size = uint32_t;  // little-endian, as every machine that this library is built for
 
 size_t FrameBytes(const v1::JobSpec& spec) {
-  constexpr size_t kFixed = 256 + kLongestMessage;
+  constexpr size_t kFixed = 256 + kLongestMessage + 2 * kMostViolations;
   constexpr size_t kBytesPerExpert = 4;
   constexpr size_t kBytesPerLayer = 8 + 4 + 2;  // hash, violation, reason
   constexpr size_t kBytesPerContributor = 5;    // its number, a varint
@@ -34,12 +35,20 @@ v1::GroupOutcome Without(v1::GroupOutcome::Kind::Kind kind, const absl::Status& 
   return outcome;
 }
 
+// Followers are told how many there are; what they are is in the coordinator's log.
+void Shorten(google::protobuf::RepeatedPtrField<v1::Violation>* violations) {
+  for (v1::Violation& violation : *violations) violation.Clear();
+  if (violations->size() > kMostViolations)
+    violations->DeleteSubrange(kMostViolations, violations->size() - kMostViolations);
+}
+
 }  // namespace
 
 OutcomeFrame::OutcomeFrame(const v1::JobSpec& spec) : bytes_(FrameBytes(spec)) {}
 
 void OutcomeFrame::Write(v1::GroupOutcome outcome) {
   if (outcome.message().size() > kLongestMessage) outcome.mutable_message()->resize(kLongestMessage);
+  if (outcome.has_version()) Shorten(outcome.mutable_version()->mutable_violations());
   const Size size = static_cast<Size>(outcome.ByteSizeLong());
   EVENKEEL_CHECK(sizeof(Size) + size <= bytes_.size());
   std::memcpy(bytes_.data(), &size, sizeof(Size));

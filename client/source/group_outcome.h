@@ -18,7 +18,8 @@ class OutcomeFrame {
 
   absl::Span<char> bytes() { return absl::MakeSpan(bytes_); }
 
-  // Of a message that does not fit the end is left out. A version always fits.
+  // Of a message that does not fit the end is left out. A version always fits: of its violations there is no more than
+  // their number, and of many of them that of the first 256.
   void Write(v1::GroupOutcome outcome);
 
   // DATA_LOSS when the bytes are none that Write has made.

@@ -8,21 +8,44 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "client/source/rank_checks.h"
 #include "job/initial_bias.h"
 #include "job/same_shape.h"
 
 namespace evenkeel::client {
 
 absl::StatusOr<std::unique_ptr<LocalSource>> LocalSource::Make(const v1::JobSpec& spec,
-                                                               absl::Span<const float> initial_bias) {
+                                                               absl::Span<const float> initial_bias,
+                                                               std::vector<int> ranks) {
   EVENKEEL_ASSIGN_OR_RETURN(job::JobPlan plan, job::PlanJob(spec, v1::BalanceConfig(), job::NoLimits()));
   job::JobState state = job::InitialJobState(plan);
   EVENKEEL_RETURN_IF_ERROR(job::SetInitialBias(plan, initial_bias, &state));
-  return absl::WrapUnique(new LocalSource(std::move(plan), std::move(state)));
+  return absl::WrapUnique(new LocalSource(std::move(plan), std::move(state), std::move(ranks)));
+}
+
+LocalSource::LocalSource(job::JobPlan plan, job::JobState state, std::vector<int> ranks)
+    : job_(std::move(plan), std::move(state)), ranks_(std::move(ranks)) {
+  Remember(job_.Version());
+}
+
+void LocalSource::Remember(const v1::CommittedVersion& version) {
+  routing_.push_back(BiasChecksum(version.bias()));
+  if (static_cast<int>(routing_.size()) > 1 + job_.plan().effective.lag()) routing_.pop_front();
+}
+
+absl::Status LocalSource::Advance(StepCounts* counts) {
+  EVENKEEL_RETURN_IF_ERROR(counts->Arrive());
+  EVENKEEL_RETURN_IF_ERROR(CheckBias(*counts, routing_.front(), ranks_));
+  if (lags()) previous_ = job_.state();
+  EVENKEEL_RETURN_IF_ERROR(job_.Advance(*counts));
+  made_.push_back(job_.Version());
+  Remember(made_.back());
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<LocalSource>> LocalSource::MakeFrom(const v1::JobSpec& spec,
-                                                                   const job::SnapshotStates& checkpoint) {
+                                                                   const job::SnapshotStates& checkpoint,
+                                                                   std::vector<int> ranks) {
   EVENKEEL_ASSIGN_OR_RETURN(job::JobPlan plan, job::PlanJob(spec, v1::BalanceConfig(), job::NoLimits()));
   const v1::JobState& state = checkpoint.state;
   EVENKEEL_ASSIGN_OR_RETURN(const job::JobPlan theirs, job::PlanStoredJob(state.spec(), state.fingerprint()));
@@ -34,7 +57,9 @@ absl::StatusOr<std::unique_ptr<LocalSource>> LocalSource::MakeFrom(const v1::Job
   if (plan.effective.lag() == 1 && !earlier.empty() && earlier.back().version().step() + 1 == newest.version.step()) {
     EVENKEEL_ASSIGN_OR_RETURN(previous, job::FromProto(theirs, earlier.back()));
   }
-  auto source = absl::WrapUnique(new LocalSource(std::move(plan), std::move(newest)));
+  auto source = absl::WrapUnique(new LocalSource(std::move(plan), std::move(newest), std::move(ranks)));
+  if (previous.has_value())
+    source->routing_.push_front(BiasChecksum(job::CommittedVersionOf(source->job_.plan(), *previous)->bias()));
   source->began_after_ = state.version().step();
   source->first_version_ = source->began_after_ - previous.has_value();
   source->previous_ = std::move(previous);
@@ -62,10 +87,7 @@ absl::Status LocalSource::Join(uint64_t next_step, Deadline, v1::JoinResponse* j
 }
 
 void LocalSource::Push(StepCountsPtr counts) {
-  if (outcome_.ok()) outcome_ = counts->Arrive();
-  if (outcome_.ok() && lags()) previous_ = job_.state();
-  if (outcome_.ok()) outcome_ = job_.Advance(*counts);
-  if (outcome_.ok()) made_.push_back(job_.Version());
+  if (outcome_.ok()) outcome_ = Advance(counts.get());
 }
 
 absl::StatusOr<bool> LocalSource::Await(uint64_t step, Deadline, v1::CommittedVersion* version) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -22,26 +23,31 @@ namespace evenkeel::client {
 class LocalSource : public BiasSource {
  public:
   // INVALID_ARGUMENT, naming field and value, when `spec` is no job. An absent balance config is the preset evenkeel.
-  // It begins with `initial_bias` (job/initial_bias.h).
+  // It begins with `initial_bias` (job/initial_bias.h). `ranks`: those of the group whose sums are pushed.
   static absl::StatusOr<std::unique_ptr<LocalSource>> Make(const v1::JobSpec& spec,
-                                                           absl::Span<const float> initial_bias = {});
+                                                           absl::Span<const float> initial_bias = {},
+                                                           std::vector<int> ranks = {});
 
   // Goes on from what `checkpoint` holds, with the config of `spec`. INVALID_ARGUMENT also for a state of other layers
   // (job/same_shape.h).
   static absl::StatusOr<std::unique_ptr<LocalSource>> MakeFrom(const v1::JobSpec& spec,
-                                                               const job::SnapshotStates& checkpoint);
+                                                               const job::SnapshotStates& checkpoint,
+                                                               std::vector<int> ranks = {});
 
   // FAILED_PRECONDITION for another step than the one after the state.
   absl::Status Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* joined) override;
   void Push(StepCountsPtr counts) override;
-  // Errors as of Continuation::Advance, for good.
+  // Errors as of Continuation::Advance, or of CheckBias where a rank routed with another bias; for good.
   absl::StatusOr<bool> Await(uint64_t step, Deadline deadline, v1::CommittedVersion* version) override;
   absl::StatusOr<bool> Leave(Deadline deadline, v1::CommittedVersion* version) override;
   absl::StatusOr<v1::Snapshot> Save(uint64_t step, Deadline deadline) override;
   Backlog backlog() override { return {}; }
 
  private:
-  LocalSource(job::JobPlan plan, job::JobState state) : job_(std::move(plan), std::move(state)) {}
+  LocalSource(job::JobPlan plan, job::JobState state, std::vector<int> ranks);
+
+  void Remember(const v1::CommittedVersion& version);
+  absl::Status Advance(StepCounts* counts);
 
   bool lags() const { return job_.plan().effective.lag() == 1; }
 
@@ -51,6 +57,9 @@ class LocalSource : public BiasSource {
   // Steps of the state that it began with, and of the first version.
   uint64_t began_after_ = 0;
   uint64_t first_version_ = 0;
+  const std::vector<int> ranks_;
+  // Checksums of the biases that route the next steps: with lag L the last 1 + L, or fewer at the beginning.
+  std::deque<uint64_t> routing_;
   absl::Status outcome_;
   // Not given yet, ascending; more than one only with a lag.
   std::deque<v1::CommittedVersion> made_;

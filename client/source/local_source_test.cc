@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "client/source/payload_counts.h"
+#include "client/source/rank_checks.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/reference_model.h"
@@ -113,6 +114,36 @@ TEST(LocalSourceTest, RefusesWhatIsNoJob) {
   const auto source = LocalSource::Make(spec);
   EXPECT_EQ(source.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(source.status().message()), HasSubstr("momentum"));
+}
+
+// With each lag, by the bias that is due.
+TEST(LocalSourceTest, Pitfall07ARankWithAnotherBiasIsAFinalErrorThatNamesIt) {
+  for (const int lag : {0, 1}) {
+    v1::JobSpec spec = SpecWith("loss_free");
+    spec.set_lag(lag);
+    const job::JobPlan plan = job::TestPlan(spec);
+    auto source = LocalSource::Make(spec, /*initial_bias=*/{}, /*ranks=*/{4, 6});
+    StepShape shape = {plan.layers.total_experts(), plan.layers.size()};
+    shape.ranks = 2;
+    StepCountsPool pool([&] { return std::make_unique<StepCounts>(shape); });
+    v1::JoinResponse joined;
+    ASSERT_TRUE((*source)->Join(1, Deadline(), &joined).ok());
+    v1::CommittedVersion version = joined.version();
+    for (uint64_t step = 1; step <= 6; ++step) {
+      StepCountsPtr counts = pool.Take();
+      std::fill(counts->sums().begin(), counts->sums().end(), 0);
+      counts->step = step;
+      counts->mutable_counts()[step % 2] = counts->mutable_totals()[0].tokens = 8 * step;
+      WriteCheck(/*place=*/0, version.bias(), counts.get());
+      WriteCheck(/*place=*/1, step == 5 ? joined.version().bias() : version.bias(), counts.get());
+      (*source)->Push(std::move(counts));
+      const absl::Status status = (*source)->Await(step + 1, Deadline(), &version).status();
+      ASSERT_EQ(status.ok(), step < 5) << "lag " << lag << ", step " << step << ": " << status;
+      if (status.ok()) continue;
+      EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+      EXPECT_THAT(std::string(status.message()), HasSubstr("step 5: the bias of rank 6 is not"));
+    }
+  }
 }
 
 TEST(LocalSourceTest, AnErrorIsForGood) {

@@ -18,6 +18,8 @@ class PushLog {
     v1::Version routed_with;
     // routed_with was moved on by this process, step by step.
     bool provisional = false;
+    // BiasChecksum of the bias that its ranks were given to route it with.
+    uint64_t bias_checksum = 0;
     // Of a step whose counts are lost: whether it was taken by all whose counts they were, and replayed by any.
     bool ok = true;
     bool replayed = false;

@@ -24,6 +24,11 @@ std::string NameOf(uint64_t routes) {
 
 }  // namespace
 
+bool IsHalted(const v1::CommittedVersion& version) {
+  return std::find(version.reasons().begin(), version.reasons().end(), v1::UpdateReason::HALTED) !=
+         version.reasons().end();
+}
+
 void WriteVersion(const v1::CommittedVersion& version, uint64_t routes, const LayerTable& layers, char* frame) {
   BiasFrame::Header header = {};
   header.kind = BiasFrame::Kind::kVersion;
@@ -33,6 +38,8 @@ void WriteVersion(const v1::CommittedVersion& version, uint64_t routes, const La
   header.ok = version.ok();
   header.state_hash = version.state_hash();
   header.tokens = version.tokens();
+  header.violations = version.violations_size();
+  header.halted = IsHalted(version);
   std::memcpy(frame, &header, sizeof(header));
   std::memcpy(frame + BiasFrame::ViolationsAt(), version.max_violation().data(), sizeof(float) * layers.size());
   // A job that is only observed has none.
@@ -81,6 +88,8 @@ absl::Status ReadFrame(const char* frame, uint64_t routes, const LayerTable& lay
   report->ok = header.ok != 0;
   report->bias_hash = header.state_hash;
   report->tokens = header.tokens;
+  report->violations = static_cast<int>(header.violations);
+  report->halted = header.halted != 0;
   for (int i = 0; i < layers.size(); ++i) {
     const char* violation = frame + BiasFrame::ViolationsAt() + sizeof(float) * layers[i].place;
     std::memcpy(&report->max_violation[i], violation, sizeof(float));

@@ -23,6 +23,8 @@ struct BiasFrame {
     uint64_t ok;
     uint64_t state_hash;
     uint64_t tokens;
+    uint64_t violations;
+    uint64_t halted;
     int64_t code;  // of a failure, with the beginning of its sentence
     char message[448];
   };
@@ -31,6 +33,9 @@ struct BiasFrame {
   static size_t BiasAt(const LayerTable& layers) { return sizeof(Header) + sizeof(float) * layers.size(); }
   static size_t Bytes(const LayerTable& layers) { return BiasAt(layers) + sizeof(float) * layers.total_experts(); }
 };
+
+// Whether the job was halted at the step of that version. One that was not taken does not say.
+bool IsHalted(const v1::CommittedVersion& version);
 
 // The version that routes step `routes`, into a frame of Bytes. Its bias is of all experts, or empty for 0.
 void WriteVersion(const v1::CommittedVersion& version, uint64_t routes, const LayerTable& layers, char* frame);

@@ -10,6 +10,7 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "client/polling.h"
+#include "client/source/rank_checks.h"
 #include "client/worker/route_arguments.h"
 
 namespace evenkeel::client {
@@ -36,7 +37,7 @@ void LeaveToTheDevice(std::unique_ptr<Memory> memory) {
 class DeviceWorkspace::PinnedCounts : public StepCounts {
  public:
   PinnedCounts(DeviceWorkspace* workspace, DeviceBuffer<uint64_t> sums, OwnedEvent arrived)
-      : StepCounts(workspace->layers_.shape(), sums.data()),
+      : StepCounts(workspace->shape(), sums.data()),
         workspace_(*workspace),
         sums_(std::move(sums)),
         arrived_(std::move(arrived)) {}
@@ -93,7 +94,7 @@ absl::StatusOr<std::unique_ptr<DeviceWorkspace>> DeviceWorkspace::Make(DeviceWor
 }
 
 absl::Status DeviceWorkspace::Allocate(const job::JobPlan* plan) {
-  const size_t sums = layers_.shape().Sums();
+  const size_t sums = shape().Sums();
   const size_t frame = BiasFrame::Bytes(layers_);
   EVENKEEL_ASSIGN_OR_RETURN(side_, OwnedStream::Create(runtime_));
   EVENKEEL_ASSIGN_OR_RETURN(counted_, OwnedEvent::Create(runtime_));
@@ -179,7 +180,7 @@ absl::Status DeviceWorkspace::StageGiven(const v1::CommittedVersion& version, St
 }
 
 absl::Status DeviceWorkspace::StageBroadcast(uint64_t step, const v1::CommittedVersion* version, Stage* stage) {
-  if (!options_.is_leader) return Listen(step, stage);
+  if (!options_.is_leader()) return Listen(step, stage);
   if (version != nullptr) {
     WriteVersion(*version, step, layers_, stage->host.data());
   } else {
@@ -306,7 +307,8 @@ absl::Status DeviceWorkspace::Leave(const v1::CommittedVersion* version, Deadlin
 }
 
 void DeviceWorkspace::Fail(uint64_t step, const absl::Status& why) {
-  if (options_.versions != Versions::kBroadcast || !options_.is_leader || reducer_ == nullptr || !failure_.ok()) return;
+  if (options_.versions != Versions::kBroadcast || !options_.is_leader() || reducer_ == nullptr || !failure_.ok())
+    return;
   const absl::StatusOr<Stage*> stage = NextStage();
   if (stage.ok()) {
     // With the bias that the others have.
@@ -320,12 +322,14 @@ void DeviceWorkspace::Fail(uint64_t step, const absl::Status& why) {
 
 absl::StatusOr<uint64_t> DeviceWorkspace::Report(uint64_t step, StepReport* report) {
   EVENKEEL_RETURN_IF_ERROR(Check());
-  if (options_.versions != Versions::kBroadcast || options_.is_leader || heard_step_ == 0) return step;
+  if (options_.versions != Versions::kBroadcast || options_.is_leader() || heard_step_ == 0) return step;
   report->epoch = heard_.epoch;
   report->step = heard_.step;
   report->ok = heard_.ok;
   report->bias_hash = heard_.bias_hash;
   report->tokens = heard_.tokens;
+  report->violations = heard_.violations;
+  report->halted = heard_.halted;
   report->max_violation = heard_.max_violation;
   return heard_step_ == kLeaving ? heard_.step + 1 : heard_step_;
 }
@@ -448,7 +452,8 @@ absl::StatusOr<StepCountsPtr> DeviceWorkspace::Commit(uint64_t step, const StepE
 
 absl::Status DeviceWorkspace::EnqueueCommit(uint64_t step, const StepEnd& end, PinnedCounts* counts) {
   const DeviceBuffer<uint64_t>& sums = current_->sums;
-  const StepShape shape = layers_.shape();
+  const StepShape shape = this->shape();
+  EVENKEEL_RETURN_IF_ERROR(EnqueueCheck());
   EVENKEEL_RETURN_IF_ERROR(runtime_->Record(counted_.get(), training_));
   EVENKEEL_RETURN_IF_ERROR(runtime_->WaitOn(side_.get(), counted_.get()));
   const DeviceBuffer<uint64_t>& one = memory_->one;
@@ -465,10 +470,19 @@ absl::Status DeviceWorkspace::EnqueueCommit(uint64_t step, const StepEnd& end, P
   return runtime_->Record(current_->cleared.get(), side_.get());
 }
 
+absl::Status DeviceWorkspace::EnqueueCheck() {
+  static_assert(sizeof(StepCounts::RankCheck) == 2 * sizeof(uint64_t), "counts, bias");
+  const DeviceBuffer<float>& bias = memory_->bias;
+  uint64_t* const sums = current_->sums.data();
+  uint64_t* const check = sums + shape().ChecksAt() + 2 * options_.place;
+  EVENKEEL_RETURN_IF_ERROR(runtime_->Checksum(sums, CountedWords(shape()), /*start=*/0, check, training_));
+  return runtime_->Checksum(bias.data(), bias.size(), kBiasChecksumStart, check + 1, training_);
+}
+
 absl::Status DeviceWorkspace::StageMade(uint64_t step) {
   const uint64_t* const counts = current_->sums.data();
   DeviceJob& job = *memory_->job;
-  const StepShape shape = layers_.shape();
+  const StepShape shape = this->shape();
   EVENKEEL_RETURN_IF_ERROR(job.EnqueueCommit(counts, counts + shape.TotalsAt(), kTotals, counts + shape.SkipsAt(),
                                              counts + shape.ReplaysAt(), side_.get()));
   // The version that the stage held is the bias since before the counts were complete.

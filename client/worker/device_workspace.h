@@ -38,7 +38,10 @@ struct DeviceWorkspaceOptions {
   std::vector<float> first_bias;
   // Makes the group's reducer, at the first commit; null where counts are not summed on the device.
   std::function<absl::StatusOr<std::unique_ptr<DeviceReducer>>()> make_reducer;
-  bool is_leader = true;
+  // Of the rank among those of its group; the first is the leader.
+  int place = 0;
+  int ranks = 1;
+  bool is_leader() const { return place == 0; }
   // Within which the other ranks come to a collective.
   std::chrono::milliseconds timeout{600'000};
 };
@@ -46,9 +49,9 @@ struct DeviceWorkspaceOptions {
 // A Workspace on a device. No call waits for it, but the first Commit, while the ranks of the group connect; BeginStep,
 // should the device be two versions behind; and Leave.
 //
-//   training stream   wait(staged) . copy bias . wait(cleared) . route, count ... record(counted) . optimizer ...
+//   training stream   wait(staged) . copy bias . wait(cleared) . route, count ... check . record(counted) ...
 //                     (at a dry run: wait(cleared) . route, count ... clear)
-//   side stream                                                   wait(counted) . sum . update . copy counts . clear
+//   side stream                                                           wait(counted) . sum . update . copy . clear
 //                     copy or broadcast the version . record(staged)
 //
 // Counts alternate between two buffers, and staged biases between two, so that neither stream waits for the other in
@@ -133,6 +136,7 @@ class DeviceWorkspace : public Workspace {
   // What came of enqueueing: an error is for good.
   absl::Status Enqueued(const absl::Status& status);
 
+  StepShape shape() const { return layers_.shape(options_.ranks); }
   uint64_t* CountsOf(int layer) { return current_->sums.data() + layers_[layer].offset; }
   // A StepCounts::Totals.
   uint64_t* TotalsOf(int layer) { return current_->sums.data() + layers_.total_experts() + 3 * layers_[layer].place; }
@@ -142,6 +146,8 @@ class DeviceWorkspace : public Workspace {
   absl::Status EnqueueBegin(uint64_t step, const v1::CommittedVersion* version);
   absl::Status EnqueueCounting(uint64_t step);
   absl::Status EnqueueCommit(uint64_t step, const StepEnd& end, PinnedCounts* counts);
+  // This rank's StepCounts::RankCheck, on the training stream, which may change the bias next.
+  absl::Status EnqueueCheck();
   absl::Status EnqueueAdopt(const v1::CommittedVersion& version);
   absl::Status CheckCapturesNothing(absl::string_view call);
 

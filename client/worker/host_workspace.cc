@@ -5,16 +5,18 @@
 
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "client/source/rank_checks.h"
 #include "client/worker/route_arguments.h"
 #include "kernels/routing/cpu/cpu_backward.h"
 #include "kernels/routing/cpu/cpu_router.h"
 
 namespace evenkeel::client {
 
-HostWorkspace::HostWorkspace(const LayerTable* layers)
+HostWorkspace::HostWorkspace(const LayerTable* layers, int place, int ranks)
     : layers_(*layers),
+      place_(place),
       bias_(layers_.total_experts()),
-      pool_([shape = layers_.shape()] { return std::make_unique<StepCounts>(shape); }) {
+      pool_([shape = layers_.shape(ranks)] { return std::make_unique<StepCounts>(shape); }) {
   counts_.reserve(layers_.size());
   for (int i = 0; i < layers_.size(); ++i) counts_.emplace_back(layers_[i].num_experts, layers_[i].top_k);
 }
@@ -77,10 +79,13 @@ absl::Status HostWorkspace::EndCapture() {
 absl::StatusOr<StepCountsPtr> HostWorkspace::Commit(uint64_t step, const StepEnd& end) {
   StepCountsPtr counts = pool_.Take();
   EVENKEEL_CHECK(counts != nullptr);
+  // The checks of the other ranks, which were added up.
+  std::fill(counts->sums().begin(), counts->sums().end(), 0);
   counts->step = step;
   counts->set_skips(end.ok ? 0 : 1);
   counts->set_replays(end.replayed ? 1 : 0);
   CopyCounts(layers_, counts_, counts.get());
+  WriteCheck(place_, bias_, counts.get());
   return counts;
 }
 

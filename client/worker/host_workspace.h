@@ -11,8 +11,8 @@ namespace evenkeel::client {
 // A Workspace in the memory of the host: everything is done when a call returns.
 class HostWorkspace : public Workspace {
  public:
-  // `layers` outlives it.
-  explicit HostWorkspace(const LayerTable* layers);
+  // `layers` outlives it. Of a rank at `place` of a group of `ranks`.
+  explicit HostWorkspace(const LayerTable* layers, int place = 0, int ranks = 1);
 
   absl::Status Adopt(const v1::CommittedVersion& version) override;
   absl::Status BeginStep(uint64_t step, const v1::CommittedVersion* version) override;
@@ -34,6 +34,7 @@ class HostWorkspace : public Workspace {
 
  private:
   const LayerTable& layers_;
+  const int place_;
   std::vector<LayerCounts> counts_;  // by the caller's index
   std::vector<LayerCounts> before_capture_;
   std::vector<float> bias_;  // [total experts], in protocol order

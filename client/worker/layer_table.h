@@ -40,8 +40,8 @@ class LayerTable {
   // The caller's indices in protocol order.
   const std::vector<int>& protocol_order() const { return protocol_order_; }
   int total_experts() const { return total_experts_; }
-  // Of a step of a rank by itself.
-  StepShape shape() const { return {total_experts_, size()}; }
+  // Of a step of one of so many ranks that add up.
+  StepShape shape(int ranks = 1) const { return {total_experts_, size(), /*dispatched=*/0, ranks}; }
   // Layers that this worker counts.
   int num_owned() const;
   // What a new job begins with, [total_experts] in protocol order; empty where no layer has one.

@@ -77,18 +77,20 @@ absl::StatusOr<Reduces> ReducesOf(const WorkerOptions& options, const Group& gro
   return on_device ? Reduces::kOnDevice : Reduces::kOnHost;
 }
 
-absl::StatusOr<std::unique_ptr<BiasSource>> ForOneRank(const WorkerOptions& options, const v1::JoinRequest& join) {
+absl::StatusOr<std::unique_ptr<BiasSource>> ForOneRank(const WorkerOptions& options, const Group& group,
+                                                       const v1::JoinRequest& join) {
   if (options.coordinator.empty() && join.has_snapshot()) {
     EVENKEEL_ASSIGN_OR_RETURN(const job::SnapshotStates checkpoint, job::OpenSnapshot(join.snapshot()));
-    return LocalSource::MakeFrom(join.job(), checkpoint);
+    return LocalSource::MakeFrom(join.job(), checkpoint, group.ranks);
   }
-  if (options.coordinator.empty()) return LocalSource::Make(join.job(), join.initial_bias());
+  if (options.coordinator.empty()) return LocalSource::Make(join.job(), join.initial_bias(), group.ranks);
   return std::make_unique<CoordinatorSource>(options.coordinator, join, options.loss);
 }
 
 // On a device that moves the bias by itself nobody waits for what the host makes of it.
-absl::StatusOr<std::unique_ptr<BiasSource>> BesideADevice(const WorkerOptions& options, const v1::JoinRequest& join) {
-  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<BiasSource> source, ForOneRank(options, join));
+absl::StatusOr<std::unique_ptr<BiasSource>> BesideADevice(const WorkerOptions& options, const Group& group,
+                                                          const v1::JoinRequest& join) {
+  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<BiasSource> source, ForOneRank(options, group, join));
   if (!options.coordinator.empty()) return source;
   return std::make_unique<BackgroundSource>(std::move(source));
 }
@@ -149,11 +151,12 @@ absl::StatusOr<WorkerSource> MakeWorkerSource(const WorkerOptions& options, cons
   WorkerSource made;
   made.device.lag = options.lag;
   made.device.first_step = options.next_step;
-  made.device.is_leader = group.is_leader();
+  made.device.place = group.place;
+  made.device.ranks = group.size();
   if (reduces == Reduces::kNot) {
     if (!has_coordinator) made.device.versions = Versions::kMade;
-    EVENKEEL_ASSIGN_OR_RETURN(made.source,
-                              runtime != nullptr ? BesideADevice(options, join) : ForOneRank(options, join));
+    EVENKEEL_ASSIGN_OR_RETURN(
+        made.source, runtime != nullptr ? BesideADevice(options, group, join) : ForOneRank(options, group, join));
     return made;
   }
 
@@ -165,8 +168,8 @@ absl::StatusOr<WorkerSource> MakeWorkerSource(const WorkerOptions& options, cons
   Rendezvous* const meeting = rendezvous.get();
   std::unique_ptr<BiasSource> own;
   if (commits == Commits::kEveryRank || group.is_leader()) {
-    EVENKEEL_ASSIGN_OR_RETURN(own,
-                              reduces == Reduces::kOnDevice ? BesideADevice(options, join) : ForOneRank(options, join));
+    EVENKEEL_ASSIGN_OR_RETURN(
+        own, reduces == Reduces::kOnDevice ? BesideADevice(options, group, join) : ForOneRank(options, group, join));
   }
   if (reduces == Reduces::kOnDevice) {
     made.device.versions = has_coordinator ? Versions::kBroadcast : Versions::kMade;

@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "client/link/state_reader.h"
 #include "client/reduce/groups.h"
+#include "client/worker/bias_frame.h"
 #include "client/worker/device_workspace.h"
 #include "client/worker/host_workspace.h"
 #include "client/worker/messages.h"
@@ -32,7 +33,7 @@ Deadline After(std::chrono::milliseconds wait) {
 
 absl::StatusOr<std::unique_ptr<Workspace>> MakeWorkspace(DeviceWorkspaceOptions options, const LayerTable* layers,
                                                          const v1::JoinResponse& joined, DeviceRuntime* runtime) {
-  if (runtime == nullptr) return std::make_unique<HostWorkspace>(layers);
+  if (runtime == nullptr) return std::make_unique<HostWorkspace>(layers, options.place, options.ranks);
   if (options.versions != DeviceWorkspaceOptions::Versions::kMade) {
     return DeviceWorkspace::Make(std::move(options), layers, /*plan=*/nullptr, runtime);
   }
@@ -253,6 +254,8 @@ void Worker::Adopt() {
   report_.ok = version_.ok();
   report_.bias_hash = version_.state_hash();
   report_.tokens = version_.tokens();
+  report_.violations = version_.violations_size();
+  report_.halted = IsHalted(version_);
   for (int i = 0; i < layers_.size(); ++i) report_.max_violation[i] = version_.max_violation(layers_[i].place);
 }
 

@@ -74,7 +74,7 @@ TEST_F(WorkerTest, JoinsWithTheBiasOfTheNewestVersion) {
   EXPECT_NE(coordinator_.Joins()[0].incarnation(), 0);
 }
 
-TEST_F(WorkerTest, EveryStepBringsItsVersionToTheSameAddress) {
+TEST_F(WorkerTest, Pitfall01EveryStepBringsFloat32ToTheWorkersOwnAddress) {
   Join();
   const float* address = worker_->bias(kRouted);
   for (uint64_t step = 1; step <= 3; ++step) {
@@ -120,6 +120,9 @@ TEST_F(WorkerTest, WhatACommitPutsOnTheWire) {
   for (const uint32_t high : {0, 0, 0, 0, 0, 0, 1}) expected.mutable_routed()->add_high(high);
   const std::vector<v1::PushRequest> pushes = coordinator_.Pushes();
   ASSERT_EQ(pushes.size(), 2);
+  ASSERT_EQ(pushes[0].rank_fingerprints_size(), 1);
+  EXPECT_NE(pushes[0].rank_fingerprints(0), 0);
+  expected.add_rank_fingerprints(pushes[0].rank_fingerprints(0));
   EXPECT_EQ(pushes[0].SerializeAsString(), expected.SerializeAsString());
 
   // A step in which nothing was counted and nothing was learnt.
@@ -128,6 +131,7 @@ TEST_F(WorkerTest, WhatACommitPutsOnTheWire) {
   expected.mutable_routed_with()->set_step(1);
   for (int i = 0; i < 2; ++i) expected.set_valid_tokens(i, 0);
   expected.clear_short_slots();
+  expected.clear_rank_fingerprints();
   for (int i = 0; i < 7; ++i) expected.mutable_routed()->set_low(i, 0);
   expected.mutable_routed()->clear_high();
   EXPECT_EQ(pushes[1].SerializeAsString(), expected.SerializeAsString());

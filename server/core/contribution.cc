@@ -157,6 +157,8 @@ uint64_t PayloadHash(const v1::PushRequest& push) {
   hasher.Array(push.routed().high());
   hasher.Array(push.dispatched().low());
   hasher.Array(push.dispatched().high());
+  hasher.Array(push.rank_fingerprints());
+  hasher.Array(push.diverged_ranks());
   return hasher.Digest();
 }
 

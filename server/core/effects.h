@@ -44,6 +44,13 @@ struct CommitEvent {
   std::vector<int> lost;
 };
 
+// Something about a step, or a state, cannot be right.
+struct ViolationEvent {
+  std::string job;
+  uint64_t step = 0;
+  v1::Violation violation;
+};
+
 // What an event asks its caller to do, in this order: make all writes durable in one go; then, and only then, send the
 // answers. When the writes fail, the answers must not be sent and the process must not go on.
 struct Effects {
@@ -52,6 +59,7 @@ struct Effects {
   std::vector<CommitEvent> commits;
   // Lines for people, of what seldom happens.
   std::vector<std::string> notices;
+  std::vector<ViolationEvent> violations;
 
   // Adds the effects of a later event.
   void Append(Effects&& later) {
@@ -59,6 +67,7 @@ struct Effects {
     std::move(later.answers.begin(), later.answers.end(), std::back_inserter(answers));
     std::move(later.commits.begin(), later.commits.end(), std::back_inserter(commits));
     std::move(later.notices.begin(), later.notices.end(), std::back_inserter(notices));
+    std::move(later.violations.begin(), later.violations.end(), std::back_inserter(violations));
   }
 };
 

@@ -19,6 +19,7 @@
 #include "job/snapshot.h"
 #include "server/core/contribution.h"
 #include "server/core/effects.h"
+#include "server/core/invariants.h"
 #include "server/core/record.h"
 #include "server/core/rewind_wishes.h"
 
@@ -83,7 +84,7 @@ class Job {
 
   v1::JobState State() const;
   v1::JobSummary Summary() const;
-  // Summary and layers, without spec and contributors: what the metrics page shows.
+  // Summary, layers, halt and violations, without spec and contributors: what the metrics page shows.
   v1::DescribeJobResponse DescribeLayers() const;
   v1::DescribeJobResponse Describe() const;
 
@@ -111,6 +112,9 @@ class Job {
     bool replayed = false;
     uint64_t payload_hash = 0;
     Contribution contribution;
+    RankEvidence evidence;
+    // The last step of which counts of it were refused; 0: none.
+    uint64_t refused_step = 0;
     // Calls that wait for the commit.
     std::vector<CallId> calls;
     // The payload it last committed, and of which step; 0 when this epoch has not seen it.
@@ -135,6 +139,7 @@ class Job {
   absl::Status CheckRanks(const v1::JoinRequest& request) const;
   absl::Status CheckNextStep(const Slot& slot, const v1::JoinRequest& request) const;
   absl::Status CheckCoverage(int contributor, const std::vector<int>& owned) const;
+  absl::Status CheckWorld(const v1::JoinRequest& request) const;
   void TakeSlot(const v1::JoinRequest& request, std::vector<int> owned, Slot* slot, Effects* effects);
 
   // Join with rewind, and PutState, in their parts.
@@ -159,6 +164,11 @@ class Job {
   absl::Status CheckRoom(const Slot& slot, bool may_join, const Contribution& contribution) const;
   PushResult AnswerLate(const Slot& slot, CallId call, const v1::PushRequest& push, Effects* effects) const;
   PushResult AnswerRepeated(CallId call, uint64_t payload_hash, Slot* slot, Effects* effects) const;
+  // Tells of counts that were refused, once of a contributor and step.
+  void NoteRefusal(const absl::Status& status, Slot* slot, Effects* effects) const;
+  // Tells of what was found outside of a step, in a state that has just become the job's: records it there, and halts
+  // the job from the open step on where its policy says so. The caller writes the state.
+  void Report(std::vector<v1::Violation> violations, Effects* effects);
   job::CommitInputs Inputs() const;
   v1::Version OldestRoutedWith() const;
   void Commit(absl::Time now, Effects* effects);

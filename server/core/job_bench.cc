@@ -17,13 +17,21 @@ std::vector<std::vector<int>> OwnedOrAll(const job::JobPlan& plan, std::vector<s
   return std::vector<std::vector<int>>(plan.effective.contributors(), all);
 }
 
+job::ReferenceModel::Options OptionsOf(const std::vector<std::vector<int>>& owned, uint64_t one_skip_in) {
+  job::ReferenceModel::Options options;
+  options.owned = owned;
+  options.one_skip_in = one_skip_in;
+  options.finds_violations = true;
+  return options;
+}
+
 }  // namespace
 
 JobBench::JobBench(const v1::JobSpec& spec, std::vector<std::vector<int>> owned, uint64_t one_skip_in)
     : spec_(spec),
       plan_(job::TestPlan(spec)),
       owned_(OwnedOrAll(plan_, std::move(owned))),
-      options_({/*seed=*/1, owned_, one_skip_in, /*scale=*/1}),
+      options_(OptionsOf(owned_, one_skip_in)),
       model_(std::in_place, &plan_, options_) {
   Effects effects;
   job_ = Job::Create(plan_, /*initial_bias=*/{}, &effects).value();
@@ -39,6 +47,7 @@ void JobBench::Carry(Effects effects) {
   }
   commits_.insert(commits_.end(), effects.commits.begin(), effects.commits.end());
   notices_.insert(notices_.end(), effects.notices.begin(), effects.notices.end());
+  violations_.insert(violations_.end(), effects.violations.begin(), effects.violations.end());
 }
 
 v1::JoinRequest JobBench::JoinOf(int contributor) const {
@@ -93,6 +102,11 @@ void JobBench::ExpectBalancing(const std::map<uint64_t, v1::JobSpec>& specs) {
     job::JobPlan& plan = options_.changes[step] = job::TestPlan(spec);
     plan.fingerprint = plan_.fingerprint;
   }
+  model_.emplace(&plan_, options_);
+}
+
+void JobBench::Change(const std::function<void(job::ReferenceModel::Options*)>& change) {
+  change(&options_);
   model_.emplace(&plan_, options_);
 }
 
@@ -161,7 +175,9 @@ bool JobBench::IsAt(uint64_t step) const {
   ours.clear_changes();
   const auto later = options_.changes.upper_bound(step);
   const job::JobPlan& plan = later == options_.changes.begin() ? plan_ : std::prev(later)->second;
-  return ours.SerializeAsString() == ToProto(plan, model_->Trajectory(step, deliveries_).back()).SerializeAsString();
+  job::JobState expected = model_->Trajectory(step, deliveries_).back();
+  TakeMessages(ours, &expected);
+  return ours.SerializeAsString() == ToProto(plan, expected).SerializeAsString();
 }
 
 }  // namespace evenkeel::core

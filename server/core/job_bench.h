@@ -45,6 +45,9 @@ class JobBench {
   // What IsAt expects from then on: that the job is balanced as these specs say, each from the commit of its step on.
   void ExpectBalancing(const std::map<uint64_t, v1::JobSpec>& specs);
 
+  // Changes what contributors do, and what IsAt expects of it.
+  void Change(const std::function<void(job::ReferenceModel::Options*)>& change);
+
   // Returns the call's name.
   CallId Push(v1::PushRequest push);
   CallId Push(int contributor, uint64_t step) { return Push(PushOf(contributor, step)); }
@@ -61,6 +64,7 @@ class JobBench {
   PushResult result() const { return result_; }
   const std::vector<CommitEvent>& commits() const { return commits_; }
   const std::vector<std::string>& notices() const { return notices_; }
+  const std::vector<ViolationEvent>& violations() const { return violations_; }
 
   // The coordinator goes, and comes back with what the disk holds.
   void Restart();
@@ -98,6 +102,7 @@ class JobBench {
   std::map<CallId, Reply> answers_;
   std::vector<CommitEvent> commits_;
   std::vector<std::string> notices_;
+  std::vector<ViolationEvent> violations_;
 };
 
 }  // namespace evenkeel::core

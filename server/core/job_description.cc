@@ -41,6 +41,8 @@ v1::JobSummary Job::Summary() const {
 v1::DescribeJobResponse Job::DescribeLayers() const {
   v1::DescribeJobResponse response;
   *response.mutable_summary() = Summary();
+  if (state_.halt.has_value()) *response.mutable_halt() = *state_.halt;
+  *response.mutable_violations() = {state_.violations.begin(), state_.violations.end()};
   for (int i = 0; i < plan_.layers.size(); ++i) {
     const job::JobState::Layer& layer = state_.layers[i];
     v1::LayerStatus* status = response.add_layers();
@@ -61,7 +63,6 @@ v1::DescribeJobResponse Job::Describe() const {
   v1::DescribeJobResponse response = DescribeLayers();
   *response.mutable_effective() = InForce();
   *response.mutable_changes() = timeline_.ToProto();
-  if (state_.halt.has_value()) *response.mutable_halt() = *state_.halt;
   for (const Slot& slot : slots_) {
     v1::ContributorStatus* status = response.add_contributors();
     status->set_contributor(slot.member.contributor());

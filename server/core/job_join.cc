@@ -102,6 +102,30 @@ absl::Status Job::CheckCoverage(int contributor, const std::vector<int>& owned) 
                             plan_.layers[gap - covered.begin()].name, "\""));
 }
 
+// When the last slot is taken, together they stand for the whole world.
+absl::Status Job::CheckWorld(const v1::JoinRequest& request) const {
+  const int world_size = plan_.effective.world_size();
+  if (world_size == 0) return absl::OkStatus();
+  const std::vector<int> own = RanksOf(request);
+  std::set<int> ranks(own.begin(), own.end());
+  if (*ranks.rbegin() >= world_size) {
+    return Error(absl::StatusCode::kInvalidArgument, Reason::INVALID_FIELD,
+                 absl::StrCat("ranks: ", *ranks.rbegin(), " must lie in 0 .. ", world_size - 1,
+                              ", for job.world_size is ", world_size));
+  }
+  for (const Slot& slot : slots_) {
+    if (slot.member.contributor() == request.contributor()) continue;
+    if (!slot.joined) return absl::OkStatus();
+    ranks.insert(slot.member.ranks().begin(), slot.member.ranks().end());
+  }
+  int missing = 0;
+  for (const int rank : ranks) missing += rank == missing;
+  if (missing == world_size) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition, Reason::INVALID_FIELD,
+               absl::StrCat("all ", slots_.size(), " contributors are here, and none stands for rank ", missing, " of ",
+                            world_size, " (job.world_size): its tokens would not be counted"));
+}
+
 void Job::TakeSlot(const v1::JoinRequest& request, std::vector<int> owned, Slot* slot, Effects* effects) {
   v1::Member& member = slot->member;
   if (member.incarnation() != request.incarnation()) {
@@ -148,6 +172,7 @@ absl::StatusOr<v1::JoinResponse> Job::Join(const job::JobPlan& plan, const v1::J
                               " has pushed the open step with other layers"));
   }
   EVENKEEL_RETURN_IF_ERROR(CheckCoverage(request.contributor(), *owned));
+  EVENKEEL_RETURN_IF_ERROR(CheckWorld(request));
   TakeSlot(request, *std::move(owned), &slot, effects);
 
   v1::JoinResponse response;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/error_detail.h"
 #include "base/status_macros.h"
 #include "kernels/balance/update.h"
 #include "server/core/job.h"
@@ -160,14 +161,20 @@ PushResult Job::Push(absl::Time now, CallId call, v1::PushRequest* push, Effects
 
   status = CheckRoutedWith(*push);
   if (!status.ok()) return Refuse(call, std::move(status), effects);
+  absl::StatusOr<RankEvidence> evidence = EvidenceOf(*push, slot.member.ranks(), slot.owned);
+  if (!evidence.ok()) return Refuse(call, WithJob(evidence.status()), effects);
   absl::StatusOr<Contribution> contribution = Contribution::Take(plan_.layers, slot.owned, push);
-  if (!contribution.ok()) return Refuse(call, WithJob(contribution.status()), effects);
+  if (!contribution.ok()) {
+    NoteRefusal(contribution.status(), &slot, effects);
+    return Refuse(call, WithJob(contribution.status()), effects);
+  }
   const bool may_join = may_join_ || MayJoinMove(*push);
   status = CheckRoom(slot, may_join, *contribution);
   if (!status.ok()) return Refuse(call, std::move(status), effects);
 
   contribution->AddTo(plan_.layers, slot.owned, &sums_);
   slot.contribution = *std::move(contribution);
+  slot.evidence = *std::move(evidence);
   slot.payload_hash = payload_hash;
   slot.ok = push->ok();
   slot.routed_with = push->routed_with();
@@ -180,6 +187,21 @@ PushResult Job::Push(absl::Time now, CallId call, v1::PushRequest* push, Effects
   if (pushed_++ == 0) first_push_ = now;
   if (pushed_ == static_cast<int>(slots_.size())) Commit(now, effects);
   return PushResult::kAccepted;
+}
+
+void Job::NoteRefusal(const absl::Status& status, Slot* slot, Effects* effects) const {
+  if (ReasonOf(status) != Reason::COUNTS_INCONSISTENT || slot->refused_step == open_step()) return;
+  slot->refused_step = open_step();
+  effects->violations.push_back(
+      {name(), open_step(), RefusedCounts(status, slot->member.contributor(), slot->member.ranks())});
+}
+
+void Job::Report(std::vector<v1::Violation> violations, Effects* effects) {
+  job::HaltFor(plan_, violations, open_step(), &state_);
+  for (v1::Violation& violation : violations) {
+    effects->violations.push_back({name(), committed_step(), violation});
+    state_.violations.push_back(std::move(violation));
+  }
 }
 
 job::CommitInputs Job::Inputs() const {
@@ -198,6 +220,9 @@ job::CommitInputs Job::Inputs() const {
     inputs.staleness = std::max(inputs.staleness, due.step() - routed_with);
   }
   for (auto& [step, version] : stale_versions) inputs.stale_versions.push_back(std::move(version));
+  std::vector<RankEvidence> evidence;
+  for (const Slot& slot : slots_) evidence.push_back(slot.evidence);
+  inputs.violations = FindViolations(plan_, state_, inputs.ok, sums_, evidence);
   return inputs;
 }
 
@@ -227,6 +252,9 @@ void Job::Commit(absl::Time now, Effects* effects) {
   effects->writes.back().commit = RoutedStep{routed_with, stale};
   effects->commits.push_back(
       {name(), committed_step(), now - first_push_, reply_->tokens(), reply_->staleness(), /*lost=*/{}});
+  for (const v1::Violation& violation : state_.violations) {
+    effects->violations.push_back({name(), committed_step(), violation});
+  }
   for (Slot& slot : slots_) {
     if (slot.counts_lost) effects->commits.back().lost.push_back(slot.member.contributor());
     for (const CallId call : slot.calls) effects->answers.push_back({call, reply_});

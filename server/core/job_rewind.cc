@@ -183,6 +183,7 @@ absl::Status Job::GoOnFrom(const v1::JobState& state, absl::Span<const v1::JobSt
   previous_ = has_previous ? job::CommittedVersionOf(previous_plan, previous) : nullptr;
   plan_ = std::move(plan);
   state_ = std::move(newest);
+  Report(job::FindZeroBias(plan_, state_), effects);
   move_ = job::InitialMove(plan_, state_);
   reply_ = job::CommittedVersionOf(plan_, state_);
   StartOver(effects);
@@ -194,9 +195,6 @@ absl::Status Job::GoOnFrom(const v1::JobState& state, absl::Span<const v1::JobSt
   effects->writes.push_back(std::move(write));
   effects->notices.push_back(absl::StrCat("job \"", name(), "\" goes from step ", left, " to the state after step ",
                                           step, ", ", origin, ", in epoch ", epoch_));
-  for (const v1::Violation& violation : job::FindZeroBias(plan_, state_)) {
-    effects->notices.push_back(absl::StrCat("job \"", name(), "\": ", violation.message()));
-  }
   return absl::OkStatus();
 }
 

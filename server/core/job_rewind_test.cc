@@ -12,8 +12,6 @@
 namespace evenkeel::core {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -303,12 +301,26 @@ TEST_F(JobRewindTest, AStateThatIsPutInMakesAllJoinAgain) {
   EXPECT_TRUE(bench_->IsAt(6));
 }
 
-TEST_F(JobRewindTest, ABiasOfZeroIsTold) {
-  Start(Spec(1), 5);
-  job::SnapshotStates states = *job::OpenSnapshot(*bench_->Snapshot(5));
-  for (float& value : *states.state.mutable_layers(0)->mutable_bias()) value = 0;
-  ASSERT_EQ(bench_->PutState(states), absl::OkStatus());
-  EXPECT_THAT(bench_->notices(), Contains(AllOf(HasSubstr("layer \"a\": the bias is 0 for all experts after step 5"))));
+TEST_F(JobRewindTest, ABiasOfZeroIsToldAndHaltsTheJobWhereItsPolicySaysSo) {
+  for (const auto policy : {v1::JobSpec::InvariantPolicy::REPORT, v1::JobSpec::InvariantPolicy::HALT}) {
+    v1::JobSpec spec = Spec(1);
+    spec.set_invariant_policy(policy);
+    Start(spec, 5);
+    job::SnapshotStates states = *job::OpenSnapshot(*bench_->Snapshot(5));
+    for (float& value : *states.state.mutable_layers(0)->mutable_bias()) value = 0;
+    ASSERT_EQ(bench_->PutState(states), absl::OkStatus());
+    ASSERT_EQ(bench_->violations().size(), 1);
+    const ViolationEvent& told = bench_->violations()[0];
+    EXPECT_EQ(told.step, 5);
+    EXPECT_EQ(told.violation.kind(), v1::Violation::ZERO_BIAS);
+    EXPECT_THAT(told.violation.message(), HasSubstr("layer \"a\": the bias is 0 for all experts after step 5"));
+    ASSERT_EQ(bench_->disk().state.violations_size(), 1);
+    EXPECT_EQ(bench_->disk().state.halt().step(), policy == v1::JobSpec::InvariantPolicy::HALT ? 6 : 0);
+    bench_->JoinAll();
+    bench_->PushAll();
+    EXPECT_EQ(bench_->disk().state.layers(0).last_reason() == v1::UpdateReason::HALTED,
+              policy == v1::JobSpec::InvariantPolicy::HALT);
+  }
 }
 
 TEST_F(JobRewindTest, WhoCatchesUpJoinsBehindTheJob) {

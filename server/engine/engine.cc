@@ -256,6 +256,11 @@ void Engine::Publish(const core::Effects& effects, double store_seconds) {
   }
   for (const std::string& notice : effects.notices) listener_.log(notice);
   std::set<std::string> jobs;
+  for (const core::ViolationEvent& event : effects.violations) {
+    totals_[event.job].Add(event);
+    listener_.log(ViolationLine(event));
+    jobs.insert(event.job);
+  }
   for (const core::Write& write : effects.writes) jobs.insert(write.job);
   for (const std::string& job : jobs) {
     const absl::StatusOr<v1::DescribeJobResponse> description = coordinator_.DescribeLayers(job);

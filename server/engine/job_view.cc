@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 
 namespace evenkeel::engine {
 
@@ -12,12 +14,30 @@ namespace {
 
 constexpr size_t kMaxNamed = 3;
 
+std::string NameOf(v1::Violation::Kind kind) { return absl::AsciiStrToLower(v1::Violation::Kind_Name(kind)); }
+
 }  // namespace
 
 void JobTotals::Add(const core::CommitEvent& commit) {
   tokens += commit.tokens;
   stale_commits += commit.staleness > 0;
   lost_contributions += commit.lost.size();
+}
+
+void JobTotals::Add(const core::ViolationEvent& event) { ++violations[NameOf(event.violation.kind())]; }
+
+std::map<std::string, uint64_t> JobTotals::NoViolations() {
+  std::map<std::string, uint64_t> none;
+  for (int kind = v1::Violation::Kind_MIN + 1; kind <= v1::Violation::Kind_MAX; ++kind) {
+    none[NameOf(static_cast<v1::Violation::Kind>(kind))] = 0;
+  }
+  return none;
+}
+
+std::string ViolationLine(const core::ViolationEvent& event) {
+  return absl::StrCat("job \"", event.job, "\", step ", event.step, ": ",
+                      absl::StrReplaceAll(NameOf(event.violation.kind()), {{"_", " "}}), ": ",
+                      event.violation.message());
 }
 
 std::string LostLine(const core::CommitEvent& commit) {
@@ -51,6 +71,8 @@ std::shared_ptr<const telemetry::JobView> MakeJobView(const v1::DescribeJobRespo
   view->tokens_total = totals.tokens;
   view->stale_commits_total = totals.stale_commits;
   view->lost_contributions_total = totals.lost_contributions;
+  view->invariant_failures_total = totals.violations;
+  view->halted = description.has_halt();
   for (const v1::LayerStatus& layer : description.layers()) {
     view->layers.push_back(
         {layer.name(), layer.max_violation(), layer.min_violation(), layer.avg_violation(), layer.last_update()});

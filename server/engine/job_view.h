@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -15,13 +16,22 @@ struct JobTotals {
   uint64_t tokens = 0;
   uint64_t stale_commits = 0;
   uint64_t lost_contributions = 0;
+  // By kind, in lower case; every kind is there.
+  std::map<std::string, uint64_t> violations = NoViolations();
 
   void Add(const core::CommitEvent& commit);
+  void Add(const core::ViolationEvent& event);
+
+ private:
+  static std::map<std::string, uint64_t> NoViolations();
 };
 
 // What the metrics page shows of a job that core has described.
 std::shared_ptr<const telemetry::JobView> MakeJobView(const v1::DescribeJobResponse& description,
                                                       const JobTotals& totals);
+
+// One line on what cannot be right: job, step, kind, and where and whose it is.
+std::string ViolationLine(const core::ViolationEvent& event);
 
 // One line on what a commit lacks: job, step, and at most three of the contributors that had lost their counts.
 std::string LostLine(const core::CommitEvent& commit);

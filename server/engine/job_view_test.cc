@@ -9,6 +9,13 @@ core::CommitEvent Commit(uint64_t step, uint64_t tokens, uint64_t staleness, std
   return {"job", step, absl::ZeroDuration(), tokens, staleness, std::move(lost)};
 }
 
+core::ViolationEvent SameTokens() {
+  core::ViolationEvent event = {"job", 7, {}};
+  event.violation.set_kind(v1::Violation::SAME_TOKENS);
+  event.violation.set_message("ranks 2 and 3 counted the very same");
+  return event;
+}
+
 TEST(JobTotalsTest, AddUpWhatCommitsSay) {
   JobTotals totals;
   totals.Add(Commit(1, 100, 0, {}));
@@ -24,13 +31,26 @@ TEST(JobViewTest, ShowsTheSummaryAndTheTotals) {
   description.mutable_summary()->set_name("job");
   description.mutable_summary()->mutable_version()->set_step(7);
   description.mutable_summary()->set_staleness(5);
-  const auto view = MakeJobView(description, {/*tokens=*/100, /*stale_commits=*/2, /*lost_contributions=*/3});
+  description.mutable_halt()->set_step(6);
+  JobTotals totals = {/*tokens=*/100, /*stale_commits=*/2, /*lost_contributions=*/3};
+  totals.Add(SameTokens());
+  const auto view = MakeJobView(description, totals);
   EXPECT_EQ(view->job, "job");
   EXPECT_EQ(view->step, 7u);
   EXPECT_EQ(view->staleness, 5u);
   EXPECT_EQ(view->tokens_total, 100u);
   EXPECT_EQ(view->stale_commits_total, 2u);
   EXPECT_EQ(view->lost_contributions_total, 3u);
+  EXPECT_TRUE(view->halted);
+  EXPECT_EQ(view->invariant_failures_total.size(), 7u) << "all, from the start";
+  EXPECT_EQ(view->invariant_failures_total.at("same_tokens"), 1u);
+  EXPECT_EQ(view->invariant_failures_total.at("silent_layer"), 0u);
+  description.clear_halt();
+  EXPECT_FALSE(MakeJobView(description, totals)->halted);
+}
+
+TEST(ViolationLineTest, NamesJobStepAndKind) {
+  EXPECT_EQ(ViolationLine(SameTokens()), "job \"job\", step 7: same tokens: ranks 2 and 3 counted the very same");
 }
 
 TEST(LostLineTest, NamesJobStepAndAFewContributors) {

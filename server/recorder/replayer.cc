@@ -152,6 +152,7 @@ absl::Status Replayer::TakeCommit(const v1::RecordedCommit& event) {
   inputs.participants.assign(event.participants().begin(), event.participants().end());
   inputs.staleness = event.staleness();
   inputs.stale_versions.assign(event.stale_versions().begin(), event.stale_versions().end());
+  inputs.violations.assign(event.violations().begin(), event.violations().end());
   if (event.has_halt()) state_->halt = event.halt();
   const uint64_t step = event.version().step();
   if (timeline_->At(step).from_step() == step) plan_ = PlanAt(std::move(plan_), *timeline_, step);

@@ -60,6 +60,7 @@ std::map<std::string, Entry> Served() {
   auto view = std::make_shared<JobView>();
   view->job = "job";
   view->layers.resize(1);
+  view->invariant_failures_total["same_tokens"] = 1;
   metrics.Publish(view);
   metrics.CountPush("job", "accepted");
   metrics.ObserveCommit("job", 1, 1);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,6 +30,9 @@ struct JobView {
   uint64_t tokens_total = 0;  // valid tokens of all steps
   uint64_t stale_commits_total = 0;
   uint64_t lost_contributions_total = 0;
+  // Things that cannot be right, by the invariant that they violate, as doc/metrics.md names them.
+  std::map<std::string, uint64_t> invariant_failures_total;
+  bool halted = false;
   std::vector<Layer> layers;
 };
 

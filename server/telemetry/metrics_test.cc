@@ -31,6 +31,8 @@ std::shared_ptr<const JobView> View(const std::string& job, uint64_t step) {
   view->tokens_total = step * 2048;
   view->stale_commits_total = 6;
   view->lost_contributions_total = 9;
+  view->invariant_failures_total = {{"bias_differs", 4}, {"same_tokens", 0}};
+  view->halted = true;
   view->layers = {{"layers.0", 1.5, -1, 0.5, step}, {"layers.1", 0.25, -0.125, 0.0625, step - 1}};
   return view;
 }
@@ -54,10 +56,36 @@ TEST(MetricsTest, ShowsAJobAndItsLayers) {
   EXPECT_EQ(page.Value("evenkeel_staleness_steps", {{"job", "job"}}), 5);
   EXPECT_EQ(page.Value("evenkeel_stale_commits_total", {{"job", "job"}}), 6);
   EXPECT_EQ(page.Value("evenkeel_lost_contributions_total", {{"job", "job"}}), 9);
+  EXPECT_EQ(page.Value("evenkeel_bias_hash_mismatch_total", {{"job", "job"}}), 4);
+  EXPECT_EQ(page.Value("evenkeel_job_halted", {{"job", "job"}}), 1);
+  EXPECT_EQ(page.Value("evenkeel_invariant_failures_total", {{"job", "job"}, {"invariant", "bias_differs"}}), 4);
+  EXPECT_EQ(page.Value("evenkeel_invariant_failures_total", {{"job", "job"}, {"invariant", "same_tokens"}}), 0);
   EXPECT_EQ(page.Value("evenkeel_layer_max_violation_ratio", {{"job", "job"}, {"layer", "layers.0"}}), 1.5);
   EXPECT_EQ(page.Value("evenkeel_layer_min_violation_ratio", {{"job", "job"}, {"layer", "layers.0"}}), -1);
   EXPECT_EQ(page.Value("evenkeel_layer_avg_violation_ratio", {{"job", "job"}, {"layer", "layers.1"}}), 0.0625);
   EXPECT_EQ(page.Value("evenkeel_layer_last_update_step", {{"job", "job"}, {"layer", "layers.1"}}), 6);
+}
+
+// Experts are not on the page, however many there are.
+TEST(MetricsTest, Pitfall27SeriesGrowWithLayersAndNotWithExperts) {
+  const auto series_of = [](int layers) {
+    Metrics metrics;
+    auto view = std::make_shared<JobView>(*View("job", 7));
+    view->layers.assign(layers, view->layers[0]);
+    for (int i = 0; i < layers; ++i) view->layers[i].name = absl::StrCat("layers.", i);
+    metrics.Publish(view);
+    int series = 0;
+    for (const auto& [name, family] : Read(metrics).families) {
+      for (const ParsedPage::Sample& sample : family.samples) {
+        ++series;
+        EXPECT_EQ(sample.labels.count("expert"), 0) << name;
+      }
+    }
+    return series;
+  };
+  const int of_a_layer = series_of(2) - series_of(1);
+  EXPECT_LE(of_a_layer, 10);
+  EXPECT_EQ(series_of(61) - series_of(1), 60 * of_a_layer);
 }
 
 TEST(MetricsTest, ANewerViewReplacesTheOlder) {

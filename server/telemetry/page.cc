@@ -49,6 +49,14 @@ constexpr JobMetric kJobMetrics[] = {
     {"evenkeel_lost_contributions_total", MetricType::Counter,
      "Contributions to committed steps that their contributors could not keep until they were delivered.",
      [](const JobView& view) { return static_cast<double>(view.lost_contributions_total); }},
+    {"evenkeel_bias_hash_mismatch_total", MetricType::Counter,
+     "Committed steps that a rank had routed with another bias than the one that was sent there.",
+     [](const JobView& view) {
+       const auto found = view.invariant_failures_total.find("bias_differs");
+       return found == view.invariant_failures_total.end() ? 0 : static_cast<double>(found->second);
+     }},
+    {"evenkeel_job_halted", MetricType::Gauge, "1 while no layer moves because an invariant was violated, else 0.",
+     [](const JobView& view) { return view.halted ? 1.0 : 0.0; }},
 };
 
 // One number of each layer of each job.
@@ -128,6 +136,18 @@ MetricFamily RecordErrorFamily(const std::vector<JobSample>& samples) {
   return family;
 }
 
+MetricFamily InvariantFamily(const std::vector<JobSample>& samples) {
+  MetricFamily family{
+      "evenkeel_invariant_failures_total", "Things that cannot be right, by the invariant.", MetricType::Counter, {}};
+  for (const JobSample& sample : samples) {
+    if (sample.view == nullptr) continue;
+    for (const auto& [invariant, count] : sample.view->invariant_failures_total) {
+      family.metric.push_back(Value(static_cast<double>(count), {{"job", sample.view->job}, {"invariant", invariant}}));
+    }
+  }
+  return family;
+}
+
 MetricFamily HistogramFamily(const char* name, const char* help, ClientMetric JobSample::*histogram,
                              const std::vector<JobSample>& samples) {
   MetricFamily family{name, help, MetricType::Histogram, {}};
@@ -144,6 +164,7 @@ MetricFamily HistogramFamily(const char* name, const char* help, ClientMetric Jo
 std::string RenderPage(const std::vector<JobSample>& samples) {
   std::vector<MetricFamily> families = {BuildInfo()};
   for (const JobMetric& metric : kJobMetrics) families.push_back(JobFamily(metric, samples));
+  families.push_back(InvariantFamily(samples));
   families.push_back(PushFamily(samples));
   families.push_back(RecordErrorFamily(samples));
   families.push_back(HistogramFamily("evenkeel_step_commit_seconds",

@@ -14,8 +14,17 @@ namespace evenkeel::core::simulation {
 namespace {
 
 job::ReferenceModel::Options ModelOptions(const JobScenario& scenario) {
-  job::ReferenceModel::Options options = {scenario.seed, scenario.owned, scenario.one_skip_in, scenario.scale};
+  job::ReferenceModel::Options options;
+  options.seed = scenario.seed;
+  options.owned = scenario.owned;
+  options.one_skip_in = scenario.one_skip_in;
   options.one_replay_in = scenario.one_replay_in;
+  options.scale = scenario.scale;
+  options.twin_of = scenario.twin_of;
+  options.diverged = scenario.diverged;
+  options.silent_layer = scenario.silent_layer;
+  options.tells_checks = scenario.tells_checks;
+  options.finds_violations = true;
   return options;
 }
 
@@ -75,6 +84,20 @@ void JobChecker::OnDisk(const JobRecord& record) {
   CheckMembers(record);
 }
 
+void JobChecker::OnCommit(const v1::JobState& state, const std::vector<ViolationEvent>& told) {
+  std::vector<std::string> should_be;
+  std::vector<std::string> is;
+  for (const v1::Violation& violation : state.violations()) should_be.push_back(violation.SerializeAsString());
+  for (const ViolationEvent& event : told) {
+    if (event.job != state.spec().name() || event.step != state.version().step()) continue;
+    is.push_back(event.violation.SerializeAsString());
+    if (event.violation.message().empty()) Complain("a violation of step ", event.step, " says nothing");
+  }
+  if (is != should_be) {
+    Complain("of the ", should_be.size(), " violations of step ", state.version().step(), " ", is.size(), " are told");
+  }
+}
+
 void JobChecker::OnNewStep(const JobRecord& record) {
   const v1::Version& version = record.state.version();
   if (version.step() > scenario_.steps) return Complain("step ", version.step(), " is committed; nobody pushed it");
@@ -82,6 +105,7 @@ void JobChecker::OnNewStep(const JobRecord& record) {
     Complain("step ", version.step(), " is committed in epoch ", version.epoch(), " by the life ", record.epoch);
   }
   job::JobState expected = model_.Trajectory(version.step(), deliveries_).back();
+  TakeMessages(record.state, &expected);
   if (version.step() > 0) CountStep(expected);
   expected.version.set_epoch(version.epoch());
   for (v1::Version& stale : expected.stale_versions) stale.set_epoch(committed_[stale.step()].version.epoch);
@@ -102,6 +126,14 @@ void JobChecker::CountStep(const job::JobState& state) {
   if (state.layers[0].balance.last_reason == balance::UpdateReason::kReplayed) journal_->Count("step replayed");
   if (state.staleness > 0) journal_->Count(absl::StrCat("stale step with lag ", plan_.effective.lag()));
   if (state.stale_versions.size() > 1) journal_->Count("step routed with several stale versions");
+  for (const v1::Violation& violation : state.violations) {
+    journal_->Count(v1::Violation::Kind_Name(violation.kind()));
+  }
+  if (state.halt.has_value()) journal_->Count("step of a halted job");
+  for (size_t i = 0; i < state.layers.size(); ++i) {
+    if (state.layers[i].balance.last_reason != balance::UpdateReason::kNever) continue;
+    Complain("nothing says why layer ", i, " stayed in step ", state.version.step());
+  }
   if (state.participants.empty()) journal_->Count("step without participants");
 }
 

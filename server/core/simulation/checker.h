@@ -9,6 +9,7 @@
 #include "job/job_plan.h"
 #include "job/job_state.h"
 #include "job/reference_model.h"
+#include "server/core/effects.h"
 #include "server/core/record.h"
 #include "server/core/simulation/journal.h"
 #include "server/core/simulation/scenario.h"
@@ -20,6 +21,7 @@ namespace evenkeel::core::simulation {
 //   - nothing is answered that is not on disk, and a step is always answered with the same bytes
 //   - epochs only grow, and none that somebody has heard of is used by a later life
 //   - everybody who hears of a step hears of the same bias
+//   - what cannot be right about a step is told, and nothing else
 class JobChecker {
  public:
   // `journal` outlives the checker.
@@ -34,6 +36,8 @@ class JobChecker {
   // The coordinator accepts a contributor's push of the open step. Until the step is on disk, a later one of the same
   // contributor takes its place: in a later life, or of a new incarnation.
   void OnAccepted(const v1::PushRequest& push);
+  // A step's commit, with the state that will be written, and what the coordinator tells of violations.
+  void OnCommit(const v1::JobState& state, const std::vector<ViolationEvent>& told);
   // After a write.
   void OnDisk(const JobRecord& record);
   // The coordinator lets `incarnation` leave.

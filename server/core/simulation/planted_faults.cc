@@ -116,6 +116,28 @@ class SwallowsPushes final : public Parts {
   }
 };
 
+// Finds ranks that hold the same tokens, and says so to nobody.
+class KeepsItToItself final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    const PushResult result = Parts::Push(now, call, push, coordinator, effects);
+    effects->violations.clear();
+    return result;
+  }
+};
+
+// Does not look at what ranks say of themselves.
+class AsksNobody final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    push->clear_rank_fingerprints();
+    push->clear_diverged_ranks();
+    return Parts::Push(now, call, push, coordinator, effects);
+  }
+};
+
 class AnswersFirst final : public Parts {
  public:
   bool AnswersBeforeWriting() const override { return true; }
@@ -233,6 +255,16 @@ class ForgetsTheMove final : public Unseen {
   }
 };
 
+// A new life lets a job that was halted move again.
+class ForgetsTheHalt final : public Unseen {
+ public:
+  std::vector<JobRecord> Load(const Disk& disk) override {
+    std::vector<JobRecord> records = disk.Load();
+    for (JobRecord& record : records) record.state.clear_halt();
+    return records;
+  }
+};
+
 template <typename T>
 MakeParts Make() {
   return [] { return std::make_unique<T>(); };
@@ -259,6 +291,9 @@ std::vector<PlantedFault> PlantedFaults() {
       {"LosesTheBase", Make<LosesTheBase>(), "is not the reference's"},
       {"LosesThePrevious", Make<LosesThePrevious>(), "is answered with another version"},
       {"ForgetsTheMove", Make<ForgetsTheMove>(), "is not the reference's"},
+      {"KeepsItToItself", Make<KeepsItToItself>(), "are told"},
+      {"AsksNobody", Make<AsksNobody>(), "is not the reference's"},
+      {"ForgetsTheHalt", Make<ForgetsTheHalt>(), "is not the reference's"},
   };
 }
 

@@ -63,6 +63,22 @@ std::vector<std::vector<int>> DrawOwned(const v1::JobSpec& spec, Random* random)
   return owned;
 }
 
+// Workers that hold the same tokens, or another bias, or count nothing at a layer, or too much; and what becomes of it.
+void DrawViolations(Random* random, JobScenario* job) {
+  const int last = job->spec.contributors() - 1;
+  job->tells_checks = random->Percent(75);
+  if (random->Percent(50)) job->spec.set_world_size(job->spec.contributors());
+  if (random->Percent(20)) job->spec.set_tokens_per_step(random->Between(5, 60) * job->scale);
+  if (random->Percent(30)) job->spec.set_invariant_policy(v1::JobSpec::InvariantPolicy::HALT);
+  if (random->Percent(15)) job->silent_layer = random->Between(0, job->spec.layers_size() - 1);
+  for (int i = 0; random->Percent(20) && i < 3; ++i) {
+    job->diverged.emplace(random->Between(1, job->steps), random->Between(0, last));
+  }
+  const int twin = random->Between(0, last);
+  const int other = random->Between(0, last);
+  if (random->Percent(40) && twin != other && job->owned[twin] == job->owned[other]) job->twin_of[twin] = other;
+}
+
 JobScenario DrawJob(const std::string& name, Random* random) {
   JobScenario job;
   job.spec = DrawSpec(name, random);
@@ -72,6 +88,7 @@ JobScenario DrawJob(const std::string& name, Random* random) {
   job.one_skip_in = random->OneOf({0, 5, 20});
   job.one_replay_in = random->OneOf({0, 5, 20});
   job.scale = random->Percent(20) ? uint64_t{1} << 33 : 1;
+  DrawViolations(random, &job);
   return job;
 }
 

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "evenkeel/v1/job.pb.h"
@@ -20,6 +23,10 @@ struct JobScenario {
   uint64_t one_skip_in = 0;
   uint64_t one_replay_in = 0;
   uint64_t scale = 1;
+  std::map<int, int> twin_of;
+  std::set<std::pair<uint64_t, int>> diverged;
+  int silent_layer = -1;
+  bool tells_checks = false;
 };
 
 // What goes wrong, and for how long.

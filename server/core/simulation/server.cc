@@ -97,8 +97,12 @@ void Server::Push(uint64_t caller, v1::PushRequest request, Done<Version> done) 
   parked_.emplace(call, Parked{request.job(), caller, std::move(done)});
   const std::string place = absl::StrCat(request.job(), "/", request.contributor());
   const v1::PushRequest sent = request;
+  const size_t commits = effects_.commits.size();
   const PushResult result = parts_->Push(world_->loop.now(), call, &request, &*coordinator_, &effects_);
   if (result == PushResult::kAccepted) checkers_.at(sent.job())->OnAccepted(sent);
+  if (effects_.commits.size() > commits) {
+    checkers_.at(sent.job())->OnCommit(*effects_.writes.back().state, effects_.violations);
+  }
   world_->journal.Note("server: push of step ", sent.step(), " by ", place, " incarnation ", request.incarnation(),
                        ": ", NameOf(result));
   world_->journal.Count(NameOf(result));

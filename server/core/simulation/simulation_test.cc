@@ -26,6 +26,10 @@ uint64_t FromEnvironment(const char* name, uint64_t fallback) {
 // What so many histories meet, or they are not worth much.
 constexpr uint64_t kEnoughHistories = 500;
 constexpr const char* kMet[] = {
+    "BIAS_DIFFERS",
+    "SAME_TOKENS",
+    "SILENT_LAYER",
+    "TOO_MANY_TOKENS",
     "cancelled",
     "interrupted before the write",
     "interrupted between answers",
@@ -51,6 +55,7 @@ constexpr const char* kMet[] = {
     "server stopped",
     "stale step with lag 0",
     "stale step with lag 1",
+    "step of a halted job",
     "step replayed",
     "step routed with several stale versions",
     "step skipped",

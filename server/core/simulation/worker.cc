@@ -178,6 +178,8 @@ v1::PushRequest Worker::MakePush() const {
     push.clear_valid_tokens();
     push.clear_short_slots();
     push.clear_routed();
+    push.clear_rank_fingerprints();
+    push.clear_diverged_ranks();
   }
   return push;
 }

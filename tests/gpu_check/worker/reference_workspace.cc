@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/status_macros.h"
+#include "client/source/rank_checks.h"
 #include "client/worker/route_arguments.h"
 #include "kernels/counting/reference_count.h"
 #include "kernels/routing/reference/reference_backward.h"
@@ -98,6 +99,7 @@ absl::StatusOr<client::StepCountsPtr> ReferenceWorkspace::Commit(uint64_t step, 
   counts_->step = step;
   counts_->set_skips(end.ok ? 0 : 1);
   counts_->set_replays(end.replayed ? 1 : 0);
+  client::WriteCheck(/*place=*/0, bias_, counts_.get());
   return std::move(counts_);
 }
 
