@@ -75,27 +75,19 @@ class WorkerModesTest : public ::testing::Test {
 
   using Ranks = std::vector<std::unique_ptr<ChildProcess>>;
 
-  Ranks Start(const Mode& mode, const std::string& balance, int steps = kSteps) {
-    const std::string job = absl::StrCat("run", ++runs_);
-    const std::string store = NewFolder("store");
-    Ranks ranks;
-    for (int rank = 0; rank < kRanks; ++rank) {
-      ranks.push_back(std::make_unique<ChildProcess>(CommandOf(mode, job, store, rank, balance, steps)));
-    }
-    return ranks;
-  }
+  using Flags = std::vector<std::string>;
 
   // With `flags` for each rank beside those of its mode.
-  std::string Trajectory(const Mode& mode, const std::vector<std::string>& flags, int steps) {
+  Ranks Start(const Mode& mode, const std::string& balance, int steps = kSteps, const Flags& flags = {}) {
     const std::string job = absl::StrCat("run", ++runs_);
     const std::string store = NewFolder("store");
     Ranks ranks;
     for (int rank = 0; rank < kRanks; ++rank) {
-      std::vector<std::string> command = CommandOf(mode, job, store, rank, kUsual, steps);
+      std::vector<std::string> command = CommandOf(mode, job, store, rank, balance, steps);
       command.insert(command.end(), flags.begin(), flags.end());
       ranks.push_back(std::make_unique<ChildProcess>(command));
     }
-    return TrajectoryOf(mode, &ranks);
+    return ranks;
   }
 
   // The steps that `output` tells of, each with what all modes agree on.
@@ -108,15 +100,11 @@ class WorkerModesTest : public ::testing::Test {
   }
 
   // Of every rank.
-  std::string Trajectory(const Mode& mode, const std::string& balance, int steps) {
-    Ranks ranks = Start(mode, balance, steps);
-    return TrajectoryOf(mode, &ranks);
-  }
-
-  static std::string TrajectoryOf(const Mode& mode, Ranks* ranks) {
+  std::string Trajectory(const Mode& mode, const std::string& balance, int steps, const Flags& flags = {}) {
+    Ranks ranks = Start(mode, balance, steps, flags);
     std::string trajectory;
     for (int rank = 0; rank < kRanks; ++rank) {
-      const Ending ending = (*ranks)[rank]->Wait();
+      const Ending ending = ranks[rank]->Wait();
       EXPECT_EQ(ending.exit_code, 0) << mode.name << ", rank " << rank << ": " << ending.stderr_text;
       if (rank == 0) trajectory = TrajectoryOf(ending.stdout_text);
       EXPECT_EQ(TrajectoryOf(ending.stdout_text), trajectory) << mode.name << ", rank " << rank;
@@ -223,8 +211,8 @@ TEST_F(WorkerModesTest, AllComeToTheReferenceWhateverElseTheyDo) {
     if (on_skip == "apply") spec.set_skip_policy(v1::JobSpec::SkipPolicy::APPLY);
     const std::string expected = ReferenceTrajectory(spec, /*initial_bias=*/0, kFewSteps);
     for (const Mode& mode : kModes) {
-      EXPECT_EQ(Trajectory(mode, {"--replays=1", "--on_skip=" + on_skip, "--distracted=1"}, kFewSteps), expected)
-          << mode.name;
+      const Flags flags = {"--replays=1", "--on_skip=" + on_skip, "--distracted=1"};
+      EXPECT_EQ(Trajectory(mode, kUsual, kFewSteps, flags), expected) << mode.name;
     }
   }
 }
@@ -235,7 +223,7 @@ TEST_F(WorkerModesTest, AFrozenJobHasTheBiasThatItBeganWith) {
   spec.set_mode(v1::JobSpec::Mode::FROZEN);
   const std::string expected = ReferenceTrajectory(spec, /*initial_bias=*/0.25f, kFewSteps);
   for (const Mode& mode : kModes) {
-    EXPECT_EQ(Trajectory(mode, {"--mode=frozen", "--initial_bias=0.25"}, kFewSteps), expected) << mode.name;
+    EXPECT_EQ(Trajectory(mode, kUsual, kFewSteps, {"--mode=frozen", "--initial_bias=0.25"}), expected) << mode.name;
   }
 }
 
@@ -245,7 +233,7 @@ TEST_F(WorkerModesTest, AnObservedJobHasNoBias) {
   spec.set_mode(v1::JobSpec::Mode::OBSERVE);
   const std::string expected = ReferenceTrajectory(spec, /*initial_bias=*/0, kFewSteps);
   for (Mode mode : kModes) {
-    EXPECT_EQ(Trajectory(mode, {"--mode=observe"}, kFewSteps), expected) << mode.name;
+    EXPECT_EQ(Trajectory(mode, kUsual, kFewSteps, {"--mode=observe"}), expected) << mode.name;
   }
 }
 

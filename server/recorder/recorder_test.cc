@@ -145,8 +145,16 @@ TEST_F(RecorderTest, EveryStepIsReplayedToTheSameBits) {
     Record(&bench);
     bench.JoinAll();
     bench.PushAllUntil(40);
+    for (const int contributor : {0, 1}) {
+      v1::PushRequest push = bench.PushOf(contributor, 41);
+      push.set_ok(true);
+      push.set_replayed(contributor == 0);
+      bench.Push(push);
+    }
+    EXPECT_EQ(bench.job().State().layers(0).last_reason(), v1::UpdateReason::REPLAYED);
+    bench.PushAllUntil(45);
     const FolderReplay replay = Replay({}, spec.name());
-    ExpectWhole(replay, 1, 40);
+    ExpectWhole(replay, 1, 45);
     EXPECT_EQ(replay.job, spec.name());
     EXPECT_THAT(replay.notes, IsEmpty());
   }
