@@ -57,7 +57,7 @@ class WorkerInvariantsTest : public ::testing::Test {
         options.rank = rank;
         auto joined = Worker::Join(options);
         EXPECT_TRUE(joined.ok()) << "rank " << rank << ": " << joined.status().message();
-        if (joined.ok()) workers_[rank] = *std::move(joined);
+        if (joined.ok()) workers_[rank] = std::move(*joined);
       });
     }
     for (std::thread& thread : threads) thread.join();
@@ -289,8 +289,11 @@ TEST_F(WorkerInvariantsTest, ARankThatNobodyStandsForIsNamedByTheLastThatJoins) 
     options.group.index = rank;
     auto joined = Worker::Join(options);
     EXPECT_EQ(joined.ok(), rank == 0) << joined.status().message();
-    if (!joined.ok()) EXPECT_THAT(joined.status().message(), HasSubstr("none stands for rank 2 of 3"));
-    if (joined.ok()) workers_.push_back(*std::move(joined));
+    if (joined.ok()) {
+      workers_.push_back(std::move(*joined));
+    } else {
+      EXPECT_THAT(joined.status().message(), HasSubstr("none stands for rank 2 of 3"));
+    }
   }
 }
 
