@@ -41,7 +41,7 @@ JobPlan Plan(JobSpec::SkipPolicy::Kind skip_policy, JobSpec::Mode::Kind mode) {
 balance::FlatBuffers InitialBuffers(const JobPlan& plan) {
   balance::FlatBuffers flat;
   for (int i = 0; i < plan.layers.size(); ++i) {
-    const LayerTable::Layer& layer = plan.layers[i];
+    const LayerTable::Row& layer = plan.layers[i];
     flat.layers.push_back({layer.offset, balance::MakeLayerRule(plan.balance[i], layer.num_experts)});
   }
   flat.bias.resize(plan.layers.total_experts());
@@ -69,7 +69,7 @@ void Run(uint64_t seed, const balance::NextStep& next, const balance::FlatUpdate
 }
 
 template <typename Value>
-std::vector<Value> Part(const std::vector<Value>& all, const LayerTable::Layer& layer) {
+std::vector<Value> Part(const std::vector<Value>& all, const LayerTable::Row& layer) {
   return {all.begin() + layer.offset, all.begin() + layer.offset + layer.num_experts};
 }
 

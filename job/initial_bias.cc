@@ -3,7 +3,6 @@
 #include <cmath>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/error_detail.h"
 #include "kernels/balance/bias_hash.h"
@@ -16,18 +15,15 @@ absl::Status Invalid(const std::string& message) {
                       absl::StrCat("initial_bias", message));
 }
 
-absl::Span<const float> OfLayer(const LayerTable::Layer& layer, absl::Span<const float> bias) {
-  return bias.subspan(layer.offset, layer.num_experts);
+absl::Span<const float> OfRow(const LayerTable::Row& row, absl::Span<const float> bias) {
+  return bias.subspan(row.offset, row.num_experts);
 }
 
-absl::Status CheckLayer(const LayerTable::Layer& layer, const balance::BalanceConfig& config,
-                        absl::Span<const float> bias) {
+absl::Status CheckRow(const LayerTable::Row& row, const balance::BalanceConfig& config, absl::Span<const float> bias) {
   const bool is_capped = config.cap > 0 && config.cap_mode == balance::CapMode::kAbsolute;
-  for (int expert = 0; expert < layer.num_experts; ++expert) {
+  for (int expert = 0; expert < row.num_experts; ++expert) {
     const float value = bias[expert];
-    const auto where = [&] {
-      return absl::StrCat(": layer \"", absl::CHexEscape(layer.name), "\", expert ", expert, " has ", value);
-    };
+    const auto where = [&] { return absl::StrCat(": ", Quoted(row), ", expert ", expert, " has ", value); };
     if (!std::isfinite(value)) return Invalid(absl::StrCat(where(), "; it must be finite"));
     if (is_capped && std::fabs(value) > static_cast<float>(config.cap)) {
       return Invalid(absl::StrCat(where(), ", which the absolute cap ", config.cap,
@@ -42,7 +38,7 @@ absl::Status CheckLayer(const LayerTable::Layer& layer, const balance::BalanceCo
 uint64_t InitialBiasHash(const JobPlan& plan, absl::Span<const float> bias) {
   if (bias.empty()) return 0;
   std::vector<uint64_t> hashes;
-  for (const LayerTable::Layer& layer : plan.layers.layers()) hashes.push_back(balance::HashBias(OfLayer(layer, bias)));
+  for (const LayerTable::Row& row : plan.layers.rows()) hashes.push_back(balance::HashBias(OfRow(row, bias)));
   return balance::CombineHashes(hashes);
 }
 
@@ -56,10 +52,10 @@ absl::Status SetInitialBias(const JobPlan& plan, absl::Span<const float> bias, J
         absl::StrCat(" has ", bias.size(), " values; the layers have ", plan.layers.total_experts(), " experts"));
   }
   for (int i = 0; i < plan.layers.size(); ++i) {
-    const absl::Span<const float> of_layer = OfLayer(plan.layers[i], bias);
-    absl::Status status = CheckLayer(plan.layers[i], plan.balance[i], of_layer);
+    const absl::Span<const float> of_row = OfRow(plan.layers[i], bias);
+    absl::Status status = CheckRow(plan.layers[i], plan.balance[i], of_row);
     if (!status.ok()) return status;
-    state->layers[i].balance.bias.assign(of_layer.begin(), of_layer.end());
+    state->layers[i].balance.bias.assign(of_row.begin(), of_row.end());
   }
   state->initial_bias_hash = InitialBiasHash(plan, bias);
   return absl::OkStatus();

@@ -68,9 +68,8 @@ absl::Status CheckLayer(const v1::LayerSpec& layer) {
     return Invalid(absl::StrCat(place, ": top_k is ", layer.top_k(), "; 1 to num_experts (", layer.num_experts(),
                                 ") are allowed"));
   }
-  if (layer.streams() < 0) return Invalid(absl::StrCat(place, ": streams is ", layer.streams(), "; at least 0"));
-  if (layer.streams() > 1) {
-    return NotBuiltYet(absl::StrCat(place, ": streams is ", layer.streams(), "; more than one is not built yet"));
+  if (layer.streams() < 0 || layer.streams() > kMaxStreams) {
+    return Invalid(absl::StrCat(place, ": streams is ", layer.streams(), "; 0 to ", kMaxStreams, " are allowed"));
   }
   if (!v1::LayerSpec::Accumulator::Kind_IsValid(layer.accumulator())) {
     return Invalid(absl::StrCat(place, ": accumulator: ", layer.accumulator(), " is unknown"));
@@ -137,7 +136,9 @@ absl::Status CheckLimits(const v1::JobSpec& spec, const v1::Limits& limits) {
     return OverLimit("max_layers", limits.max_layers(), "the number of job.layers", spec.layers_size());
   }
   int64_t experts = 0;
-  for (const v1::LayerSpec& layer : spec.layers()) experts += layer.num_experts();
+  for (const v1::LayerSpec& layer : spec.layers()) {
+    experts += int64_t{std::min(StreamsOf(layer), kMaxStreams)} * layer.num_experts();
+  }
   if (experts > limits.max_experts()) {
     return OverLimit("max_experts", limits.max_experts(), "the number of experts of all job.layers", experts);
   }
@@ -161,7 +162,7 @@ absl::Status SortLayers(v1::JobSpec* spec) {
     if (i > 0 && layer->name() == spec->layers(i - 1).name()) {
       return Invalid(absl::StrCat("job.layers: \"", layer->name(), "\" is given twice"));
     }
-    layer->set_streams(1);
+    layer->set_streams(StreamsOf(*layer));
     layer->set_accumulator(v1::LayerSpec::Accumulator::COUNT);
   }
   std::sort(spec->mutable_overrides()->begin(), spec->mutable_overrides()->end(),
@@ -182,7 +183,11 @@ absl::Status PlanBalance(JobPlan* plan) {
   const v1::JobSpec& spec = plan->effective;
   plan->balance.clear();
   int next_override = 0;
-  for (const LayerTable::Layer& layer : plan->layers.layers()) {
+  for (const LayerTable::Row& layer : plan->layers.rows()) {
+    if (layer.stream > 0) {
+      plan->balance.push_back(plan->balance.back());
+      continue;
+    }
     v1::BalanceConfig message = spec.balance();
     if (next_override < spec.overrides_size() && spec.overrides(next_override).layer() == layer.name) {
       message = config::Overridden(message, spec.overrides(next_override++).balance());

@@ -18,7 +18,7 @@ struct JobPlan {
   // Layers sorted by name, `balance` with every field set, defaults of the enums filled in.
   v1::JobSpec effective;
   LayerTable layers;
-  // The config in force for each layer, in layer order.
+  // The config in force for each row of `layers`.
   std::vector<balance::BalanceConfig> balance;
   // XXH3-64 of the spec as asked for, its layers and overrides sorted: the same on all contributors that agree.
   uint64_t fingerprint = 0;

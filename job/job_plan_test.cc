@@ -82,7 +82,8 @@ TEST(JobPlanTest, RefusesBadFieldsNamingFieldAndValue) {
       {[](v1::JobSpec* s) { s->mutable_layers(1)->set_top_k(0); }, "layer \"b\": top_k is 0; 1 to num_experts (3)"},
       {[](v1::JobSpec* s) { s->mutable_layers(1)->set_top_k(4); }, "layer \"b\": top_k is 4"},
       {[](v1::JobSpec* s) { s->mutable_layers(1)->set_top_k(-1); }, "layer \"b\": top_k is -1"},
-      {[](v1::JobSpec* s) { s->mutable_layers(0)->set_streams(-1); }, "layer \"a\": streams is -1; at least 0"},
+      {[](v1::JobSpec* s) { s->mutable_layers(0)->set_streams(-1); }, "layer \"a\": streams is -1; 0 to 16"},
+      {[](v1::JobSpec* s) { s->mutable_layers(0)->set_streams(17); }, "layer \"a\": streams is 17; 0 to 16"},
       {[](v1::JobSpec* s) { s->mutable_layers(0)->set_accumulator(Unknown<v1::LayerSpec::Accumulator::Kind>()); },
        "layer \"a\": accumulator: 9 is unknown"},
       {[](v1::JobSpec* s) { s->mutable_layers(1)->set_name("a"); }, "job.layers: \"a\" is given twice"},
@@ -141,7 +142,6 @@ TEST(JobPlanTest, SaysWhatIsNotBuiltYet) {
        "job.missing_policy 3 is not built yet; use WAIT"},
       {[](v1::JobSpec* s) { s->set_durability(v1::JobSpec::Durability::NONE); },
        "job.durability 2 is not built yet; use SYNC"},
-      {[](v1::JobSpec* s) { s->mutable_layers(0)->set_streams(2); }, "layer \"a\": streams is 2; more than one"},
       {[](v1::JobSpec* s) { s->mutable_layers(0)->set_accumulator(v1::LayerSpec::Accumulator::HISTOGRAM); },
        "layer \"a\": accumulator 2 is not built yet"},
   };
@@ -232,6 +232,34 @@ TEST(JobPlanTest, SpellsOutWhatTheSpecLeavesOpen) {
               balance.has_min_tokens() && balance.has_frozen());
 }
 
+TEST(JobPlanTest, StreamsOfALayerShareItsConfig) {
+  v1::JobSpec spec = TestSpecWithStreams(1);
+  v1::LayerOverride* override = spec.add_overrides();
+  override->set_layer("a");
+  override->mutable_balance()->set_rate(0.5);
+  override = spec.add_overrides();
+  override->set_layer("b");
+  override->mutable_balance()->set_frozen(true);
+  const absl::StatusOr<JobPlan> plan = Plan(spec);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->effective.layers(0).streams(), 2);
+  EXPECT_EQ(plan->effective.layers(2).streams(), 1);
+  ASSERT_EQ(plan->layers.size(), 4);
+  EXPECT_EQ(plan->layers.total_experts(), 16);
+  ASSERT_EQ(plan->balance.size(), 4u);
+  EXPECT_EQ(plan->balance[0].rate, 0.5);
+  EXPECT_EQ(plan->balance[1].rate, 0.5);
+  EXPECT_TRUE(plan->balance[2].frozen);
+  EXPECT_FALSE(plan->balance[3].frozen);
+  EXPECT_EQ(plan->balance[3].rate, 1e-2);
+
+  v1::Limits limits;
+  limits.set_max_experts(16);
+  EXPECT_TRUE(Plan(spec, limits).ok());
+  limits.set_max_experts(15);
+  EXPECT_FALSE(Plan(spec, limits).ok());
+}
+
 TEST(JobPlanTest, LayersSortByTheBytesOfTheirNames) {
   v1::JobSpec spec = TestSpec(1);
   *spec.add_layers() = TestLayer("\xc3\xa9", 2, 1);
@@ -241,7 +269,7 @@ TEST(JobPlanTest, LayersSortByTheBytesOfTheirNames) {
   const absl::StatusOr<JobPlan> plan = Plan(spec);
   ASSERT_TRUE(plan.ok()) << plan.status();
   std::vector<std::string> names;
-  for (const LayerTable::Layer& layer : plan->layers.layers()) names.push_back(layer.name);
+  for (const LayerTable::Row& layer : plan->layers.rows()) names.push_back(layer.name);
   EXPECT_THAT(names, ElementsAre("B", "a", "b", "layer.10", "layer.9", "\xc3\xa9"));
   for (const std::string& name : names) EXPECT_EQ(plan->layers[plan->layers.Find(name)].name, name);
 }

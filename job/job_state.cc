@@ -45,6 +45,8 @@ void BeginEma(balance::Rule rule, JobState::Layer* layer) {
   layer->rule = rule;
 }
 
+int DispatchedExperts(const LayerTable::Row& row) { return row.dispatched_offset < 0 ? 0 : row.num_experts; }
+
 std::vector<uint64_t> LayerHashes(const JobState& state) {
   std::vector<uint64_t> hashes;
   hashes.reserve(state.layers.size());
@@ -52,8 +54,8 @@ std::vector<uint64_t> LayerHashes(const JobState& state) {
   return hashes;
 }
 
-absl::Span<const uint64_t> CountsOf(const LayerTable::Layer& layer, const StepSums& sums) {
-  return absl::MakeSpan(sums.counts).subspan(layer.offset, layer.num_experts);
+absl::Span<const uint64_t> CountsOf(const LayerTable::Row& row, const StepSums& sums) {
+  return absl::MakeSpan(sums.counts).subspan(row.offset, row.num_experts);
 }
 
 }  // namespace
@@ -62,9 +64,12 @@ JobState InitialJobState(const JobPlan& plan) {
   JobState state;
   state.version.set_epoch(1);
   for (int i = 0; i < plan.layers.size(); ++i) {
-    const int num_experts = plan.layers[i].num_experts;
-    state.layers.push_back({balance::InitialState(num_experts), std::vector<uint64_t>(num_experts), /*last_tokens=*/0,
-                            /*total_tokens=*/0, plan.balance[i].rule});
+    const LayerTable::Row& row = plan.layers[i];
+    JobState::Layer& layer = state.layers.emplace_back();
+    layer.balance = balance::InitialState(row.num_experts);
+    layer.last_counts.resize(row.num_experts);
+    layer.rule = plan.balance[i].rule;
+    layer.last_dispatched.resize(DispatchedExperts(row));
   }
   return state;
 }
@@ -103,11 +108,15 @@ void MoveLayers(const JobPlan& plan, const CommitInputs& inputs, const StepSums&
 
 void RecordStep(const JobPlan& plan, const CommitInputs& inputs, const StepSums& sums, JobState* state) {
   for (int i = 0; i < plan.layers.size(); ++i) {
-    const absl::Span<const uint64_t> counts = CountsOf(plan.layers[i], sums);
+    const LayerTable::Row& row = plan.layers[i];
+    const absl::Span<const uint64_t> counts = CountsOf(row, sums);
     JobState::Layer& layer = state->layers[i];
     layer.last_counts.assign(counts.begin(), counts.end());
     layer.last_tokens = sums.tokens[i];
     layer.total_tokens += sums.tokens[i];
+    if (row.dispatched_offset < 0) continue;
+    const uint64_t* dispatched = &sums.dispatched[row.dispatched_offset];
+    layer.last_dispatched.assign(dispatched, dispatched + row.num_experts);
   }
   state->version = inputs.version;
   state->ok = inputs.ok;
@@ -139,14 +148,17 @@ std::shared_ptr<const v1::CommittedVersion> CommittedVersionOf(const JobPlan& pl
     Append(hashes, reply->mutable_layer_hashes());
     reply->set_state_hash(balance::CombineHashes(hashes));
   }
+  // Of the layer with the most, over its streams.
   uint64_t tokens = 0;
+  uint64_t of_layer = 0;
   for (size_t i = 0; i < state.layers.size(); ++i) {
     const JobState::Layer& layer = state.layers[i];
     if (sends_bias) Append(layer.balance.bias, reply->mutable_bias());
     reply->add_reasons(ReasonToProto(layer.balance.last_reason));
     reply->add_max_violation(
         static_cast<float>(balance::ComputeLoadMetrics(layer.last_counts, plan.balance[i].target).max_violation));
-    tokens = std::max(tokens, layer.last_tokens);
+    of_layer = layer.last_tokens + (plan.layers[i].stream > 0 ? of_layer : 0);
+    tokens = std::max(tokens, of_layer);
   }
   Append(state.participants, reply->mutable_participants());
   reply->set_durable_step(state.version.step());
@@ -168,6 +180,7 @@ v1::JobState ToProto(const JobPlan& plan, const JobState& state) {
     const JobState::Layer& layer = state.layers[i];
     v1::LayerState* out = message.add_layers();
     out->set_layer(plan.layers[i].name);
+    out->set_stream(plan.layers[i].stream);
     Append(layer.balance.bias, out->mutable_bias());
     Append(layer.balance.ema, out->mutable_ema());
     out->set_ema_product(layer.balance.ema_product);
@@ -179,6 +192,7 @@ v1::JobState ToProto(const JobPlan& plan, const JobState& state) {
     Append(layer.last_counts, out->mutable_last_counts());
     out->set_last_tokens(layer.last_tokens);
     out->set_total_tokens(layer.total_tokens);
+    Append(layer.last_dispatched, out->mutable_last_dispatched());
   }
   v1::CommitRecord* last_commit = message.mutable_last_commit();
   last_commit->set_ok(state.ok);
@@ -192,7 +206,7 @@ v1::JobState ToProto(const JobPlan& plan, const JobState& state) {
 absl::StatusOr<JobState> FromProto(const JobPlan& plan, const v1::JobState& message) {
   if (message.layers_size() != plan.layers.size()) {
     return absl::DataLossError(
-        absl::StrCat("the state has ", message.layers_size(), " layers, its spec ", plan.layers.size()));
+        absl::StrCat("the state has ", message.layers_size(), " layers and streams, its spec ", plan.layers.size()));
   }
   JobState state;
   state.version = message.version();
@@ -207,16 +221,18 @@ absl::StatusOr<JobState> FromProto(const JobPlan& plan, const v1::JobState& mess
   state.stale_versions.assign(last_commit.stale_versions().begin(), last_commit.stale_versions().end());
   for (int i = 0; i < plan.layers.size(); ++i) {
     const v1::LayerState& in = message.layers(i);
-    const int experts = plan.layers[i].num_experts;
+    const LayerTable::Row& row = plan.layers[i];
+    const int experts = row.num_experts;
     JobState::Layer layer;
-    const bool fits = in.layer() == plan.layers[i].name && Extract(in.bias(), experts, &layer.balance.bias) &&
+    const bool fits = in.layer() == row.name && static_cast<int>(in.stream()) == row.stream &&
+                      Extract(in.bias(), experts, &layer.balance.bias) &&
                       Extract(in.ema(), experts, &layer.balance.ema) &&
                       Extract(in.pending_counts(), experts, &layer.balance.counts) &&
-                      Extract(in.last_counts(), experts, &layer.last_counts);
+                      Extract(in.last_counts(), experts, &layer.last_counts) &&
+                      Extract(in.last_dispatched(), DispatchedExperts(row), &layer.last_dispatched);
     if (!fits) {
-      return absl::DataLossError(absl::StrCat("the state of layer \"", in.layer(),
-                                              "\" does not fit the spec's layer \"", plan.layers[i].name, "\" of ",
-                                              experts, " experts"));
+      return absl::DataLossError(absl::StrCat("the state of layer \"", in.layer(), "\" stream ", in.stream(),
+                                              " does not fit the spec's ", Quoted(row), " of ", experts, " experts"));
     }
     layer.balance.ema_product = in.ema_product();
     layer.balance.tokens = in.pending_tokens();

@@ -28,12 +28,14 @@ struct JobState {
     uint64_t total_tokens = 0;
     // Whose error the EMA is of: that of the last commit.
     balance::Rule rule = balance::Rule::kProportional;
+    // Of last_counts, what a capacity limit left; empty where the layer does not tell.
+    std::vector<uint64_t> last_dispatched = {};
   };
 
   v1::Version version;
   // Steps committed with ok = true.
   uint64_t position = 0;
-  // In layer order.
+  // Of each row.
   std::vector<Layer> layers;
   bool ok = true;
   // Contributors of the last commit, ascending.
@@ -71,7 +73,7 @@ std::optional<balance::UpdateReason> WhyUnmoved(const JobPlan& plan, const Commi
 // Where the job's policy says so, and there are violations, halts it from `step` on, unless it is.
 void HaltFor(const JobPlan& plan, absl::Span<const v1::Violation> violations, uint64_t step, JobState* state);
 
-// The one event that moves the bias: applies the rule of every layer to the summed counts of a step. Pure; the same
+// The one event that moves the bias: applies the rule of every row to the summed counts of a step. Pure; the same
 // inputs give the same bits everywhere. A step that was taken and moves nothing advances the position all the same.
 // `plan` may be balanced otherwise than it was at the commit before; a layer whose rule is another since then begins
 // its EMA anew, whether or not the step moves it, for what the EMA held was the error of the other rule.

@@ -30,6 +30,12 @@ v1::JobSpec SpecWithPreset(const std::string& preset) {
   return spec;
 }
 
+v1::JobSpec StreamsWithPreset(const std::string& preset) {
+  v1::JobSpec spec = TestSpecWithStreams(2);
+  spec.mutable_balance()->set_preset(preset);
+  return spec;
+}
+
 // 6 assignments at "a", 2 at "b".
 StepSums SomeSums(const JobPlan& plan) {
   StepSums sums(plan.layers);
@@ -287,9 +293,9 @@ TEST(JobStateTest, RefusesStatesThatDoNotFit) {
     return std::string(status.message());
   };
   EXPECT_THAT(refusal([](v1::JobState* s) { s->mutable_layers()->RemoveLast(); }),
-              HasSubstr("the state has 1 layers, its spec 2"));
+              HasSubstr("the state has 1 layers and streams, its spec 2"));
   EXPECT_THAT(refusal([](v1::JobState* s) { s->mutable_layers(0)->set_layer("x"); }),
-              HasSubstr("layer \"x\" does not fit the spec's layer \"a\" of 4 experts"));
+              HasSubstr("layer \"x\" stream 0 does not fit the spec's layer \"a\" of 4 experts"));
   EXPECT_THAT(refusal([](v1::JobState* s) { s->mutable_layers(1)->add_bias(0); }), HasSubstr("layer \"b\""));
   EXPECT_THAT(refusal([](v1::JobState* s) { s->mutable_layers(1)->clear_ema(); }), HasSubstr("layer \"b\""));
   EXPECT_THAT(refusal([](v1::JobState* s) { s->mutable_layers(0)->add_pending_counts(1); }), HasSubstr("layer \"a\""));
@@ -299,14 +305,20 @@ TEST(JobStateTest, RefusesStatesThatDoNotFit) {
 // ---------------------------------------------------------------------------------------------------------------------
 // Against the reference
 
-// Counts below 2^32 of a contributor that owns those layers.
+// Counts below 2^32 of a contributor that owns those rows.
 void AddPayload(const v1::PushRequest& push, const LayerTable& layers, const std::vector<int>& owned, StepSums* sums) {
   int next = 0;
+  int next_dispatched = 0;
   for (size_t i = 0; i < owned.size(); ++i) {
-    const LayerTable::Layer& layer = layers[owned[i]];
+    const LayerTable::Row& layer = layers[owned[i]];
     sums->tokens[owned[i]] += push.valid_tokens(static_cast<int>(i));
     for (int e = 0; e < layer.num_experts; ++e) sums->counts[layer.offset + e] += push.routed().low(next++);
+    if (layer.dispatched_offset < 0) continue;
+    for (int e = 0; e < layer.num_experts; ++e) {
+      sums->dispatched[layer.dispatched_offset + e] += push.dispatched().low(next_dispatched++);
+    }
   }
+  ASSERT_EQ(next_dispatched, push.dispatched().low_size());
   ASSERT_EQ(next, push.routed().low_size());
   ASSERT_EQ(push.routed().high_size(), 0);
 }
@@ -316,13 +328,17 @@ TEST(JobStateTest, TrajectoriesAreThoseOfTheReference) {
   for (uint64_t seed = 0; seed < 200; ++seed) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     std::mt19937_64 random(seed);
-    v1::JobSpec spec = SpecWithPreset(presets[random() % 4]);
+    const bool has_streams = random() % 2 == 0;
+    const std::string& preset = presets[random() % 4];
+    v1::JobSpec spec = has_streams ? StreamsWithPreset(preset) : SpecWithPreset(preset);
     spec.set_mode(random() % 8 == 0 ? v1::JobSpec::Mode::FROZEN : v1::JobSpec::Mode::BALANCE);
     if (random() % 2 == 0) spec.set_skip_policy(v1::JobSpec::SkipPolicy::APPLY);
     spec.mutable_balance()->set_warmup_steps(random() % 3);
     spec.mutable_balance()->set_min_tokens(random() % 2 == 0 ? 0 : random() % 100);
     const JobPlan plan = TestPlan(spec);
-    const std::vector<std::vector<int>> owned = {{0, 1}, {0}, {1}};
+    const std::vector<std::vector<int>> owned = has_streams
+                                                    ? std::vector<std::vector<int>>{{0, 1, 2, 3}, {0, 1, 3}, {2}}
+                                                    : std::vector<std::vector<int>>{{0, 1}, {0}, {1}};
     ReferenceModel::Options options = {seed, owned, /*one_skip_in=*/random() % 2 * 9, /*scale=*/1};
     options.one_replay_in = random() % 2 * 9;
     const ReferenceModel model(&plan, options);
@@ -345,6 +361,61 @@ TEST(JobStateTest, TrajectoriesAreThoseOfTheReference) {
           << "step " << step;
     }
   }
+}
+
+TEST(JobStateTest, StreamsMoveByTheirOwnCounts) {
+  const JobPlan plan = TestPlan(StreamsWithPreset("loss_free"));
+  JobState state = InitialJobState(plan);
+  StepSums sums(plan.layers);
+  sums.counts = {3, 1, 1, 1, /**/ 1, 1, 1, 3, /**/ 0, 0, 0, /**/ 2, 2, 2, 2, 2};
+  sums.tokens = {3, 3, 0, 5};
+  CommitStep(plan, Inputs(1), sums, &state);
+  const float up = 1e-3f;
+  EXPECT_THAT(state.layers[0].balance.bias, ElementsAre(-up, up, up, up));
+  EXPECT_THAT(state.layers[1].balance.bias, ElementsAre(up, up, up, -up));
+  EXPECT_THAT(state.layers[2].balance.bias, Each(0.0f));
+  EXPECT_THAT(state.layers[3].balance.bias, Each(0.0f));
+  const auto reply = CommittedVersionOf(plan, state);
+  EXPECT_EQ(reply->bias_size(), 16);
+  EXPECT_EQ(reply->layer_hashes_size(), 4);
+  EXPECT_EQ(reply->max_violation(1), 1.0f);
+  // Of "a", whose streams have 6 together.
+  EXPECT_EQ(reply->tokens(), 6u);
+}
+
+TEST(JobStateTest, WhatWasDispatchedIsRemembered) {
+  const JobPlan plan = TestPlan(TestSpecWithStreams(2));
+  JobState state = InitialJobState(plan);
+  EXPECT_THAT(state.layers[0].last_dispatched, ElementsAre(0, 0, 0, 0));
+  EXPECT_THAT(state.layers[2].last_dispatched, IsEmpty());
+  StepSums sums(plan.layers);
+  sums.counts = {3, 1, 1, 1, /**/ 1, 1, 1, 3, /**/ 2, 0, 0, /**/ 2, 2, 2, 2, 2};
+  sums.tokens = {3, 3, 2, 5};
+  sums.dispatched = {2, 1, 1, 1, /**/ 1, 1, 0, 2, /**/ 2, 2, 2, 2, 1};
+  // They are the step's own, even where the step moves nothing.
+  CommitStep(plan, Inputs(1, /*ok=*/false), sums, &state);
+  EXPECT_THAT(state.layers[0].last_dispatched, ElementsAre(2, 1, 1, 1));
+  EXPECT_THAT(state.layers[1].last_dispatched, ElementsAre(1, 1, 0, 2));
+  EXPECT_THAT(state.layers[2].last_dispatched, IsEmpty());
+  EXPECT_THAT(state.layers[3].last_dispatched, ElementsAre(2, 2, 2, 2, 1));
+
+  v1::JobState stored = ToProto(plan, state);
+  EXPECT_EQ(stored.layers(1).layer(), "a");
+  EXPECT_EQ(stored.layers(1).stream(), 1u);
+  const absl::StatusOr<JobState> restored = FromProto(plan, stored);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ(ToProto(plan, *restored).SerializeAsString(), stored.SerializeAsString());
+
+  v1::JobState damaged = stored;
+  damaged.mutable_layers(1)->set_stream(0);
+  EXPECT_THAT(std::string(FromProto(plan, damaged).status().message()),
+              HasSubstr("layer \"a\" stream 0 does not fit the spec's layer \"a\" stream 1 of 4 experts"));
+  damaged = stored;
+  damaged.mutable_layers(3)->mutable_last_dispatched()->RemoveLast();
+  EXPECT_FALSE(FromProto(plan, damaged).ok());
+  damaged = stored;
+  damaged.mutable_layers(2)->add_last_dispatched(1);
+  EXPECT_FALSE(FromProto(plan, damaged).ok());
 }
 
 TEST(JobStateTest, UpdateReasonsHaveTheSameNamesOnTheWire) {

@@ -11,8 +11,8 @@ namespace {
 
 bool Same(const v1::Version& a, const v1::Version& b) { return a.epoch() == b.epoch() && a.step() == b.step(); }
 
-absl::Span<const uint64_t> CountsOf(const LayerTable::Layer& layer, const StepSums& sums) {
-  return absl::MakeSpan(sums.counts).subspan(layer.offset, layer.num_experts);
+absl::Span<const uint64_t> CountsOf(const LayerTable::Row& row, const StepSums& sums) {
+  return absl::MakeSpan(sums.counts).subspan(row.offset, row.num_experts);
 }
 
 }  // namespace
@@ -68,7 +68,7 @@ absl::StatusOr<Move> MoveFromProto(const JobPlan& plan, const JobState& state, c
     const v1::LayerSums& in = message.layers(i);
     const bool of_last_commit = in.counts().empty();
     if (!of_last_commit && in.counts_size() != plan.layers[i].num_experts) {
-      return absl::DataLossError(absl::StrCat("the move of layer \"", plan.layers[i].name, "\" has ", in.counts_size(),
+      return absl::DataLossError(absl::StrCat("the move of ", Quoted(plan.layers[i]), " has ", in.counts_size(),
                                               " counts for ", plan.layers[i].num_experts, " experts"));
     }
     uint64_t* counts = &move.sums.counts[plan.layers[i].offset];

@@ -13,41 +13,44 @@ namespace evenkeel::job {
 
 ReferenceModel::ReferenceModel(const JobPlan* plan, Options options) : plan_(plan), options_(std::move(options)) {}
 
-uint64_t ReferenceModel::Draw(int contributor, uint64_t step, int layer, uint64_t index) const {
-  const uint64_t place[] = {static_cast<uint64_t>(contributor), step, static_cast<uint64_t>(layer), index};
+uint64_t ReferenceModel::Draw(int contributor, uint64_t step, int row, uint64_t index) const {
+  const uint64_t place[] = {static_cast<uint64_t>(contributor), step, static_cast<uint64_t>(row), index};
   return XXH3_64bits_withSeed(place, sizeof(place), options_.seed);
 }
 
 bool ReferenceModel::Ok(int contributor, uint64_t step) const {
   if (options_.ok) return options_.ok(contributor, step);
-  return options_.one_skip_in == 0 || Draw(contributor, step, /*layer=*/-1, 0) % options_.one_skip_in != 0;
+  return options_.one_skip_in == 0 || Draw(contributor, step, /*row=*/-1, 0) % options_.one_skip_in != 0;
 }
 
 bool ReferenceModel::Replayed(int contributor, uint64_t step) const {
   if (options_.replayed) return options_.replayed(contributor, step);
-  return options_.one_replay_in != 0 && Draw(contributor, step, /*layer=*/-1, 1) % options_.one_replay_in == 0;
+  return options_.one_replay_in != 0 && Draw(contributor, step, /*row=*/-1, 1) % options_.one_replay_in == 0;
 }
 
 // Tokens choose neighbouring experts, those of low index more often; here and there one finds no candidate for its last
-// slot, and a layer has no tokens at all.
-ReferenceModel::LayerCounts ReferenceModel::Count(int contributor, uint64_t step, int layer) const {
-  if (options_.count) return options_.count(contributor, step, layer);
+// slot, and a row has no tokens at all. A capacity limit drops what goes beyond an expert's share.
+ReferenceModel::LayerCounts ReferenceModel::Count(int contributor, uint64_t step, int row) const {
+  if (options_.count) return options_.count(contributor, step, row);
   const auto twin = options_.twin_of.find(contributor);
   if (twin != options_.twin_of.end() && step >= options_.twins_from) contributor = twin->second;
-  const int num_experts = plan_->layers[layer].num_experts;
-  const int top_k = plan_->layers[layer].top_k;
+  const int num_experts = plan_->layers[row].num_experts;
+  const int top_k = plan_->layers[row].top_k;
   LayerCounts result;
   result.experts.resize(num_experts);
-  const uint64_t size = Draw(contributor, step, layer, 0);
-  result.tokens = size % 8 == 0 || layer == options_.silent_layer ? 0 : size / 8 % 24;
+  const uint64_t size = Draw(contributor, step, row, 0);
+  result.tokens = size % 8 == 0 || row == options_.silent_layer ? 0 : size / 8 % 24;
   for (uint64_t token = 0; token < result.tokens; ++token) {
-    const uint64_t draw = Draw(contributor, step, layer, 1 + token);
+    const uint64_t draw = Draw(contributor, step, row, 1 + token);
     const uint64_t first = std::min(draw % num_experts, draw / 1024 % num_experts);
     const bool is_short = draw >> 60 == 0;
     for (int slot = 0; slot < top_k - is_short; ++slot) result.experts[(first + slot) % num_experts] += options_.scale;
     result.short_slots += is_short * options_.scale;
   }
   result.tokens *= options_.scale;
+  if (plan_->layers[row].dispatched_offset < 0) return result;
+  const uint64_t capacity = result.tokens * top_k / num_experts;
+  for (const uint64_t routed : result.experts) result.dispatched.push_back(std::min(routed, capacity));
   return result;
 }
 
@@ -55,14 +58,17 @@ v1::PushRequest ReferenceModel::Payload(int contributor, uint64_t step) const {
   v1::PushRequest push;
   push.set_ok(Ok(contributor, step));
   push.set_replayed(Replayed(contributor, step));
-  std::vector<uint64_t> flat;
-  for (const int layer : options_.owned[contributor]) {
-    const LayerCounts counts = Count(contributor, step, layer);
-    flat.insert(flat.end(), counts.experts.begin(), counts.experts.end());
+  std::vector<uint64_t> routed;
+  std::vector<uint64_t> dispatched;
+  for (const int row : options_.owned[contributor]) {
+    const LayerCounts counts = Count(contributor, step, row);
+    routed.insert(routed.end(), counts.experts.begin(), counts.experts.end());
+    dispatched.insert(dispatched.end(), counts.dispatched.begin(), counts.dispatched.end());
     push.add_valid_tokens(counts.tokens);
     push.add_short_slots(counts.short_slots);
   }
-  *push.mutable_routed() = PackCounts(flat);
+  *push.mutable_routed() = PackCounts(routed);
+  if (!dispatched.empty()) *push.mutable_dispatched() = PackCounts(dispatched);
   if (!options_.tells_checks) return push;
   push.add_rank_fingerprints(Fingerprint(contributor, step));
   if (options_.diverged.count({step, contributor}) > 0) push.add_diverged_ranks(contributor);
@@ -102,8 +108,10 @@ ReferenceModel::Step ReferenceModel::Take(uint64_t step, const Deliveries& deliv
   const uint64_t due = Due(step);
   Step result;
   result.routed_with = due;
-  for (const LayerTable::Layer& layer : plan_->layers.layers()) {
-    result.layers.emplace_back().experts.resize(layer.num_experts);
+  for (const LayerTable::Row& row : plan_->layers.rows()) {
+    LayerCounts& counts = result.layers.emplace_back();
+    counts.experts.resize(row.num_experts);
+    if (row.dispatched_offset >= 0) counts.dispatched.resize(row.num_experts);
   }
   std::set<uint64_t> stale_versions;
   for (int contributor = 0; contributor < static_cast<int>(options_.owned.size()); ++contributor) {
@@ -124,6 +132,7 @@ ReferenceModel::Step ReferenceModel::Take(uint64_t step, const Deliveries& deliv
       const LayerCounts counts = Count(contributor, step, index);
       LayerCounts& layer = result.layers[index];
       for (size_t e = 0; e < counts.experts.size(); ++e) layer.experts[e] += counts.experts[e];
+      for (size_t e = 0; e < counts.dispatched.size(); ++e) layer.dispatched[e] += counts.dispatched[e];
       layer.tokens += counts.tokens;
     }
   }
@@ -216,6 +225,7 @@ JobState ReferenceModel::Next(const std::vector<Step>& steps, const std::vector<
     }
     layer.last_counts = last.layers[i].experts;
     layer.last_tokens = last.layers[i].tokens;
+    layer.last_dispatched = last.layers[i].dispatched;
     layer.total_tokens += last.layers[i].tokens;
   }
   state.violations = last.violations;
@@ -234,8 +244,9 @@ JobState ReferenceModel::Next(const std::vector<Step>& steps, const std::vector<
 
 std::vector<JobState> ReferenceModel::Trajectory(uint64_t last_step, const Deliveries& deliveries) const {
   JobState state;
-  for (const LayerTable::Layer& layer : plan_->layers.layers()) {
-    state.layers.push_back({balance::InitialState(layer.num_experts), std::vector<uint64_t>(layer.num_experts), 0});
+  for (const LayerTable::Row& row : plan_->layers.rows()) {
+    state.layers.push_back({balance::InitialState(row.num_experts), std::vector<uint64_t>(row.num_experts), 0});
+    if (row.dispatched_offset >= 0) state.layers.back().last_dispatched.resize(row.num_experts);
   }
   std::vector<JobState> states = {state};
   std::vector<Step> steps(1);  // there is no step 0

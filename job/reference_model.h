@@ -29,24 +29,26 @@ class ReferenceModel {
   // By step and contributor; those that are absent were on time.
   using Deliveries = std::map<std::pair<uint64_t, int>, Delivery>;
 
-  // What one contributor counted at one layer.
+  // What one contributor counted at one row.
   struct LayerCounts {
     std::vector<uint64_t> experts;
     uint64_t tokens = 0;
     uint64_t short_slots = 0;
+    // [num_experts] at rows that count what a capacity limit left, else empty.
+    std::vector<uint64_t> dispatched = {};
   };
 
   struct Options {
     uint64_t seed = 1;
-    // The layers of each contributor, ascending.
+    // The rows of each contributor, ascending.
     std::vector<std::vector<int>> owned;
     // One push in so many says that its optimizer step was not taken; 0: none does.
     uint64_t one_skip_in = 0;
     // Of all tokens and counts, to make them large.
     uint64_t scale = 1;
-    // Where set: what `contributor` counts in `step` at `layer`, and whether it took the step, and replayed
+    // Where set: what `contributor` counts in `step` at `row`, and whether it took the step, and replayed
     // it, instead.
-    std::function<LayerCounts(int contributor, uint64_t step, int layer)> count = nullptr;
+    std::function<LayerCounts(int contributor, uint64_t step, int row)> count = nullptr;
     std::function<bool(int contributor, uint64_t step)> ok = nullptr;
     // By the first step whose commit each holds for: the same job, balanced otherwise.
     std::map<uint64_t, JobPlan> changes = {};
@@ -68,8 +70,8 @@ class ReferenceModel {
   // `plan` outlives the model.
   ReferenceModel(const JobPlan* plan, Options options);
 
-  // What `contributor` counted in `step`: ok, replayed, valid_tokens, short_slots, routed and, where it tells, what it
-  // says of its rank; the rest of the push is left open.
+  // What `contributor` counted in `step`: ok, replayed, valid_tokens, short_slots, routed, dispatched and, where it
+  // tells, what it says of its rank; the rest of the push is left open.
   v1::PushRequest Payload(int contributor, uint64_t step) const;
 
   // The states after steps 0 to `last_step`. Their versions have no epoch, and their violations no message.
@@ -94,11 +96,11 @@ class ReferenceModel {
     bool halted = false;
   };
 
-  // Number `index` of the numbers that decide what `contributor` counts at `layer` in `step`.
-  uint64_t Draw(int contributor, uint64_t step, int layer, uint64_t index) const;
+  // Number `index` of the numbers that decide what `contributor` counts at `row` in `step`.
+  uint64_t Draw(int contributor, uint64_t step, int row, uint64_t index) const;
   bool Ok(int contributor, uint64_t step) const;
   bool Replayed(int contributor, uint64_t step) const;
-  LayerCounts Count(int contributor, uint64_t step, int layer) const;
+  LayerCounts Count(int contributor, uint64_t step, int row) const;
   uint64_t Due(uint64_t step) const;
   // As the job is balanced at the commit of `step`.
   const JobPlan& PlanAt(uint64_t step) const;

@@ -37,6 +37,8 @@ absl::Status CheckLayer(const v1::LayerSpec& ours, const v1::LayerSpec& theirs) 
   EVENKEEL_RETURN_IF_ERROR(CheckNumber(name, "top_k", ours.top_k(), theirs.top_k()));
   EVENKEEL_RETURN_IF_ERROR(CheckNumber(name, "streams", std::max(ours.streams(), 1), std::max(theirs.streams(), 1)));
   EVENKEEL_RETURN_IF_ERROR(CheckNumber(name, "accumulator", ours.accumulator(), theirs.accumulator()));
+  EVENKEEL_RETURN_IF_ERROR(
+      CheckNumber(name, "counts_dispatched", ours.counts_dispatched(), theirs.counts_dispatched()));
   return CheckRoute(ours, theirs);
 }
 

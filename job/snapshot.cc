@@ -45,7 +45,8 @@ absl::StatusOr<v1::JobState> ParseState(const std::string& field, const std::str
 bool HasLayersOf(const v1::JobState& a, const v1::JobState& b) {
   bool same = a.layers_size() == b.layers_size();
   for (int i = 0; same && i < a.layers_size(); ++i) {
-    same = a.layers(i).layer() == b.layers(i).layer() && a.layers(i).bias_size() == b.layers(i).bias_size();
+    same = a.layers(i).layer() == b.layers(i).layer() && a.layers(i).stream() == b.layers(i).stream() &&
+           a.layers(i).bias_size() == b.layers(i).bias_size();
   }
   return same;
 }

@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "job/layer_table.h"
 #include "kernels/balance/balance_config.h"
 
 namespace evenkeel::job {
@@ -37,6 +38,9 @@ absl::Status CheckSpec(const v1::JobSpec& spec) {
       return Invalid("spec.layers: ", Quoted(layer.name()), " has top_k ", layer.top_k(), "; 1 to ",
                      layer.num_experts());
     }
+    if (layer.streams() < 0 || layer.streams() > kMaxStreams) {
+      return Invalid("spec.layers: ", Quoted(layer.name()), " has streams ", layer.streams(), "; 0 to ", kMaxStreams);
+    }
   }
   return absl::OkStatus();
 }
@@ -55,12 +59,15 @@ absl::Status CheckFloats(const char* field, const Values& values, int experts) {
   return Invalid(field, "[", odd - values.begin(), "] is ", *odd);
 }
 
-absl::Status CheckLayer(const v1::LayerState& layer, int experts, uint64_t step) {
+absl::Status CheckLayer(const v1::LayerState& layer, const v1::LayerSpec& spec, uint64_t step) {
+  const int experts = spec.num_experts();
   EVENKEEL_RETURN_IF_ERROR(CheckFloats("bias", layer.bias(), experts));
   EVENKEEL_RETURN_IF_ERROR(CheckFloats("ema", layer.ema(), experts));
   if (!layer.momentum().empty()) EVENKEEL_RETURN_IF_ERROR(CheckFloats("momentum", layer.momentum(), experts));
   EVENKEEL_RETURN_IF_ERROR(CheckSize("pending_counts", layer.pending_counts(), experts));
   EVENKEEL_RETURN_IF_ERROR(CheckSize("last_counts", layer.last_counts(), experts));
+  const int dispatched = spec.counts_dispatched() ? experts : 0;
+  EVENKEEL_RETURN_IF_ERROR(CheckSize("last_dispatched", layer.last_dispatched(), dispatched));
   if (!(layer.ema_product() >= 0 && layer.ema_product() <= 1)) {
     return Invalid("ema_product is ", layer.ema_product(), "; 0 to 1");
   }
@@ -74,7 +81,7 @@ absl::Status CheckLayer(const v1::LayerState& layer, int experts, uint64_t step)
 absl::Status CheckLayers(const v1::JobState& state) {
   int next = 0;
   for (const v1::LayerSpec& spec : state.spec().layers()) {
-    const uint32_t streams = std::max(spec.streams(), 1);
+    const uint32_t streams = StreamsOf(spec);
     for (uint32_t stream = 0; stream < streams; ++stream, ++next) {
       if (next >= state.layers_size()) {
         return Invalid("layers has ", next, " entries; there is none for ", Quoted(spec.name()), " stream ", stream);
@@ -85,7 +92,7 @@ absl::Status CheckLayers(const v1::JobState& state) {
         return Invalid(place, " is of ", Quoted(layer.layer()), " stream ", layer.stream(), "; the spec has ",
                        Quoted(spec.name()), " stream ", stream, " there");
       }
-      const absl::Status status = CheckLayer(layer, spec.num_experts(), state.version().step());
+      const absl::Status status = CheckLayer(layer, spec, state.version().step());
       if (!status.ok()) return Invalid(place, ".", status.message());
     }
   }

@@ -82,6 +82,13 @@ TEST(StateShapeTest, NamesTheFieldThatIsWrongAndItsValue) {
          s->mutable_layers(0)->set_momentum(2, nan);
        }},
       {"layers[0].last_counts has 9 entries", [](auto* s) { s->mutable_layers(0)->add_last_counts(0); }},
+      {"layers[0].last_dispatched has 1 entries for 0 experts",
+       [](auto* s) { s->mutable_layers(0)->add_last_dispatched(0); }},
+      {"layers[1].last_dispatched has 0 entries for 8 experts",
+       [](auto* s) { s->mutable_spec()->mutable_layers(1)->set_counts_dispatched(true); }},
+      {"\"layer.1000\" has streams 17; 0 to 16",
+       [](auto* s) { s->mutable_spec()->mutable_layers(0)->set_streams(17); }},
+      {"\"layer.1000\" has streams -1", [](auto* s) { s->mutable_spec()->mutable_layers(0)->set_streams(-1); }},
       {"layers[0].bias[3] is nan", [&](auto* s) { s->mutable_layers(0)->set_bias(3, nan); }},
       {"layers[0].ema[7] is -inf", [&](auto* s) { s->mutable_layers(0)->set_ema(7, -infinity); }},
       {"layers[0].ema_product is 1.5", [](auto* s) { s->mutable_layers(0)->set_ema_product(1.5); }},

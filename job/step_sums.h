@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -12,15 +13,22 @@ namespace evenkeel::job {
 // arrival does not show.
 struct StepSums {
   StepSums() = default;
-  explicit StepSums(const LayerTable& layers) : counts(layers.total_experts()), tokens(layers.size()) {}
+  explicit StepSums(const LayerTable& layers)
+      : counts(layers.total_experts()), tokens(layers.size()), dispatched(layers.dispatched_experts()) {}
 
   void Add(const StepSums& other) {
     for (size_t i = 0; i < counts.size(); ++i) counts[i] += other.counts[i];
     for (size_t i = 0; i < tokens.size(); ++i) tokens[i] += other.tokens[i];
+    for (size_t i = 0; i < dispatched.size(); ++i) dispatched[i] += other.dispatched[i];
   }
 
-  std::vector<uint64_t> counts;  // [total experts]
-  std::vector<uint64_t> tokens;  // [layers]: valid tokens
+  void Clear() {
+    for (std::vector<uint64_t>* sums : {&counts, &tokens, &dispatched}) std::fill(sums->begin(), sums->end(), 0);
+  }
+
+  std::vector<uint64_t> counts;      // [total experts]
+  std::vector<uint64_t> tokens;      // [rows]: valid tokens
+  std::vector<uint64_t> dispatched;  // [dispatched experts]: of the counts, what a capacity limit left
 };
 
 }  // namespace evenkeel::job

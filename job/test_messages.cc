@@ -23,6 +23,15 @@ v1::JobSpec TestSpec(int contributors) {
   return spec;
 }
 
+v1::JobSpec TestSpecWithStreams(int contributors) {
+  v1::JobSpec spec = TestSpec(contributors);
+  *spec.add_layers() = TestLayer("c", 5, 2);
+  spec.mutable_layers(0)->set_streams(2);
+  spec.mutable_layers(0)->set_counts_dispatched(true);
+  spec.mutable_layers(2)->set_counts_dispatched(true);
+  return spec;
+}
+
 JobPlan TestPlan(const v1::JobSpec& spec) { return PlanJob(spec, v1::BalanceConfig(), WithDefaults({})).value(); }
 
 v1::JoinRequest TestJoin(const v1::JobSpec& spec, int contributor, uint64_t incarnation, uint64_t next_step) {

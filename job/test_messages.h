@@ -16,6 +16,10 @@ v1::LayerSpec TestLayer(const std::string& name, int num_experts, int top_k);
 // Job "job" with the layers "a" (4 experts, top 2) and "b" (3 experts, top 1); everything else is left open.
 v1::JobSpec TestSpec(int contributors);
 
+// Likewise with two streams at "a", which counts what a capacity limit left, and a third layer "c" (5 experts, top 2)
+// that does too: 4 rows of 16 experts.
+v1::JobSpec TestSpecWithStreams(int contributors);
+
 // PlanJob with the preset evenkeel and the default limits; a refusal ends the test program.
 JobPlan TestPlan(const v1::JobSpec& spec);
 

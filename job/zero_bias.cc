@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/balance/balance_config.h"
 
@@ -32,9 +31,9 @@ std::vector<v1::Violation> FindZeroBias(const JobPlan& plan, const JobState& sta
     v1::Violation& violation = violations.emplace_back();
     violation.set_kind(v1::Violation::ZERO_BIAS);
     violation.set_layer(plan.layers[i].name);
-    violation.set_message(absl::StrCat("layer \"", absl::CHexEscape(plan.layers[i].name),
-                                       "\": the bias is 0 for all experts after step ", state.version.step(),
-                                       ", though step ", layer.last_update, " moved it; was it saved?"));
+    violation.set_message(absl::StrCat(Quoted(plan.layers[i]), ": the bias is 0 for all experts after step ",
+                                       state.version.step(), ", though step ", layer.last_update,
+                                       " moved it; was it saved?"));
   }
   return violations;
 }

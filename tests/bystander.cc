@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "job/layer_table.h"
 #include "tests/protocol_client.h"
 
 namespace evenkeel::tests {
@@ -32,8 +33,13 @@ absl::StatusOr<v1::CommittedVersion> Bystander::Step() {
   push.set_ok(true);
   *push.mutable_routed_with() = due_;
   for (const v1::LayerSpec& layer : job_.layers()) {
-    push.add_valid_tokens(0);
-    for (int expert = 0; expert < layer.num_experts(); ++expert) push.mutable_routed()->add_low(0);
+    for (int stream = 0; stream < job::StreamsOf(layer); ++stream) {
+      push.add_valid_tokens(0);
+      for (int expert = 0; expert < layer.num_experts(); ++expert) {
+        push.mutable_routed()->add_low(0);
+        if (layer.counts_dispatched()) push.mutable_dispatched()->add_low(0);
+      }
+    }
   }
   EVENKEEL_ASSIGN_OR_RETURN(v1::CommittedVersion version, Push(stub_.get(), push));
   due_ = job_.lag() == 0 ? version.version() : newest_;

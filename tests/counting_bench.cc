@@ -205,6 +205,8 @@ v1::JobSpec CountingBench::Spec() const {
     layer->set_name(counted.name);
     layer->set_num_experts(counted.num_experts);
     layer->set_top_k(kCountedTopK);
+    layer->set_streams(counted.streams);
+    layer->set_counts_dispatched(counted.counts_dispatched);
   }
   EXPECT_TRUE(config::ParseText(balance_, "balance", spec.mutable_balance()).ok());
   return spec;
@@ -237,10 +239,15 @@ std::vector<job::JobState> CountingBench::Reference(const job::ReferenceModel::D
     options.owned.push_back(owned);
   }
   options.count = [&](int contributor, uint64_t step, int place) {
+    const job::LayerTable::Row& row = plan.layers[place];
     job::ReferenceModel::LayerCounts sums;
-    sums.experts.resize(plan.layers[place].num_experts);
+    sums.experts.resize(row.num_experts);
+    if (row.dispatched_offset >= 0) sums.dispatched.resize(row.num_experts);
     for (const int rank : contributors_[contributor].ranks) {
-      const Counted counted = CountsOf(seed_, step, rank, IndexOf(plan.layers[place].name));
+      const Counted counted = CountsOf(seed_, step, rank, IndexOf(row.name), row.stream);
+      for (size_t expert = 0; expert < sums.dispatched.size(); ++expert) {
+        sums.dispatched[expert] += counted.dispatched[expert];
+      }
       for (size_t expert = 0; expert < sums.experts.size(); ++expert) sums.experts[expert] += counted.counts[expert];
       sums.tokens += counted.tokens;
     }

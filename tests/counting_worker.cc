@@ -145,12 +145,18 @@ void Print(const Run& run, uint64_t step, const StepReport& report) {
               report.staleness, report.undelivered_steps, report.lost_steps, report.max_violation[0]);
 }
 
-// Every rank's counts are a micro-batch, which is counted once however often it is given.
-Status CountOnce(const Run& run, int layer, int micro_batch, const Counted& counted, Worker* worker) {
+// A row of a rank's counts is a micro-batch of it, which is counted once however often it is given.
+Status CountOnce(const Run& run, int layer, int stream, int micro_batch, const Counted& counted, Worker* worker) {
   Counts counts = {counted.counts.data(), counted.tokens};
+  counts.stream = stream;
   counts.micro_batch = micro_batch;
-  Status status = worker->AddCounts(layer, counts);
-  if (status.ok() && run.distracted) status = worker->AddCounts(layer, counts);
+  Counts dispatched = counts;
+  dispatched.counts = counted.dispatched.data();
+  Status status;
+  for (int time = 0; status.ok() && time < (run.distracted ? 2 : 1); ++time) {
+    status = worker->AddCounts(layer, counts);
+    if (status.ok() && !counted.dispatched.empty()) status = worker->AddDispatched(layer, dispatched);
+  }
   return status;
 }
 
@@ -159,9 +165,11 @@ Status CountStep(const Run& run, uint64_t step, Worker* worker, bool* taken) {
     *taken = *taken && StepTaken(run.seed, step, rank);
     for (int layer = 0; layer < kNumCountedLayers; ++layer) {
       if (!run.options.layers[layer].owned) continue;
-      const Counted counted = CountsOf(run.seed, step, rank, layer);
-      const Status status = CountOnce(run, layer, rank - run.options.rank, counted, worker);
-      if (!status.ok()) return status;
+      for (int stream = 0; stream < kCountedLayers[layer].streams; ++stream) {
+        const Counted counted = CountsOf(run.seed, step, rank, layer, stream);
+        const Status status = CountOnce(run, layer, stream, rank - run.options.rank, counted, worker);
+        if (!status.ok()) return status;
+      }
     }
   }
   return Status();
@@ -261,7 +269,10 @@ int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   evenkeel::tests::Run run;
   for (const evenkeel::tests::CountedLayer& layer : evenkeel::tests::kCountedLayers) {
-    run.options.layers.push_back({layer.name, layer.num_experts, evenkeel::tests::kCountedTopK, ""});
+    evenkeel::LayerOptions options = {layer.name, layer.num_experts, evenkeel::tests::kCountedTopK, ""};
+    options.streams = layer.streams;
+    options.counts_dispatched = layer.counts_dispatched;
+    run.options.layers.push_back(options);
   }
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];

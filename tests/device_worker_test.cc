@@ -42,18 +42,22 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr int kExperts[] = {8, 5};
+// The second layer's workers also tell what a capacity limit left.
+constexpr int kStreams[] = {1, 2};
 constexpr int kLayers = 2;
+constexpr int kBiases[] = {8, 10};
 constexpr int kTopK = 2;
 constexpr uint64_t kSteps = 60;
 
-// What `rank` counts at `layer` in `step`.
+// What `rank` counts at a stream of `layer` in `step`.
 struct Counted {
   std::vector<uint64_t> counts;
   uint64_t tokens = 0;
+  std::vector<uint64_t> dispatched = {};
 };
 
-Counted CountsOf(uint64_t step, int rank, int layer) {
-  std::mt19937_64 random(step * 1009 + rank * 31 + layer);
+Counted CountsOf(uint64_t step, int rank, int layer, int stream) {
+  std::mt19937_64 random(step * 1009 + rank * 31 + layer + 17 * stream);
   Counted counted;
   counted.counts.resize(kExperts[layer]);
   counted.tokens = random() % 64;
@@ -62,6 +66,7 @@ Counted CountsOf(uint64_t step, int rank, int layer) {
     ++counted.counts[first];
     ++counted.counts[(first + 1 + random() % (kExperts[layer] - 1)) % kExperts[layer]];
   }
+  for (const uint64_t count : counted.counts) counted.dispatched.push_back(count - count / 4);
   return counted;
 }
 
@@ -138,7 +143,7 @@ class Trainer {
   std::vector<std::vector<float>> Biases() {
     if (device_ != nullptr) device_->RunAll();
     std::vector<std::vector<float>> biases;
-    for (const float* bias : noted_) biases.emplace_back(bias, bias + kExperts[0] + kExperts[1]);
+    for (const float* bias : noted_) biases.emplace_back(bias, bias + kBiases[0] + kBiases[1]);
     return biases;
   }
 
@@ -162,14 +167,23 @@ class Trainer {
   absl::Status Count(uint64_t step) {
     for (int rank = options_.rank; rank < options_.rank + counted_ranks_; ++rank) {
       for (int layer = 0; layer < kLayers; ++layer) {
-        const Counted counted = CountsOf(step, rank, layer);
-        Counts counts = {InReach(counted.counts), counted.tokens};
-        counts.micro_batch = rank;
-        const absl::Status status = worker_->AddCounts(layer, counts);
-        if (!status.ok()) return status;
+        for (int stream = 0; stream < kStreams[layer]; ++stream) {
+          const absl::Status status = CountRow(CountsOf(step, rank, layer, stream), layer, stream, rank);
+          if (!status.ok()) return status;
+        }
       }
     }
     return absl::OkStatus();
+  }
+
+  absl::Status CountRow(const Counted& counted, int layer, int stream, int micro_batch) {
+    Counts counts = {InReach(counted.counts), counted.tokens};
+    counts.stream = stream;
+    counts.micro_batch = micro_batch;
+    const absl::Status status = worker_->AddCounts(layer, counts);
+    if (!status.ok() || kStreams[layer] == 1) return status;
+    counts.counts = InReach(counted.dispatched);
+    return worker_->AddDispatched(layer, counts);
   }
 
   absl::Status DryRun(uint64_t step) {
@@ -184,15 +198,14 @@ class Trainer {
     if (device_ == nullptr) {
       kept_.emplace_back();
       for (int layer = 0; layer < kLayers; ++layer) {
-        kept_.back().insert(kept_.back().end(), worker_->bias(layer), worker_->bias(layer) + kExperts[layer]);
+        kept_.back().insert(kept_.back().end(), worker_->bias(layer), worker_->bias(layer) + kBiases[layer]);
       }
       noted_.push_back(kept_.back().data());
       return;
     }
-    auto* const bias =
-        static_cast<float*>(device_->AllocatePinned((kExperts[0] + kExperts[1]) * sizeof(float)).value());
-    EXPECT_TRUE(device_->Copy(bias, worker_->bias(0), kExperts[0] * sizeof(float), nullptr).ok());
-    EXPECT_TRUE(device_->Copy(bias + kExperts[0], worker_->bias(1), kExperts[1] * sizeof(float), nullptr).ok());
+    auto* const bias = static_cast<float*>(device_->AllocatePinned((kBiases[0] + kBiases[1]) * sizeof(float)).value());
+    EXPECT_TRUE(device_->Copy(bias, worker_->bias(0), kBiases[0] * sizeof(float), nullptr).ok());
+    EXPECT_TRUE(device_->Copy(bias + kBiases[0], worker_->bias(1), kBiases[1] * sizeof(float), nullptr).ok());
     noted_.push_back(bias);
   }
 
@@ -223,6 +236,8 @@ WorkerOptions Options() {
   options.coordinator = "";
   options.job = "run";
   options.layers = {{"b", kExperts[0], kTopK, ""}, {"a", kExperts[1], kTopK, ""}};
+  options.layers[1].streams = kStreams[1];
+  options.layers[1].counts_dispatched = true;
   options.group.timeout = milliseconds(60'000);
   options.loss.on_loss = OnLoss::kWait;
   return options;

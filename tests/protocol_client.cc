@@ -5,6 +5,7 @@
 #include "absl/time/clock.h"
 #include "base/grpc_status.h"
 #include "grpcpp/grpcpp.h"
+#include "job/layer_table.h"
 
 namespace evenkeel::tests {
 namespace {
@@ -31,6 +32,13 @@ v1::JobSpec SmallJob(const std::string& name, int contributors) {
   return job;
 }
 
+v1::JobSpec SmallJobWithStreams(const std::string& name, int contributors) {
+  v1::JobSpec job = SmallJob(name, contributors);
+  job.mutable_layers(0)->set_streams(2);
+  job.mutable_layers(1)->set_counts_dispatched(true);
+  return job;
+}
+
 v1::JoinRequest JoinOf(const v1::JobSpec& job, int contributor, uint64_t incarnation, uint64_t next_step) {
   v1::JoinRequest request;
   request.set_protocol_version(1);
@@ -51,14 +59,16 @@ v1::PushRequest PushOf(const v1::JobSpec& job, int contributor, uint64_t incarna
   push.set_step(step);
   push.set_ok(true);
   *push.mutable_routed_with() = joined.version().version();
-  for (const v1::LayerSpec& layer : job.layers()) {
+  for (const job::LayerTable::Row& row : job::LayerTable(job).rows()) {
     uint64_t sum = 0;
-    for (int expert = 0; expert < layer.num_experts(); ++expert) {
-      const uint32_t count = 2 * ((expert * 7 + contributor * 3 + step * 5) % 11);
+    for (int expert = 0; expert < row.num_experts; ++expert) {
+      const uint32_t count = 2 * ((expert * 7 + contributor * 3 + step * 5 + row.stream) % 11);
       push.mutable_routed()->add_low(count);
+      // Half of them.
+      if (row.dispatched_offset >= 0) push.mutable_dispatched()->add_low(count / 2);
       sum += count;
     }
-    push.add_valid_tokens(sum / layer.top_k());
+    push.add_valid_tokens(sum / row.top_k);
   }
   return push;
 }

@@ -15,6 +15,8 @@ namespace evenkeel::tests {
 
 // A job of `contributors` with two layers, "a" (4 experts, top 1) and "b" (8 experts, top 2).
 v1::JobSpec SmallJob(const std::string& name, int contributors);
+// Likewise, with two streams at "a", and "b" tells what a capacity limit left.
+v1::JobSpec SmallJobWithStreams(const std::string& name, int contributors);
 
 v1::JoinRequest JoinOf(const v1::JobSpec& job, int contributor, uint64_t incarnation, uint64_t next_step);
 

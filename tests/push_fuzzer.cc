@@ -17,7 +17,7 @@ namespace {
 
 // A coordinator with one job of two contributors, which fuzzed pushes reach.
 struct Fixture {
-  Fixture() : coordinator(v1::CoordinatorConfig()), job(SmallJob("j", 2)) {
+  Fixture() : coordinator(v1::CoordinatorConfig()), job(SmallJobWithStreams("j", 2)) {
     core::Effects effects;
     for (int contributor = 0; contributor < 2; ++contributor) {
       joined = coordinator.Join(JoinOf(job, contributor, 1 + contributor, 1), &effects).value();

@@ -162,6 +162,41 @@ TEST_F(RpcInputTest, CountsThatDoNotAddUpNameTheLayer) {
   EXPECT_TRUE(good.ok()) << good.status();
 }
 
+TEST_F(RpcInputTest, WhatWasDispatchedIsAPartOfWhatWasRouted) {
+  const v1::JobSpec job = SmallJobWithStreams("dispatched", 1);
+  const absl::StatusOr<v1::JoinResponse> joined = Join(stub_.get(), JoinOf(job, 0, 1, 1));
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  const v1::PushRequest good = PushOf(job, 0, 1, 1, *joined);
+  v1::PushRequest push = good;
+  push.clear_dispatched();
+  EXPECT_EQ(ReasonOf(Push(stub_.get(), push).status()), v1::ErrorDetail::SHAPE_MISMATCH);
+  push = good;
+  push.mutable_dispatched()->add_low(0);
+  EXPECT_EQ(ReasonOf(Push(stub_.get(), push).status()), v1::ErrorDetail::SHAPE_MISMATCH);
+  push = good;
+  push.mutable_dispatched()->set_low(2, push.routed().low(4 + 4 + 2) + 1);
+  const absl::Status status = Push(stub_.get(), push).status();
+  EXPECT_EQ(ReasonOf(status), v1::ErrorDetail::COUNTS_INCONSISTENT);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("layer \"b\", expert 2: dispatched is"));
+  push = PushOf(SmallJob("plain", 1), 0, 1, 1, *joined);
+  push.set_job("dispatched");
+  EXPECT_EQ(ReasonOf(Push(stub_.get(), push).status()), v1::ErrorDetail::SHAPE_MISMATCH) << "without its second stream";
+
+  const absl::StatusOr<v1::CommittedVersion> version = Push(stub_.get(), good);
+  ASSERT_TRUE(version.ok()) << version.status();
+  EXPECT_EQ(version->bias_size(), 4 + 4 + 8);
+  // As in TheMetricsPageShowsJobPushesCommitsAndLayers.
+  v1::ListJobsResponse response;
+  ASSERT_TRUE(stub_->ListJobs(&context_, v1::ListJobsRequest(), &response).ok());
+  const absl::StatusOr<std::string> page = HttpGet(process_->metrics_address(), "/metrics");
+  ASSERT_TRUE(page.ok()) << page.status();
+  for (const char* series : {"evenkeel_layer_drop_ratio{job=\"dispatched\",layer=\"b\"} 0.5",
+                             "evenkeel_layer_last_update_step{job=\"dispatched\",layer=\"a\",stream=\"1\"} 1",
+                             "evenkeel_layer_last_update_step{job=\"dispatched\",layer=\"b\"} 1"}) {
+    EXPECT_THAT(*page, HasSubstr(series));
+  }
+}
+
 TEST_F(RpcInputTest, TheSnapshotOfAJobIsWhatItsRepliesSay) {
   const v1::JobSpec job = SmallJob("snapshot", 1);
   const absl::StatusOr<v1::JoinResponse> joined = Join(stub_.get(), JoinOf(job, 0, 1, 1));

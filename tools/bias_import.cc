@@ -87,10 +87,10 @@ class Importer {
   Importer(const job::JobPlan& plan, const SafetensorsSet& tensors, bool allow_half)
       : plan_(plan), tensors_(tensors), allow_half_(allow_half) {}
 
-  // All streams of layer `index`, of which `first` is the first in `job`.
+  // All streams of layer `index`, of which `first` is the row of the first.
   absl::Status Import(int index, const checkpoint::TensorNames& names, int first, v1::JobState* job) {
     const v1::LayerSpec& spec = plan_.effective.layers(index);
-    const balance::BalanceConfig& config = plan_.balance[index];
+    const balance::BalanceConfig& config = plan_.balance[first];
     EVENKEEL_ASSIGN_OR_RETURN(const std::vector<double> bias, ReadFinite(tensors_, names.bias, allow_half_));
     std::vector<double> ema;
     const bool takes_ema = !names.ema.empty() && config.rule == balance::Rule::kFrequency;
@@ -154,10 +154,9 @@ absl::StatusOr<BiasImport> ImportBiases(const job::JobPlan& plan, const NamingOp
                                         const SafetensorsSet& tensors, bool allow_half, v1::JobState* state) {
   EVENKEEL_ASSIGN_OR_RETURN(const TensorsFound found, TensorsToRead(naming, plan.effective, tensors));
   Importer importer(plan, tensors, allow_half);
-  int first = 0;
   for (int i = 0; i < plan.effective.layers_size(); ++i) {
+    const int first = plan.layers.Find(plan.effective.layers(i).name());
     EVENKEEL_RETURN_IF_ERROR(importer.Import(i, found.names[i], first, state));
-    first += std::max(plan.effective.layers(i).streams(), 1);
   }
   for (const std::string& tensor : found.left_over) {
     importer.result().warnings.push_back(absl::StrCat("tensor ", QuotedName(tensor), " is of no layer of the job"));

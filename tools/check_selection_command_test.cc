@@ -41,7 +41,7 @@ class CheckSelectionCommandTest : public FolderTest {
 };
 
 // Group 0 is kept for its expert 0, with 0.5 + 0.5; its expert 1 has 0.5 - 0.6, less than 0.
-TEST_F(CheckSelectionCommandTest, AnExpertBelowZeroLosesToTheFill) {
+TEST_F(CheckSelectionCommandTest, Pitfall17AnExpertBelowZeroLosesToTheFill) {
   WriteFile("spec.json", R"({"num_experts": 4, "top_k": 2, "num_groups": 2, "top_groups": 1})");
   WriteFloats("x.npy", {2, 4}, {0, 0, 0, 0, 0, 5, 0, 0});  // the second token's expert 1 is above 0
   WriteFloats("b.npy", {4}, {0.5f, -0.6f, -0.3f, -0.3f});

@@ -158,7 +158,8 @@ absl::Status NameTensors(const Options& options, const v1::JobState& state, std:
     ExportedLayer& layer = (*layers)[i];
     layer.tensor = std::move(tensors[i]);
     // The EMA of the other rules is not of shares.
-    if (plan.balance[i].rule != balance::Rule::kFrequency) layer.tensor.names.ema.clear();
+    const int row = plan.layers.Find(layer.spec->name());
+    if (plan.balance[row].rule != balance::Rule::kFrequency) layer.tensor.names.ema.clear();
     if (layer.tensor.names.ema.empty()) layer.ema.clear();
   }
   return absl::OkStatus();

@@ -18,6 +18,7 @@
 #include "kernels/balance/update.h"
 #include "tools/export_command.h"
 #include "tools/safetensors/safetensors_header.h"
+#include "tools/safetensors/safetensors_set.h"
 #include "tools/test_job.h"
 #include "tools/testing.h"
 
@@ -148,6 +149,37 @@ TEST_F(ImportCommandTest, WhatIsExportedIsImportedBitForBit) {
     const v1::JobState state = Imported();
     EXPECT_EQ(std::vector<float>(state.layers(0).bias().begin(), state.layers(0).bias().end()), bias) << scheme;
   }
+}
+
+// A layer's streams are the rows of one tensor, as in checkpoints of ERNIE's (row 0 text, row 1 vision); a layer after
+// it has its own config.
+TEST_F(ImportCommandTest, StreamsAreTheRowsOfATensor) {
+  v1::JobSpec spec = TestSpec({"model.layers.0.mlp.gate", "model.layers.1.mlp.gate"}, "axolotl_noaux_tc");
+  spec.mutable_layers(0)->set_streams(2);
+  v1::LayerOverride* override = spec.add_overrides();
+  override->set_layer("model.layers.1.mlp.gate");
+  override->mutable_balance()->set_preset("loss_free");
+  WriteFile("state", job::EncodeSnapshot(TestState(spec, {{1, 0, 0, -1}, {0, 2, -2, 0}, {0, 0, 3, -3}})));
+  ASSERT_EQ(
+      RunCommand(kExportCommand, {"--state", Path("state"), "--scheme=axolotl", "--out", Path("x.safetensors")}).code,
+      kExitOk);
+  const absl::StatusOr<SafetensorsSet> set = SafetensorsSet::Open(Path("x.safetensors"));
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_THAT(set->Tensor("model.layers.0.mlp._afb_bias").shape, ElementsAre(2, 4));
+  EXPECT_THAT(set->Tensor("model.layers.0.mlp._afb_ema").shape, ElementsAre(2, 4));
+  EXPECT_THAT(set->Tensor("model.layers.1.mlp._afb_bias").shape, ElementsAre(4));
+  EXPECT_FALSE(set->Has("model.layers.1.mlp._afb_ema")) << "its rule keeps none of shares";
+
+  const Outcome outcome = Import({"--like", Path("state")}, "axolotl");
+  ASSERT_EQ(outcome.code, kExitOk) << outcome.err;
+  const v1::JobState state = Imported();
+  ASSERT_EQ(state.layers_size(), 3);
+  EXPECT_THAT(state.layers(0).bias(), ElementsAre(1, 0, 0, -1));
+  EXPECT_EQ(state.layers(1).stream(), 1u);
+  EXPECT_THAT(state.layers(1).bias(), ElementsAre(0, 2, -2, 0));
+  EXPECT_THAT(state.layers(1).ema(), ElementsAre(0, 1.0f / 16, 2.0f / 16, 3.0f / 16));
+  EXPECT_THAT(state.layers(2).bias(), ElementsAre(0, 0, 3, -3));
+  EXPECT_THAT(state.layers(2).ema(), Each(0));
 }
 
 // A run of axolotl's goes on here as it would have there: same EMA, and the same bias but for what float32 loses when

@@ -1,5 +1,10 @@
 #include "tools/status_view.h"
 
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -50,28 +55,36 @@ std::string ShowContributors(const v1::DescribeJobResponse& response) {
   return table.Text();
 }
 
+// Streams and drops are shown where a layer has them.
 std::string ShowLayers(const v1::DescribeJobResponse& response) {
-  Table table({{"layer", kLeft},
-               {"experts"},
-               {"top_k"},
-               {"last update"},
-               {"why", kLeft},
-               {"max violation"},
-               {"min"},
-               {"avg"},
-               {"cv"},
-               {"entropy"},
-               {"dead"},
-               {"starved"},
-               {"bias min"},
-               {"bias max"}});
-  for (const v1::LayerStatus& layer : response.layers()) {
-    table.AddRow({layer.name(), absl::StrCat(layer.num_experts()), absl::StrCat(layer.top_k()),
-                  absl::StrCat(layer.last_update()), ReasonText(layer.last_reason()), Number(layer.max_violation()),
-                  Number(layer.min_violation()), Number(layer.avg_violation()),
-                  Number(layer.coefficient_of_variation()), Number(layer.normalized_entropy()),
-                  absl::StrCat(layer.dead_experts()), absl::StrCat(layer.starved_experts()),
-                  absl::StrFormat("%.4f", layer.bias_min()), absl::StrFormat("%.4f", layer.bias_max())});
+  const auto& layers = response.layers();
+  const bool streams = std::any_of(layers.begin(), layers.end(), [](const auto& layer) { return layer.stream() > 0; });
+  const bool drops = std::any_of(layers.begin(), layers.end(), [](const auto& layer) { return layer.has_drop_rate(); });
+  std::vector<Table::Column> columns = {{"layer", kLeft}};
+  if (streams) columns.push_back({"stream"});
+  for (const char* title : {"experts", "top_k", "last update"}) columns.push_back({title});
+  columns.push_back({"why", kLeft});
+  for (const char* title : {"max violation", "min", "avg", "cv", "entropy", "dead", "starved"}) {
+    columns.push_back({title});
+  }
+  if (drops) columns.push_back({"dropped"});
+  for (const char* title : {"bias min", "bias max"}) columns.push_back({title});
+
+  Table table(std::move(columns));
+  for (const v1::LayerStatus& layer : layers) {
+    std::vector<std::string> cells = {layer.name()};
+    if (streams) cells.push_back(absl::StrCat(layer.stream()));
+    for (std::string cell :
+         {absl::StrCat(layer.num_experts()), absl::StrCat(layer.top_k()), absl::StrCat(layer.last_update()),
+          ReasonText(layer.last_reason()), Number(layer.max_violation()), Number(layer.min_violation()),
+          Number(layer.avg_violation()), Number(layer.coefficient_of_variation()), Number(layer.normalized_entropy()),
+          absl::StrCat(layer.dead_experts()), absl::StrCat(layer.starved_experts())}) {
+      cells.push_back(std::move(cell));
+    }
+    if (drops) cells.push_back(layer.has_drop_rate() ? absl::StrFormat("%.4f", layer.drop_rate()) : "-");
+    cells.push_back(absl::StrFormat("%.4f", layer.bias_min()));
+    cells.push_back(absl::StrFormat("%.4f", layer.bias_max()));
+    table.AddRow(std::move(cells));
   }
   return table.Text();
 }

@@ -109,6 +109,32 @@ TEST(StatusViewTest, AJobShowsItsHaltAndHowItsConfigHasChanged) {
                   "  contributor"));
 }
 
+TEST(StatusViewTest, StreamsAndDropsAreShownWhereThereAreSome) {
+  v1::DescribeJobResponse response;
+  *response.mutable_summary() = Summary();
+  for (int i = 0; i < 3; ++i) {
+    v1::LayerStatus* layer = response.add_layers();
+    layer->set_name(i < 2 ? "a" : "b");
+    layer->set_stream(i % 2);
+    layer->set_num_experts(64);
+    layer->set_top_k(6);
+  }
+  response.mutable_layers(0)->set_drop_rate(0);
+  response.mutable_layers(1)->set_drop_rate(0.03125);
+  EXPECT_THAT(ShowJob(response), testing::HasSubstr("  layer  stream  experts  top_k  last update  why    max "
+                                                    "violation    min    avg     cv  entropy  dead  starved"
+                                                    "  dropped  bias min  bias max\n"
+                                                    "  a           0       64      6            0  never          "
+                                                    "0.000  0.000  0.000  0.000    0.000     0        0"
+                                                    "   0.0000    0.0000    0.0000\n"
+                                                    "  a           1       64      6            0  never          "
+                                                    "0.000  0.000  0.000  0.000    0.000     0        0"
+                                                    "   0.0312    0.0000    0.0000\n"
+                                                    "  b           0       64      6            0  never          "
+                                                    "0.000  0.000  0.000  0.000    0.000     0        0"
+                                                    "        -    0.0000    0.0000\n"));
+}
+
 TEST(StatusViewTest, AReasonOfALaterVersionIsANumber) {
   v1::DescribeJobResponse response;
   response.add_layers()->set_last_reason(static_cast<v1::UpdateReason::Kind>(99));

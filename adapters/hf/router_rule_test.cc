@@ -68,7 +68,7 @@ TEST(RouterRuleTest, AFamilyWithABiasKeepsItsSpace) {
   }
 }
 
-TEST(RouterRuleTest, ASoftmaxWithoutABiasGetsItOnItsLogits) {
+TEST(RouterRuleTest, Pitfall19ASoftmaxWithoutABiasGetsItOnItsLogits) {
   EXPECT_EQ(SpaceOf(Plain(Softmax()), NotNormalized()), (Space{Score::kLogit, Weight::kSoftmax, false}));
   EXPECT_EQ(SpaceOf(Plain(Softmax()), Normalized(1e-20f)), (Space{Score::kLogit, Weight::kSoftmaxOfSelected, false}));
   EXPECT_EQ(SpaceOf(Plain(TopKThenSoftmax()), Normalized()), (Space{Score::kLogit, Weight::kSoftmaxOfSelected, false}));

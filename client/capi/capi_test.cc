@@ -132,6 +132,9 @@ TEST_F(CApiTest, ANullPointerIsAnError) {
   ExpectRefused(evenkeel_route(nullptr, 0, nullptr, nullptr), "worker is null");
   ExpectRefused(evenkeel_count(nullptr, 0, nullptr), "worker is null");
   ExpectRefused(evenkeel_add_counts(nullptr, 0, nullptr), "worker is null");
+  ExpectRefused(evenkeel_count_dispatched(nullptr, 0, nullptr), "worker is null");
+  ExpectRefused(evenkeel_add_dispatched(nullptr, 0, nullptr), "worker is null");
+  EXPECT_EQ(evenkeel_stream_bias(nullptr, 0, 0), nullptr);
   ExpectRefused(evenkeel_commit(nullptr, 1, 1), "worker is null");
   ExpectRefused(evenkeel_read_report(nullptr, nullptr), "worker is null");
   ExpectRefused(evenkeel_leave(nullptr), "worker is null");
@@ -147,6 +150,10 @@ TEST_F(CApiTest, ANullPointerIsAnError) {
   EXPECT_EQ(evenkeel_set_stream(worker_, nullptr), EVENKEEL_FAILED_PRECONDITION);
   EXPECT_THAT(evenkeel_last_error(), testing::HasSubstr("has no device"));
   ExpectRefused(evenkeel_add_counts(worker_, 0, nullptr), "evenkeel_counts is null");
+  ExpectRefused(evenkeel_count_dispatched(worker_, 0, nullptr), "evenkeel_ids is null");
+  ExpectRefused(evenkeel_add_dispatched(worker_, 0, nullptr), "evenkeel_counts is null");
+  EXPECT_EQ(evenkeel_stream_bias(worker_, 0, 0), evenkeel_bias(worker_, 0));
+  EXPECT_EQ(evenkeel_stream_bias(worker_, 0, 1), nullptr);
   ExpectRefused(evenkeel_read_report(worker_, nullptr), "evenkeel_report is null");
 }
 

@@ -237,19 +237,25 @@ evenkeel_status evenkeel_set_stream(evenkeel_worker* worker, void* stream) {
 }
 
 const float* evenkeel_bias(const evenkeel_worker* worker, int32_t layer) {
-  return worker != nullptr ? worker->worker->bias(layer) : nullptr;
+  return evenkeel_stream_bias(worker, layer, /*stream=*/0);
 }
 
 const float* evenkeel_stream_bias(const evenkeel_worker* worker, int32_t layer, int32_t stream) {
-  return stream == 0 ? evenkeel_bias(worker, layer) : nullptr;
+  return worker != nullptr ? worker->worker->bias(layer, stream) : nullptr;
 }
 
-evenkeel_status evenkeel_count_dispatched(evenkeel_worker* worker, int32_t, const evenkeel_ids*) {
-  return NotBuiltYet(worker, "evenkeel_count_dispatched");
+evenkeel_status evenkeel_count_dispatched(evenkeel_worker* worker, int32_t layer, const evenkeel_ids* ids) {
+  return WithWorker(worker, [&](auto& known) -> absl::Status {
+    EVENKEEL_ASSIGN_OR_RETURN(const Ids given, IdsOf(ids));
+    return known.CountDispatched(layer, given);
+  });
 }
 
-evenkeel_status evenkeel_add_dispatched(evenkeel_worker* worker, int32_t, const evenkeel_counts*) {
-  return NotBuiltYet(worker, "evenkeel_add_dispatched");
+evenkeel_status evenkeel_add_dispatched(evenkeel_worker* worker, int32_t layer, const evenkeel_counts* counts) {
+  return WithWorker(worker, [&](auto& known) -> absl::Status {
+    EVENKEEL_ASSIGN_OR_RETURN(const Counts given, CountsOf(counts));
+    return known.AddDispatched(layer, given);
+  });
 }
 
 evenkeel_status evenkeel_set_counting(evenkeel_worker* worker, int32_t counting) {

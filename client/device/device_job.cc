@@ -45,7 +45,7 @@ absl::Status DeviceJob::Finish() {
 absl::Status DeviceJob::MakeRules(const job::JobPlan& plan) {
   std::vector<balance::FlatLayer> layers;
   for (int i = 0; i < plan.layers.size(); ++i) {
-    const job::LayerTable::Layer& layer = plan.layers[i];
+    const job::LayerTable::Row& layer = plan.layers[i];
     balance::LayerRule rule = balance::MakeLayerRule(plan.balance[i], layer.num_experts);
     if (!plan.balance[i].target.empty()) {
       EVENKEEL_ASSIGN_OR_RETURN(DeviceBuffer<float> target, Upload(plan.balance[i].target));

@@ -6,6 +6,7 @@
 
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
+#include "job/layer_table.h"
 
 namespace evenkeel::client {
 
@@ -14,7 +15,9 @@ int MaxReplyBytes(const v1::JoinRequest& join) {
   constexpr int64_t kBytesPerExpert = 16;  // its bias, and its share in a target
   constexpr int64_t kBytesPerContributor = 8;
   int64_t experts = 0;
-  for (const v1::LayerSpec& layer : join.job().layers()) experts += layer.num_experts();
+  for (const v1::LayerSpec& layer : join.job().layers()) {
+    experts += int64_t{job::StreamsOf(layer)} * layer.num_experts();
+  }
   // The spec in force echoes the spec asked for, with every field set.
   const int64_t bytes = kSlack + 4 * static_cast<int64_t>(join.ByteSizeLong()) + kBytesPerExpert * experts +
                         kBytesPerContributor * join.job().contributors();

@@ -10,6 +10,7 @@
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
+#include "job/layer_table.h"
 #include "kernels/balance/bias_hash.h"
 
 namespace evenkeel::client {
@@ -138,9 +139,10 @@ v1::CommittedVersion ScriptedCoordinator::Version(uint64_t epoch, uint64_t step)
   version.set_ok(true);
   version.set_durable_step(step);
   std::vector<uint64_t> hashes;
-  for (int i = 0; i < job_.layers_size(); ++i) {
+  const job::LayerTable rows(job_);
+  for (int i = 0; i < rows.size(); ++i) {
     std::vector<float> bias;
-    for (int expert = 0; expert < job_.layers(i).num_experts(); ++expert) {
+    for (int expert = 0; expert < rows[i].num_experts; ++expert) {
       bias.push_back(static_cast<float>(step) + static_cast<float>(version.bias_size()) / 8);
       version.add_bias(bias.back());
     }

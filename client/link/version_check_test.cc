@@ -80,6 +80,24 @@ TEST(VerifyVersionTest, AJobThatIsObservedHasNoBias) {
   EXPECT_THAT(std::string(VerifyVersion(job, version).message()), HasSubstr("0 entries in max_violation"));
 }
 
+TEST(VerifyVersionTest, HasAHashOfEachStream) {
+  v1::JobSpec job = TwoLayers();
+  job.mutable_layers(0)->set_streams(2);
+  EXPECT_FALSE(VerifyVersion(job, Intact()).ok());
+  v1::CommittedVersion version;
+  for (const float bias : {0.5f, -0.5f, 0.25f, -0.25f, 1.0f, 0.0f, -1.0f}) version.add_bias(bias);
+  const std::vector<uint64_t> hashes = {balance::HashBias({0.5f, -0.5f}), balance::HashBias({0.25f, -0.25f}),
+                                        balance::HashBias({1.0f, 0.0f, -1.0f})};
+  for (const uint64_t hash : hashes) {
+    version.add_layer_hashes(hash);
+    version.add_max_violation(0);
+  }
+  version.set_state_hash(balance::CombineHashes(hashes));
+  EXPECT_TRUE(VerifyVersion(job, version).ok());
+  version.set_bias(3, 0.75f);
+  EXPECT_THAT(std::string(VerifyVersion(job, version).message()), HasSubstr("layer \"blocks.0.gate\" stream 1"));
+}
+
 TEST(VerifyLayersTest, RefusesAnotherTableAndNamesTheLayer) {
   EXPECT_TRUE(VerifyLayers(TwoLayers(), TwoLayers()).ok());
 
@@ -90,6 +108,12 @@ TEST(VerifyLayersTest, RefusesAnotherTableAndNamesTheLayer) {
   v1::JobSpec renamed = TwoLayers();
   renamed.mutable_layers(1)->set_name("blocks.2.gate");
   EXPECT_THAT(std::string(VerifyLayers(TwoLayers(), renamed).message()), HasSubstr("blocks.2.gate"));
+
+  v1::JobSpec in_streams = TwoLayers();
+  in_streams.mutable_layers(0)->set_streams(1);
+  EXPECT_TRUE(VerifyLayers(TwoLayers(), in_streams).ok()) << "0 means 1";
+  in_streams.mutable_layers(0)->set_streams(2);
+  EXPECT_THAT(std::string(VerifyLayers(TwoLayers(), in_streams).message()), HasSubstr("2 experts in 2 streams"));
 
   v1::JobSpec resized = TwoLayers();
   resized.mutable_layers(1)->set_num_experts(4);

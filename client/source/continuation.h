@@ -5,6 +5,7 @@
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "job/job_plan.h"
 #include "job/job_state.h"
+#include "job/layer_table.h"
 #include "job/step_sums.h"
 
 namespace evenkeel::client {
@@ -21,7 +22,9 @@ class Continuation {
 
   // Moves the bias by a step. Nothing is moved after an error.
   //   OUT_OF_RANGE      the step has more assignments at a layer than one update can take
-  //   INVALID_ARGUMENT  a device has refused rows; the message names the layer
+  //   INVALID_ARGUMENT  a device has refused rows, or more was dispatched to an expert than was routed to it; the
+  //   message
+  //                     names the layer
   absl::Status Advance(const StepCounts& counts);
 
   // Of the last step.
@@ -32,6 +35,7 @@ class Continuation {
 
  private:
   absl::Status CheckSums() const;
+  absl::Status CheckDispatched(uint64_t step) const;
 
   const job::JobPlan plan_;
   job::JobState state_;
@@ -39,6 +43,6 @@ class Continuation {
 };
 
 // INVALID_ARGUMENT, naming the layer (of `layers`) and how many, when a device has refused rows.
-absl::Status CheckRefused(const v1::JobSpec& spec, const StepCounts& counts);
+absl::Status CheckRefused(const job::LayerTable& layers, const StepCounts& counts);
 
 }  // namespace evenkeel::client

@@ -92,6 +92,38 @@ TEST(ContinuationTest, MoreThanAnUpdateCanHoldIsNamedAndMovesNothing) {
   EXPECT_EQ(continuation.Version().state_hash(), before);
 }
 
+TEST(ContinuationTest, EachStreamMovesByItself) {
+  v1::JobSpec spec = job::TestSpecWithStreams(/*contributors=*/1);
+  spec.mutable_balance()->set_preset("loss_free");
+  const job::JobPlan plan = job::TestPlan(spec);
+  const job::ReferenceModel model(&plan, {/*seed=*/8, {{0, 1, 2, 3}}, /*one_skip_in=*/5, /*scale=*/1});
+  const std::vector<job::JobState> trajectory = model.Trajectory(20);
+  StepCountsPool pool = PoolOf(plan.layers);
+  Continuation continuation(plan, *job::CommittedVersionOf(plan, trajectory[5]));
+  for (uint64_t step = 6; step <= 20; ++step) {
+    ASSERT_TRUE(continuation.Advance(*CountsOf(model.Payload(0, step), step, &pool)).ok());
+    ASSERT_EQ(continuation.Version().state_hash(), job::StateHash(trajectory[step])) << "step " << step;
+  }
+}
+
+TEST(ContinuationTest, NoMoreIsDispatchedThanWasRouted) {
+  const job::JobPlan plan = job::TestPlan(job::TestSpecWithStreams(/*contributors=*/1));
+  Continuation continuation(plan, job::InitialJobState(plan));
+  const uint64_t before = continuation.Version().state_hash();
+  StepCounts counts({plan.layers.total_experts(), plan.layers.size(), plan.layers.dispatched_experts()});
+  counts.step = 1;
+  counts.mutable_counts()[5] = 2;
+  counts.mutable_totals()[1].tokens = 1;
+  counts.mutable_dispatched()[5] = 3;
+  const absl::Status status = continuation.Advance(counts);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("layer \"a\" stream 1, expert 1: in step 1 3 assignments were dispatched, more than the 2"));
+  EXPECT_EQ(continuation.Version().state_hash(), before);
+  counts.mutable_dispatched()[5] = 2;
+  EXPECT_TRUE(continuation.Advance(counts).ok());
+}
+
 TEST(ContinuationTest, RowsThatADeviceRefusedAreNamed) {
   const job::JobPlan plan = PlanWith("evenkeel");
   Continuation continuation(plan, job::InitialJobState(plan));

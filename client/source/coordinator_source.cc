@@ -37,55 +37,86 @@ std::vector<int> RanksOf(const v1::JoinRequest& join) {
   return {join.ranks().begin(), join.ranks().end()};
 }
 
-void PackCounts(const StepCounts& counts, const OwnedLayers& owned, v1::Counts* message) {
-  google::protobuf::RepeatedField<uint32_t>* low = message->mutable_low();
-  google::protobuf::RepeatedField<uint32_t>* high = message->mutable_high();
-  low->Resize(owned.total_experts, 0);
-  high->Resize(owned.total_experts, 0);
-  int i = 0;
-  uint32_t any_high = 0;
-  for (const OwnedLayers::Layer& layer : owned.layers) {
-    for (const uint64_t count : counts.counts().subspan(layer.first_expert, layer.num_experts)) {
-      low->Set(i, static_cast<uint32_t>(count));
-      high->Set(i, static_cast<uint32_t>(count >> 32));
-      any_high |= high->Get(i++);
+// One plane of a push, of `size` counts.
+class Plane {
+ public:
+  Plane(int size, v1::Counts* message) : low_(*message->mutable_low()), high_(*message->mutable_high()) {
+    low_.Resize(size, 0);
+    high_.Resize(size, 0);
+  }
+
+  void Append(absl::Span<const uint64_t> counts) {
+    for (const uint64_t count : counts) {
+      low_.Set(next_, static_cast<uint32_t>(count));
+      high_.Set(next_, static_cast<uint32_t>(count >> 32));
+      any_high_ |= high_.Get(next_++);
     }
   }
-  if (any_high == 0) high->Clear();
+
+  // Once all are there.
+  void Finish() {
+    if (any_high_ == 0) high_.Clear();
+  }
+
+ private:
+  google::protobuf::RepeatedField<uint32_t>& low_;
+  google::protobuf::RepeatedField<uint32_t>& high_;
+  int next_ = 0;
+  uint32_t any_high_ = 0;
+};
+
+void PackRouted(const StepCounts& counts, const OwnedRows& owned, v1::PushRequest* push) {
+  Plane routed(owned.experts, push->mutable_routed());
+  for (const int index : owned.owned) {
+    const job::LayerTable::Row& row = owned.rows[index];
+    routed.Append(counts.counts().subspan(row.offset, row.num_experts));
+  }
+  routed.Finish();
+}
+
+void PackDispatched(const StepCounts& counts, const OwnedRows& owned, v1::PushRequest* push) {
+  if (owned.dispatched == 0) return;
+  Plane dispatched(owned.dispatched, push->mutable_dispatched());
+  for (const int index : owned.owned) {
+    const job::LayerTable::Row& row = owned.rows[index];
+    if (row.dispatched_offset < 0) continue;
+    dispatched.Append(counts.dispatched().subspan(row.dispatched_offset, row.num_experts));
+  }
+  dispatched.Finish();
 }
 
 }  // namespace
 
-OwnedLayers OwnedLayers::Of(const v1::JoinRequest& join) {
-  OwnedLayers owned;
-  const auto& names = join.owned_layers();
-  int first_expert = 0;
-  for (int place = 0; place < join.job().layers_size(); ++place) {
-    const v1::LayerSpec& layer = join.job().layers(place);
-    if (names.empty() || std::find(names.begin(), names.end(), layer.name()) != names.end()) {
-      owned.layers.push_back({place, first_expert, layer.num_experts()});
-      owned.total_experts += layer.num_experts();
-    }
-    first_expert += layer.num_experts();
+OwnedRows OwnedRows::Of(const v1::JoinRequest& join) {
+  OwnedRows result;
+  result.rows = job::LayerTable(join.job());
+  absl::StatusOr<std::vector<int>> owned = result.rows.Indices(join.owned_layers());
+  EVENKEEL_CHECK(owned.ok());
+  result.owned = *std::move(owned);
+  for (const int index : result.owned) {
+    const job::LayerTable::Row& row = result.rows[index];
+    result.experts += row.num_experts;
+    if (row.dispatched_offset >= 0) result.dispatched += row.num_experts;
   }
-  return owned;
+  return result;
 }
 
-void PackStep(const StepCounts& counts, const OwnedLayers& owned, v1::PushRequest* push) {
+void PackStep(const StepCounts& counts, const OwnedRows& owned, v1::PushRequest* push) {
   push->set_ok(counts.skips() == 0);
   push->set_replayed(counts.replays() > 0);
   push->clear_counts_lost();
   push->mutable_valid_tokens()->Clear();
   push->mutable_short_slots()->Clear();
   uint64_t any_short = 0;
-  for (const OwnedLayers::Layer& layer : owned.layers) {
-    const StepCounts::Totals& totals = counts.totals()[layer.place];
+  for (const int index : owned.owned) {
+    const StepCounts::Totals& totals = counts.totals()[index];
     push->add_valid_tokens(totals.tokens);
     push->add_short_slots(totals.short_slots);
     any_short |= totals.short_slots;
   }
   if (any_short == 0) push->mutable_short_slots()->Clear();
-  PackCounts(counts, owned, push->mutable_routed());
+  PackRouted(counts, owned, push);
+  PackDispatched(counts, owned, push);
 }
 
 void PackChecks(const StepCounts& counts, uint64_t bias_checksum, const std::vector<int>& ranks,
@@ -108,12 +139,13 @@ void PackLoss(v1::PushRequest* push) {
   push->mutable_valid_tokens()->Clear();
   push->mutable_short_slots()->Clear();
   push->clear_routed();
+  push->clear_dispatched();
 }
 
 CoordinatorSource::CoordinatorSource(std::string coordinator, const v1::JoinRequest& join, const LossOptions& loss,
                                      const LinkOptions& link)
     : loss_(Bounded(loss)),
-      owned_(OwnedLayers::Of(join)),
+      owned_(OwnedRows::Of(join)),
       ranks_(RanksOf(join)),
       push_(PushOf(join)),
       link_(std::move(coordinator), join, link),
@@ -310,7 +342,7 @@ bool CoordinatorSource::TakeNext() {
 absl::Status CoordinatorSource::Deliver(v1::CommittedVersion* version) {
   if (delivered_ != nullptr) {
     EVENKEEL_RETURN_IF_ERROR(delivered_->Arrive());
-    EVENKEEL_RETURN_IF_ERROR(CheckRefused(spec_, *delivered_));
+    EVENKEEL_RETURN_IF_ERROR(CheckRefused(owned_.rows, *delivered_));
     PackStep(*delivered_, owned_, &push_);
     PackChecks(*delivered_, delivered_bias_, ranks_, &push_);
   } else {

@@ -17,21 +17,19 @@
 #include "client/source/push_log.h"
 #include "evenkeel/options.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
+#include "job/layer_table.h"
 
 namespace evenkeel::client {
 
-// Where the layers that a contributor owns lie among all layers of its job.
-struct OwnedLayers {
-  struct Layer {
-    int place = 0;  // in layer order
-    int first_expert = 0;
-    int num_experts = 0;
-  };
-  std::vector<Layer> layers;  // in layer order
-  int total_experts = 0;
+// The rows that a contributor owns, of all rows of its job.
+struct OwnedRows {
+  job::LayerTable rows;
+  std::vector<int> owned;  // ascending
+  int experts = 0;         // of those
+  int dispatched = 0;      // of those that count what a capacity limit left
 
-  // Of `join`, whose job's layers are sorted by name.
-  static OwnedLayers Of(const v1::JoinRequest& join);
+  // Of `join`, whose job's layers are sorted by name, and have those that are owned.
+  static OwnedRows Of(const v1::JoinRequest& join);
 };
 
 // A coordinator commits: every step is a push over a link. What it does not take waits in a log, and a thread of the
@@ -73,7 +71,7 @@ class CoordinatorSource : public BiasSource {
   void Arrived(v1::CommittedVersion* version) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const LossOptions loss_;
-  const OwnedLayers owned_;
+  const OwnedRows owned_;
   const std::vector<int> ranks_;  // that the pushes are of
   v1::JobSpec spec_;              // as in force, from Join on
   // The delivering thread's, kept from step to step for its memory; and the counts that go into it, or null.
@@ -110,9 +108,10 @@ class CoordinatorSource : public BiasSource {
   std::thread delivery_;
 };
 
-// Writes the layers that are owned into `push`: everything that is a step's own, but for the step, the version and how
-// it came about. short_slots and high words are left out where all are 0. Reuses the memory of `push`.
-void PackStep(const StepCounts& counts, const OwnedLayers& owned, v1::PushRequest* push);
+// Writes the rows that are owned into `push`: everything that is a step's own, but for the step, the version and how
+// it came about. short_slots and high words are left out where all are 0, dispatched where no row counts it. Reuses the
+// memory of `push`.
+void PackStep(const StepCounts& counts, const OwnedRows& owned, v1::PushRequest* push);
 
 // What the ranks say of themselves: their fingerprints, unless none counted anything, and which of `ranks` had another
 // bias than the one of that checksum.

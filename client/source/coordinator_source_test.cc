@@ -56,7 +56,7 @@ TEST(PackStepTest, WritesTheFlatArrays) {
   StepCounts counts({5, 2});
   FillIn(&counts);
   v1::PushRequest push;
-  PackStep(counts, OwnedLayers::Of(JoinOf()), &push);
+  PackStep(counts, OwnedRows::Of(JoinOf()), &push);
   EXPECT_TRUE(push.ok());
   EXPECT_FALSE(push.counts_lost());
   EXPECT_THAT(push.valid_tokens(), ElementsAre(9, 4));
@@ -72,7 +72,7 @@ TEST(PackStepTest, WritesHighWordsAndShortSlotsOnlyWhereThereAreAny) {
   counts.mutable_totals()[1].short_slots = 1;
   counts.set_skips(2);
   counts.set_replays(3);
-  const OwnedLayers owned = OwnedLayers::Of(JoinOf());
+  const OwnedRows owned = OwnedRows::Of(JoinOf());
   v1::PushRequest push;
   PackStep(counts, owned, &push);
   EXPECT_THAT(push.routed().low(), ElementsAre(5, 4, 1, 1, 2));
@@ -102,9 +102,48 @@ TEST(PackStepTest, AStageWritesTheLayersThatItOwns) {
   v1::JoinRequest join = JoinOf();
   join.add_owned_layers("b");
   v1::PushRequest push;
-  PackStep(counts, OwnedLayers::Of(join), &push);
+  PackStep(counts, OwnedRows::Of(join), &push);
   EXPECT_THAT(push.valid_tokens(), ElementsAre(4));
   EXPECT_THAT(push.routed().low(), ElementsAre(1, 1, 2));
+}
+
+// "a" of 2 experts in two streams, which counts what was dispatched; "b" of 3.
+v1::JoinRequest JoinWithStreams() {
+  v1::JoinRequest join = JoinOf();
+  join.mutable_job()->mutable_layers(0)->set_streams(2);
+  join.mutable_job()->mutable_layers(0)->set_counts_dispatched(true);
+  return join;
+}
+
+TEST(PackStepTest, WritesStreamsAndWhatWasDispatched) {
+  StepCounts counts({/*experts=*/7, /*rows=*/3, /*dispatched=*/4});
+  const uint64_t routed[] = {5, 4, 3, 2, /*b*/ 1, 0, 6};
+  const uint64_t dispatched[] = {5, 1, 0, 2};
+  std::copy(std::begin(routed), std::end(routed), counts.mutable_counts().begin());
+  std::copy(std::begin(dispatched), std::end(dispatched), counts.mutable_dispatched().begin());
+  for (int row = 0; row < 3; ++row) counts.mutable_totals()[row] = {uint64_t{9} - row, 0, 0};
+  v1::JoinRequest join = JoinWithStreams();
+  v1::PushRequest push;
+  PackStep(counts, OwnedRows::Of(join), &push);
+  EXPECT_THAT(push.valid_tokens(), ElementsAre(9, 8, 7));
+  EXPECT_THAT(push.routed().low(), ElementsAre(5, 4, 3, 2, 1, 0, 6));
+  EXPECT_THAT(push.dispatched().low(), ElementsAre(5, 1, 0, 2));
+  EXPECT_THAT(push.dispatched().high(), IsEmpty());
+
+  // A lost step, in the same message, has none; nor has a stage without such a layer.
+  PackLoss(&push);
+  EXPECT_FALSE(push.has_dispatched());
+  join.add_owned_layers("b");
+  PackStep(counts, OwnedRows::Of(join), &push);
+  EXPECT_THAT(push.valid_tokens(), ElementsAre(7));
+  EXPECT_THAT(push.routed().low(), ElementsAre(1, 0, 6));
+  EXPECT_FALSE(push.has_dispatched());
+  join.set_owned_layers(0, "a");
+  counts.mutable_dispatched()[3] = uint64_t{1} << 32;
+  PackStep(counts, OwnedRows::Of(join), &push);
+  EXPECT_THAT(push.routed().low(), ElementsAre(5, 4, 3, 2));
+  EXPECT_THAT(push.dispatched().low(), ElementsAre(5, 1, 0, 0));
+  EXPECT_THAT(push.dispatched().high(), ElementsAre(0, 0, 0, 1));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "job/layer_table.h"
 
 namespace evenkeel::client {
 namespace {
@@ -19,11 +20,10 @@ using Size = uint32_t;  // little-endian, as every machine that this library is 
 size_t FrameBytes(const v1::JobSpec& spec) {
   constexpr size_t kFixed = 256 + kLongestMessage + 2 * kMostViolations;
   constexpr size_t kBytesPerExpert = 4;
-  constexpr size_t kBytesPerLayer = 8 + 4 + 2;  // hash, violation, reason
-  constexpr size_t kBytesPerContributor = 5;    // its number, a varint
-  size_t experts = 0;
-  for (const v1::LayerSpec& layer : spec.layers()) experts += layer.num_experts();
-  return kFixed + kBytesPerExpert * experts + kBytesPerLayer * spec.layers_size() +
+  constexpr size_t kBytesPerRow = 8 + 4 + 2;  // hash, violation, reason
+  constexpr size_t kBytesPerContributor = 5;  // its number, a varint
+  const job::LayerTable rows(spec);
+  return kFixed + kBytesPerExpert * rows.total_experts() + kBytesPerRow * rows.size() +
          kBytesPerContributor * spec.contributors();
 }
 

@@ -15,6 +15,7 @@ namespace {
 TEST(OutcomeFrameTest, HoldsTheLargestVersionOfAJob) {
   v1::JobSpec spec = job::TestSpec(4096);
   for (int i = 0; i < 61; ++i) *spec.add_layers() = job::TestLayer("c" + std::to_string(i), 256, 8);
+  spec.mutable_layers(7)->set_streams(16);
   const job::JobPlan plan = job::TestPlan(spec);
   job::JobState state = job::InitialJobState(plan);
   state.version.set_epoch(~uint64_t{0});

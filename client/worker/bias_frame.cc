@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -41,7 +42,7 @@ void WriteVersion(const v1::CommittedVersion& version, uint64_t routes, const La
   header.violations = version.violations_size();
   header.halted = IsHalted(version);
   std::memcpy(frame, &header, sizeof(header));
-  std::memcpy(frame + BiasFrame::ViolationsAt(), version.max_violation().data(), sizeof(float) * layers.size());
+  std::memcpy(frame + BiasFrame::ViolationsAt(), version.max_violation().data(), sizeof(float) * layers.total_rows());
   // A job that is only observed has none.
   char* const bias = frame + BiasFrame::BiasAt(layers);
   std::fill(bias, frame + BiasFrame::Bytes(layers), '\0');
@@ -90,10 +91,9 @@ absl::Status ReadFrame(const char* frame, uint64_t routes, const LayerTable& lay
   report->tokens = header.tokens;
   report->violations = static_cast<int>(header.violations);
   report->halted = header.halted != 0;
-  for (int i = 0; i < layers.size(); ++i) {
-    const char* violation = frame + BiasFrame::ViolationsAt() + sizeof(float) * layers[i].place;
-    std::memcpy(&report->max_violation[i], violation, sizeof(float));
-  }
+  std::vector<float> violations(layers.total_rows());
+  std::memcpy(violations.data(), frame + BiasFrame::ViolationsAt(), sizeof(float) * violations.size());
+  ReportViolations(layers, violations, report);
   return absl::OkStatus();
 }
 

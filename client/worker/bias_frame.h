@@ -11,7 +11,7 @@
 namespace evenkeel::client {
 
 // What the leader of a group broadcasts on its device before each step, as plain memory: a header, (largest count -
-// mean) / mean of each layer, and the bias of all experts, both in protocol order. All ranks are of one machine type.
+// mean) / mean of each row, and the bias of all experts, both in protocol order. All ranks are of one machine type.
 struct BiasFrame {
   enum class Kind : uint64_t { kNone, kVersion, kFailed };
 
@@ -30,7 +30,7 @@ struct BiasFrame {
   };
 
   static size_t ViolationsAt() { return sizeof(Header); }
-  static size_t BiasAt(const LayerTable& layers) { return sizeof(Header) + sizeof(float) * layers.size(); }
+  static size_t BiasAt(const LayerTable& layers) { return sizeof(Header) + sizeof(float) * layers.total_rows(); }
   static size_t Bytes(const LayerTable& layers) { return BiasAt(layers) + sizeof(float) * layers.total_experts(); }
 };
 

@@ -115,6 +115,22 @@ absl::Status LayerCounts::AddCounts(const uint64_t* counts, uint64_t tokens, uin
   return absl::OkStatus();
 }
 
+absl::Status LayerCounts::CheckSums(const uint64_t* counts) const {
+  if (counts == nullptr) return absl::InvalidArgumentError("counts is null");
+  for (size_t expert = 0; expert < counts_.size(); ++expert) {
+    if (counts[expert] <= balance::kMaxCountSum - counts_[expert]) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("counts: expert ", expert, " has ", counts[expert], " more; a step can hold 2^48 assignments"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LayerCounts::AddSums(const uint64_t* counts) {
+  EVENKEEL_RETURN_IF_ERROR(CheckSums(counts));
+  for (size_t expert = 0; expert < counts_.size(); ++expert) counts_[expert] += counts[expert];
+  return absl::OkStatus();
+}
+
 void LayerCounts::AddRouted(uint64_t tokens, uint64_t short_slots) {
   tokens_ += tokens;
   short_slots_ += short_slots;

@@ -9,7 +9,7 @@
 
 namespace evenkeel::client {
 
-// What one layer counted in one step on this worker, summed over its micro-batches:
+// What one row, a stream of a layer, counted in one step on this worker, summed over its micro-batches:
 //   sum(counts) = top_k * tokens - short_slots  <=  balance::kMaxCountSum (2^48)
 // Errors are INVALID_ARGUMENT, name the value, and have counted nothing. Not thread-safe.
 class LayerCounts {
@@ -23,6 +23,10 @@ class LayerCounts {
   // Sums made elsewhere: counts [num_experts].
   absl::Status AddCounts(const uint64_t* counts, uint64_t tokens, uint64_t short_slots);
   absl::Status CheckCounts(const uint64_t* counts, uint64_t tokens, uint64_t short_slots) const;
+
+  // Likewise, of which only the counts are told: tokens and short slots stay.
+  absl::Status AddSums(const uint64_t* counts);
+  absl::Status CheckSums(const uint64_t* counts) const;
 
   // For a router, which adds to counts() by itself: first asks whether that many tokens more can be counted, and
   // afterwards says how many it counted.

@@ -151,6 +151,20 @@ TEST(AddCountsTest, AStepHoldsNoMoreAssignmentsThanAnUpdate) {
 }
 
 // Counting rows in any number of calls, or their sums, comes to the same.
+TEST(AddSumsTest, AddsUpAndLeavesTheTotalsAlone) {
+  LayerCounts counts(3, 2);
+  const uint64_t sums[] = {5, 0, 2};
+  ASSERT_TRUE(counts.AddSums(sums).ok());
+  ASSERT_TRUE(counts.AddSums(sums).ok());
+  EXPECT_THAT(counts.counts(), ElementsAre(10, 0, 4));
+  EXPECT_EQ(counts.tokens(), 0u);
+  EXPECT_EQ(counts.short_slots(), 0u);
+  const uint64_t more[] = {1, 0, balance::kMaxCountSum - 3};
+  EXPECT_THAT(std::string(counts.AddSums(more).message()), HasSubstr("expert 2 has 281474976710653 more"));
+  EXPECT_FALSE(counts.AddSums(nullptr).ok());
+  EXPECT_THAT(counts.counts(), ElementsAre(10, 0, 4));
+}
+
 TEST(LayerCountsTest, MicroBatchesAddUp) {
   for (uint32_t seed = 0; seed < 50; ++seed) {
     SCOPED_TRACE(seed);

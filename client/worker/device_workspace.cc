@@ -102,6 +102,8 @@ absl::Status DeviceWorkspace::Allocate(const job::JobPlan* plan) {
   EVENKEEL_ASSIGN_OR_RETURN(memory_->bias, DeviceBuffer<float>::OnDevice(runtime_, layers_.total_experts()));
   EVENKEEL_ASSIGN_OR_RETURN(memory_->one, DeviceBuffer<uint64_t>::Pinned(runtime_, 1));
   *memory_->one.data() = 1;
+  constexpr size_t kStats = sizeof(routing::RouteStats) / sizeof(uint64_t);
+  EVENKEEL_ASSIGN_OR_RETURN(memory_->aside, DeviceBuffer<uint64_t>::OnDevice(runtime_, kStats));
   for (CountBuffer& buffer : memory_->counting) {
     EVENKEEL_ASSIGN_OR_RETURN(buffer.sums, DeviceBuffer<uint64_t>::OnDevice(runtime_, sums));
     EVENKEEL_ASSIGN_OR_RETURN(buffer.cleared, OwnedEvent::Create(runtime_));
@@ -365,10 +367,11 @@ absl::Status DeviceWorkspace::SetStream(void* stream) {
 absl::Status DeviceWorkspace::Route(int index, const Tokens& tokens, const Assignments& assignments, bool counts) {
   const LayerTable::Layer& layer = layers_[index];
   EVENKEEL_ASSIGN_OR_RETURN(const routing::RouteSpec* const spec, RouteOf(layer));
-  auto* const stats = counts ? reinterpret_cast<routing::RouteStats*>(TotalsOf(index)) : nullptr;
-  uint64_t* const into = counts ? CountsOf(index) : nullptr;
-  return AtLayer(layer, runtime_->Route(*spec, InputOf(*spec, tokens, bias(index)), OutputOf(*spec, assignments, into),
-                                        stats, training_));
+  const float* const bias = memory_->bias.data() + OffsetOf(layer, tokens.stream);
+  auto* const stats = counts ? reinterpret_cast<routing::RouteStats*>(TotalsOf(index, tokens.stream)) : nullptr;
+  uint64_t* const into = counts ? CountsOf(index, tokens.stream) : nullptr;
+  return AtLayer(layer, runtime_->Route(*spec, InputOf(*spec, tokens, bias), OutputOf(*spec, assignments, into), stats,
+                                        training_));
 }
 
 absl::Status DeviceWorkspace::RouteBackward(int index, const Tokens& tokens, const Gradients& gradients) {
@@ -379,35 +382,53 @@ absl::Status DeviceWorkspace::RouteBackward(int index, const Tokens& tokens, con
 }
 
 absl::Status DeviceWorkspace::Count(int index, const Ids& ids, bool counts) {
-  const LayerTable::Layer& layer = layers_[index];
-  counting::IdsInput input;
-  input.num_experts = layer.num_experts;
-  input.top_k = layer.top_k;
-  input.ids = ids.ids;
-  input.id_type = IdTypeOf(ids.ids_type);
-  input.rows = ids.rows;
-  input.ids_stride = ids.ids_stride == 0 ? layer.top_k : ids.ids_stride;
-  input.valid_mask = ids.valid_mask;
-  if (!counts) return AtLayer(layer, counting::ValidateCount(input, OutputFor(index)));
-  return AtLayer(layer, runtime_->CountIds(input, OutputFor(index), training_));
+  return CountIds(layers_[index], ids, OutputFor(index, ids.stream), counts);
 }
 
 absl::Status DeviceWorkspace::AddCounts(int index, const Counts& given, bool counts) {
   const LayerTable::Layer& layer = layers_[index];
-  counting::CountsInput input;
-  input.num_experts = layer.num_experts;
-  input.top_k = layer.top_k;
-  input.counts = given.counts;
-  input.type = counting::CountType::kInt64;
-  input.valid_rows = given.valid_tokens;
-  input.short_slots = given.short_slots;
-  if (!counts) return AtLayer(layer, counting::ValidateCount(input, OutputFor(index)));
-  return AtLayer(layer, runtime_->AddCounts(input, OutputFor(index), training_));
+  const counting::CountsInput input = CountsInputOf(layer.num_experts, layer.top_k, given);
+  return AddSums(layer, input, OutputFor(index, given.stream), counts);
 }
 
-counting::CountOutput DeviceWorkspace::OutputFor(int index) {
-  uint64_t* const totals = TotalsOf(index);
-  return {CountsOf(index), reinterpret_cast<routing::RouteStats*>(totals), totals + kTotals - 1};
+absl::Status DeviceWorkspace::CountDispatched(int index, const Ids& ids, bool counts) {
+  return CountIds(layers_[index], ids, DispatchedOutputFor(index, ids.stream), counts);
+}
+
+absl::Status DeviceWorkspace::AddDispatched(int index, const Counts& given, bool counts) {
+  const LayerTable::Layer& layer = layers_[index];
+  counting::CountsInput input = CountsInputOf(layer.num_experts, layer.top_k, given);
+  input.any_sum = true;
+  return AddSums(layer, input, DispatchedOutputFor(index, given.stream), counts);
+}
+
+absl::Status DeviceWorkspace::CountIds(const LayerTable::Layer& layer, const Ids& ids,
+                                       const counting::CountOutput& output, bool counts) {
+  const counting::IdsInput input = IdsInputOf(layer.num_experts, layer.top_k, ids);
+  return AtLayer(layer, counts ? runtime_->CountIds(input, output, training_) : counting::ValidateCount(input, output));
+}
+
+absl::Status DeviceWorkspace::AddSums(const LayerTable::Layer& layer, const counting::CountsInput& input,
+                                      const counting::CountOutput& output, bool counts) {
+  return AtLayer(layer,
+                 counts ? runtime_->AddCounts(input, output, training_) : counting::ValidateCount(input, output));
+}
+
+uint64_t* DeviceWorkspace::TotalsOf(int layer, int stream) {
+  return current_->sums.data() + shape().TotalsAt() + kTotals * (layers_[layer].place + stream);
+}
+
+counting::CountOutput DeviceWorkspace::OutputFor(int index, int stream) {
+  uint64_t* const totals = TotalsOf(index, stream);
+  return {CountsOf(index, stream), reinterpret_cast<routing::RouteStats*>(totals), totals + kTotals - 1};
+}
+
+// The totals of the row are those of what was routed; rows that are refused are told with them.
+counting::CountOutput DeviceWorkspace::DispatchedOutputFor(int index, int stream) {
+  const LayerTable::Layer& layer = layers_[index];
+  uint64_t* const dispatched = current_->sums.data() + shape().DispatchedAt() + layer.dispatched_offset;
+  auto* const stats = reinterpret_cast<routing::RouteStats*>(memory_->aside.data());
+  return {dispatched + stream * layer.num_experts, stats, TotalsOf(index, stream) + kTotals - 1};
 }
 
 absl::Status DeviceWorkspace::CheckCapturesNothing(absl::string_view call) {

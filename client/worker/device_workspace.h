@@ -81,6 +81,8 @@ class DeviceWorkspace : public Workspace {
   absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) override;
   absl::Status Count(int layer, const Ids& ids, bool counts) override;
   absl::Status AddCounts(int layer, const Counts& given, bool counts) override;
+  absl::Status CountDispatched(int layer, const Ids& ids, bool counts) override;
+  absl::Status AddDispatched(int layer, const Counts& given, bool counts) override;
   // Not while the training stream captures a graph, which would have the copies in it: FAILED_PRECONDITION.
   absl::Status BeginCapture() override;
   absl::Status EndCapture() override;
@@ -116,6 +118,7 @@ class DeviceWorkspace : public Workspace {
     Stage stages[2];
     DeviceBuffer<float> bias;               // [total experts], in protocol order
     DeviceBuffer<uint64_t> one;             // pinned
+    DeviceBuffer<uint64_t> aside;           // a RouteStats, for totals that are not the step's
     DeviceBuffer<uint64_t> before_capture;  // as CountBuffer::sums; from the first capture on
     std::optional<DeviceJob> job;
     StepCountsPool pool;
@@ -137,11 +140,17 @@ class DeviceWorkspace : public Workspace {
   absl::Status Enqueued(const absl::Status& status);
 
   StepShape shape() const { return layers_.shape(options_.ranks); }
-  uint64_t* CountsOf(int layer) { return current_->sums.data() + layers_[layer].offset; }
+  uint64_t* CountsOf(int layer, int stream) { return current_->sums.data() + OffsetOf(layers_[layer], stream); }
   // A StepCounts::Totals.
-  uint64_t* TotalsOf(int layer) { return current_->sums.data() + layers_.total_experts() + 3 * layers_[layer].place; }
+  uint64_t* TotalsOf(int layer, int stream);
 
-  counting::CountOutput OutputFor(int layer);
+  counting::CountOutput OutputFor(int layer, int stream);
+  counting::CountOutput DispatchedOutputFor(int layer, int stream);
+  // Without `counts`: checks only.
+  absl::Status CountIds(const LayerTable::Layer& layer, const Ids& ids, const counting::CountOutput& output,
+                        bool counts);
+  absl::Status AddSums(const LayerTable::Layer& layer, const counting::CountsInput& input,
+                       const counting::CountOutput& output, bool counts);
 
   absl::Status EnqueueBegin(uint64_t step, const v1::CommittedVersion* version);
   absl::Status EnqueueCounting(uint64_t step);

@@ -43,10 +43,15 @@ constexpr int kExperts[] = {8, 5};
 constexpr int kTopK = 2;
 constexpr int64_t kRows = 6;
 
-// In protocol order, the one that is counted comes first.
+// In protocol order, the one that is counted comes first. The one that is routed has two streams, and counts what a
+// capacity limit left.
 const LayerTable& Layers() {
-  static const auto* const layers = new LayerTable(*LayerTable::Make(
-      {{"b.routed", kExperts[kRouted], kTopK, "score: SIGMOID"}, {"a.counted", kExperts[kCounted], kTopK, ""}}));
+  static const auto* const layers = [] {
+    LayerOptions routed = {"b.routed", kExperts[kRouted], kTopK, "score: SIGMOID"};
+    routed.streams = 2;
+    routed.counts_dispatched = true;
+    return new LayerTable(*LayerTable::Make({routed, {"a.counted", kExperts[kCounted], kTopK, ""}}));
+  }();
   return *layers;
 }
 
@@ -74,7 +79,7 @@ v1::CommittedVersion VersionOf(uint64_t step) {
   version.set_ok(step % 5 != 0);
   version.set_state_hash(1000 + step);
   version.set_tokens(10 * step);
-  for (int layer = 0; layer < Layers().size(); ++layer) version.add_max_violation(static_cast<float>(step + layer));
+  for (int row = 0; row < Layers().total_rows(); ++row) version.add_max_violation(static_cast<float>(step + row));
   std::mt19937_64 random(step);
   for (int i = 0; i < Layers().total_experts(); ++i) version.add_bias(static_cast<float>(random() % 1000) / 500 - 1);
   return version;
@@ -103,12 +108,14 @@ struct StepData {
     for (float& logit : logits) logit = static_cast<float>(random() % 4000) / 1000 - 2;
     for (int64_t row = 0; row < kRows; ++row) {
       valid_mask.push_back(random() % 4 != 0);
+      image_mask.push_back(valid_mask.back() == 0 && random() % 2 == 0);
       const int first = static_cast<int>(random() % kExperts[kCounted]);
       ids.push_back(first);
       ids.push_back(random() % 5 == 0 ? -1 : (first + 1) % kExperts[kCounted]);
     }
     for (int i = 0; i < kExperts[kCounted]; ++i) counts.push_back(kTopK * (random() % 9));
     for (const uint64_t count : counts) tokens += count / kTopK;
+    for (int i = 0; i < kExperts[kRouted]; ++i) dispatched.push_back(random() % 9);
     ok = random() % 4 != 0;
   }
 
@@ -117,8 +124,10 @@ struct StepData {
   std::vector<int32_t> routed_ids;
   std::vector<float> gradients;
   std::vector<uint8_t> valid_mask;
+  std::vector<uint8_t> image_mask;
   std::vector<int64_t> ids;
   std::vector<uint64_t> counts;
+  std::vector<uint64_t> dispatched;
   uint64_t tokens = 0;
   bool ok = true;
 };
@@ -131,8 +140,10 @@ struct DeviceData {
         routed_ids(runtime, data.routed_ids),
         gradients(runtime, data.gradients),
         valid_mask(runtime, data.valid_mask),
+        image_mask(runtime, data.image_mask),
         ids(runtime, data.ids),
         counts(runtime, data.counts),
+        dispatched(runtime, data.dispatched),
         tokens(data.tokens),
         ok(data.ok) {}
 
@@ -141,8 +152,10 @@ struct DeviceData {
   Array<int32_t> routed_ids;
   Array<float> gradients;
   Array<uint8_t> valid_mask;
+  Array<uint8_t> image_mask;
   Array<int64_t> ids;
   Array<uint64_t> counts;
+  Array<uint64_t> dispatched;
   uint64_t tokens;
   bool ok;
 };
@@ -158,6 +171,15 @@ void CountStep(Workspace* workspace, Data& data) {
   assignments.ids = data.routed_ids.data();
   assignments.weights = data.weights.data();
   expect_ok(workspace->Route(kRouted, tokens, assignments, /*counts=*/true));
+  // Rows of the other stream, into the same arrays.
+  tokens.valid_mask = data.image_mask.data();
+  tokens.stream = 1;
+  assignments.keep_masked = true;
+  expect_ok(workspace->Route(kRouted, tokens, assignments, /*counts=*/true));
+  Ids routed = {kRows, data.routed_ids.data(), 0, data.image_mask.data(), IntType::kInt32};
+  routed.stream = 1;
+  expect_ok(workspace->CountDispatched(kRouted, routed, /*counts=*/true));
+  expect_ok(workspace->AddDispatched(kRouted, {data.dispatched.data()}, /*counts=*/true));
   Gradients gradients;
   gradients.ids = data.routed_ids.data();
   gradients.d_weights = data.weights.data();
@@ -271,7 +293,7 @@ TEST_P(DeviceWorkspaceTest, HasTheNumbersOfTheHost) {
       if (made) {
         job::StepSums own(PlanWithLag(0).layers);
         own.counts.assign((*host_counts)->counts().begin(), (*host_counts)->counts().end());
-        for (int i = 0; i < Layers().size(); ++i) own.tokens[i] = (*host_counts)->totals()[i].tokens;
+        for (int i = 0; i < Layers().total_rows(); ++i) own.tokens[i] = (*host_counts)->totals()[i].tokens;
         job::CommitInputs inputs;
         inputs.version.set_step(step);
         inputs.ok = (*host_counts)->skips() == 0;
@@ -382,7 +404,7 @@ TEST(DeviceWorkspaceEnqueuesTest, WhatTheDiagramSays) {
 
       const EnqueuedSince counting(&runtime, training);
       CountStep(workspace.get(), data);
-      EXPECT_EQ(counting.Training(), "4 0 0 0 0 0");
+      EXPECT_EQ(counting.Training(), "7 0 0 0 0 0");
       EXPECT_EQ(counting.Side(), "0 0 0 0 0 0");
 
       const bool ok = step % 2 == 0;
@@ -459,12 +481,21 @@ TEST(DeviceWorkspaceCountsTest, WhatADeviceRefusesIsCountedAsRefused) {
   ExpectOk(workspace->Count(kCounted, {3, ids.data(), 0, nullptr, IntType::kInt32}, /*counts=*/true));
   Array<uint64_t> sums(&runtime, {1, 0, 0, 0, 0});
   ExpectOk(workspace->AddCounts(kCounted, {sums.data(), 1}, /*counts=*/true));
+  // Likewise of what was dispatched, at the stream that it is of.
+  Array<int32_t> wrong_ids(&runtime, {7, 7, 0, 9});
+  Ids wrong = {2, wrong_ids.data()};
+  wrong.stream = 1;
+  ExpectOk(workspace->CountDispatched(kRouted, wrong, /*counts=*/true));
+  Array<uint64_t> none(&runtime, {1, 0, 0, 0, 0, 0, 0, ~uint64_t{0}});
+  ExpectOk(workspace->AddDispatched(kRouted, {none.data()}, /*counts=*/true));
   const StepCountsPtr counts = workspace->Commit(1, {true}).value();
   ExpectOk(counts->Arrive());
   EXPECT_EQ(counts->totals()[0].refused, 3);
   EXPECT_EQ(counts->totals()[0].tokens, 1);
   EXPECT_THAT(counts->counts().subspan(0, 5), testing::ElementsAre(0, 1, 1, 0, 0));
-  EXPECT_EQ(counts->totals()[1].refused, 0);
+  EXPECT_EQ(counts->totals()[1].refused, 1);
+  EXPECT_EQ(counts->totals()[2].refused, 2);
+  EXPECT_THAT(counts->dispatched(), testing::Each(0));
 }
 
 TEST(DeviceWorkspaceCountsTest, ArgumentsAreCheckedAsOnTheHost) {
@@ -712,7 +743,7 @@ TEST_P(PairTest, AddsUpAndHearsOfTheLeadersVersion) {
     EXPECT_EQ(reports[1].bias_hash, last.state_hash());
     EXPECT_EQ(reports[1].tokens, last.tokens());
     EXPECT_EQ(reports[1].ok, last.ok());
-    EXPECT_THAT(reports[1].max_violation, testing::ElementsAre(last.max_violation(1), last.max_violation(0)));
+    EXPECT_THAT(reports[1].max_violation, testing::ElementsAre(last.max_violation(2), last.max_violation(0)));
     for (int rank = 0; rank < 2; ++rank) {
       runtimes_[rank]->RunAll();
       for (size_t i = 0; i < expected.size(); ++i) {

@@ -17,8 +17,13 @@ HostWorkspace::HostWorkspace(const LayerTable* layers, int place, int ranks)
       place_(place),
       bias_(layers_.total_experts()),
       pool_([shape = layers_.shape(ranks)] { return std::make_unique<StepCounts>(shape); }) {
-  counts_.reserve(layers_.size());
-  for (int i = 0; i < layers_.size(); ++i) counts_.emplace_back(layers_[i].num_experts, layers_[i].top_k);
+  for (const int index : layers_.protocol_order()) {
+    const LayerTable::Layer& layer = layers_[index];
+    for (int stream = 0; stream < layer.streams; ++stream) {
+      counts_.emplace_back(layer.num_experts, layer.top_k);
+      dispatched_.emplace_back(layer.dispatched_offset < 0 ? 0 : layer.num_experts, layer.top_k);
+    }
+  }
 }
 
 absl::Status HostWorkspace::Adopt(const v1::CommittedVersion& version) {
@@ -29,6 +34,7 @@ absl::Status HostWorkspace::Adopt(const v1::CommittedVersion& version) {
 absl::Status HostWorkspace::BeginStep(uint64_t, const v1::CommittedVersion* version) {
   if (version != nullptr) EVENKEEL_RETURN_IF_ERROR(Adopt(*version));
   for (LayerCounts& counts : counts_) counts.Clear();
+  for (LayerCounts& dispatched : dispatched_) dispatched.Clear();
   return absl::OkStatus();
 }
 
@@ -39,12 +45,13 @@ absl::Status HostWorkspace::Leave(const v1::CommittedVersion* version, Deadline)
 absl::Status HostWorkspace::Route(int index, const Tokens& tokens, const Assignments& assignments, bool counts) {
   const LayerTable::Layer& layer = layers_[index];
   EVENKEEL_ASSIGN_OR_RETURN(const routing::RouteSpec* const spec, RouteOf(layer));
-  LayerCounts& counted = counts_[index];
+  LayerCounts& counted = counts_[layer.place + tokens.stream];
   EVENKEEL_RETURN_IF_ERROR(AtLayer(layer, counted.CheckRoom(std::max<int64_t>(tokens.rows, 0))));
+  const float* const bias = &bias_[OffsetOf(layer, tokens.stream)];
   uint64_t* const into = counts ? counted.mutable_counts() : nullptr;
   routing::RouteStats stats;
-  EVENKEEL_RETURN_IF_ERROR(AtLayer(layer, routing::RouteCpu(*spec, InputOf(*spec, tokens, bias(index)),
-                                                            OutputOf(*spec, assignments, into), &stats)));
+  EVENKEEL_RETURN_IF_ERROR(AtLayer(
+      layer, routing::RouteCpu(*spec, InputOf(*spec, tokens, bias), OutputOf(*spec, assignments, into), &stats)));
   if (counts) counted.AddRouted(stats.valid_rows, stats.short_slots);
   return absl::OkStatus();
 }
@@ -56,23 +63,40 @@ absl::Status HostWorkspace::RouteBackward(int index, const Tokens& tokens, const
                                                   BackwardOutputOf(*spec, gradients)));
 }
 
-absl::Status HostWorkspace::Count(int layer, const Ids& ids, bool counts) {
-  return AtLayer(layers_[layer], counts ? counts_[layer].AddIds(ids) : counts_[layer].CheckIds(ids));
+absl::Status HostWorkspace::Count(int index, const Ids& ids, bool counts) {
+  const LayerTable::Layer& layer = layers_[index];
+  LayerCounts& row = counts_[layer.place + ids.stream];
+  return AtLayer(layer, counts ? row.AddIds(ids) : row.CheckIds(ids));
 }
 
-absl::Status HostWorkspace::AddCounts(int layer, const Counts& given, bool counts) {
-  LayerCounts& counted = counts_[layer];
-  return AtLayer(layers_[layer], counts ? counted.AddCounts(given.counts, given.valid_tokens, given.short_slots)
-                                        : counted.CheckCounts(given.counts, given.valid_tokens, given.short_slots));
+absl::Status HostWorkspace::AddCounts(int index, const Counts& given, bool counts) {
+  const LayerTable::Layer& layer = layers_[index];
+  LayerCounts& row = counts_[layer.place + given.stream];
+  return AtLayer(layer, counts ? row.AddCounts(given.counts, given.valid_tokens, given.short_slots)
+                               : row.CheckCounts(given.counts, given.valid_tokens, given.short_slots));
+}
+
+absl::Status HostWorkspace::CountDispatched(int index, const Ids& ids, bool counts) {
+  const LayerTable::Layer& layer = layers_[index];
+  LayerCounts& row = dispatched_[layer.place + ids.stream];
+  return AtLayer(layer, counts ? row.AddIds(ids) : row.CheckIds(ids));
+}
+
+absl::Status HostWorkspace::AddDispatched(int index, const Counts& given, bool counts) {
+  const LayerTable::Layer& layer = layers_[index];
+  LayerCounts& row = dispatched_[layer.place + given.stream];
+  return AtLayer(layer, counts ? row.AddSums(given.counts) : row.CheckSums(given.counts));
 }
 
 absl::Status HostWorkspace::BeginCapture() {
-  before_capture_ = counts_;
+  counts_before_capture_ = counts_;
+  dispatched_before_capture_ = dispatched_;
   return absl::OkStatus();
 }
 
 absl::Status HostWorkspace::EndCapture() {
-  counts_ = before_capture_;
+  counts_ = counts_before_capture_;
+  dispatched_ = dispatched_before_capture_;
   return absl::OkStatus();
 }
 
@@ -84,7 +108,7 @@ absl::StatusOr<StepCountsPtr> HostWorkspace::Commit(uint64_t step, const StepEnd
   counts->step = step;
   counts->set_skips(end.ok ? 0 : 1);
   counts->set_replays(end.replayed ? 1 : 0);
-  CopyCounts(layers_, counts_, counts.get());
+  CopyCounts(counts_, dispatched_, counts.get());
   WriteCheck(place_, bias_, counts.get());
   return counts;
 }
@@ -93,12 +117,16 @@ absl::Status HostWorkspace::SetStream(void*) {
   return absl::FailedPreconditionError("SetStream: this worker has no device, as its options say");
 }
 
-void CopyCounts(const LayerTable& layers, const std::vector<LayerCounts>& counts, StepCounts* step) {
-  for (const int index : layers.protocol_order()) {
-    const LayerTable::Layer& layer = layers[index];
-    std::copy(counts[index].counts().begin(), counts[index].counts().end(),
-              step->mutable_counts().begin() + layer.offset);
-    step->mutable_totals()[layer.place] = {counts[index].tokens(), counts[index].short_slots(), /*refused=*/0};
+void CopyCounts(const std::vector<LayerCounts>& counts, const std::vector<LayerCounts>& dispatched, StepCounts* step) {
+  auto next = step->mutable_counts().begin();
+  auto next_totals = step->mutable_totals().begin();
+  for (const LayerCounts& row : counts) {
+    next = std::copy(row.counts().begin(), row.counts().end(), next);
+    *next_totals++ = {row.tokens(), row.short_slots(), /*refused=*/0};
+  }
+  auto next_dispatched = step->mutable_dispatched().begin();
+  for (const LayerCounts& row : dispatched) {
+    next_dispatched = std::copy(row.counts().begin(), row.counts().end(), next_dispatched);
   }
 }
 

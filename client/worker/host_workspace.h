@@ -25,6 +25,8 @@ class HostWorkspace : public Workspace {
   absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) override;
   absl::Status Count(int layer, const Ids& ids, bool counts) override;
   absl::Status AddCounts(int layer, const Counts& given, bool counts) override;
+  absl::Status CountDispatched(int layer, const Ids& ids, bool counts) override;
+  absl::Status AddDispatched(int layer, const Counts& given, bool counts) override;
   absl::Status BeginCapture() override;
   absl::Status EndCapture() override;
   absl::StatusOr<StepCountsPtr> Commit(uint64_t step, const StepEnd& end) override;
@@ -35,13 +37,15 @@ class HostWorkspace : public Workspace {
  private:
   const LayerTable& layers_;
   const int place_;
-  std::vector<LayerCounts> counts_;  // by the caller's index
-  std::vector<LayerCounts> before_capture_;
+  std::vector<LayerCounts> counts_;      // by row
+  std::vector<LayerCounts> dispatched_;  // likewise; of no experts where it is not counted
+  std::vector<LayerCounts> counts_before_capture_;
+  std::vector<LayerCounts> dispatched_before_capture_;
   std::vector<float> bias_;  // [total experts], in protocol order
   StepCountsPool pool_;
 };
 
-// Writes what was counted (by the caller's layer index) into `step`, in protocol order.
-void CopyCounts(const LayerTable& layers, const std::vector<LayerCounts>& counts, StepCounts* step);
+// Writes what was counted, and what of it a capacity limit left, of each row into `step`.
+void CopyCounts(const std::vector<LayerCounts>& counts, const std::vector<LayerCounts>& dispatched, StepCounts* step);
 
 }  // namespace evenkeel::client

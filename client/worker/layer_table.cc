@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "config/route_spec.h"
 #include "config/text.h"
+#include "job/layer_table.h"
 
 namespace evenkeel::client {
 namespace {
@@ -49,6 +50,8 @@ absl::StatusOr<v1::LayerSpec> MakeSpec(const LayerOptions& layer) {
   if (!layer.route.empty()) {
     EVENKEEL_ASSIGN_OR_RETURN(*spec.mutable_route(), ParseRoute(layer));
   }
+  if (layer.streams > 1) spec.set_streams(layer.streams);
+  spec.set_counts_dispatched(layer.counts_dispatched);
   return spec;
 }
 
@@ -57,6 +60,7 @@ absl::StatusOr<LayerTable::Layer> MakeLayer(const v1::LayerSpec& spec) {
   layer.name = spec.name();
   layer.num_experts = spec.num_experts();
   layer.top_k = spec.top_k();
+  layer.streams = job::StreamsOf(spec);
   if (spec.has_route()) {
     const absl::StatusOr<routing::RouteSpec> route = config::RouteSpecFromProto(spec.route());
     if (!route.ok()) {
@@ -72,7 +76,15 @@ absl::StatusOr<LayerTable::Layer> MakeLayer(const v1::LayerSpec& spec) {
 absl::Status CheckSizes(const LayerOptions& layer) {
   if (layer.name.empty()) return absl::InvalidArgumentError("a layer's name is empty; it is the layer's identity");
   EVENKEEL_RETURN_IF_ERROR(CheckRange(layer, "num_experts", layer.num_experts, routing::kMaxExperts));
-  return CheckRange(layer, "top_k", layer.top_k, layer.num_experts);
+  EVENKEEL_RETURN_IF_ERROR(CheckRange(layer, "top_k", layer.top_k, layer.num_experts));
+  return CheckRange(layer, "streams", layer.streams, job::kMaxStreams);
+}
+
+void ReportViolations(const LayerTable& layers, absl::Span<const float> of_rows, StepReport* report) {
+  for (int i = 0; i < layers.size(); ++i) {
+    const absl::Span<const float> of_layer = of_rows.subspan(layers[i].place, layers[i].streams);
+    report->max_violation[i] = *std::max_element(of_layer.begin(), of_layer.end());
+  }
 }
 
 std::string Quoted(const LayerTable::Layer& layer) { return Quoted(layer.name); }
@@ -107,24 +119,34 @@ absl::StatusOr<LayerTable> LayerTable::Make(const std::vector<LayerOptions>& opt
     if (!table.specs_.empty() && table.specs_.back().name() == options[index].name) {
       return absl::InvalidArgumentError(absl::StrCat(Quoted(options[index].name), " is given twice"));
     }
-    Layer& layer = table.layers_[index];
-    layer.place = static_cast<int>(table.specs_.size());
-    layer.offset = table.total_experts_;
-    table.total_experts_ += layer.num_experts;
     table.specs_.push_back(std::move(specs[index]));
-    EVENKEEL_RETURN_IF_ERROR(table.AddInitialBias(options[index]));
+    EVENKEEL_RETURN_IF_ERROR(table.Place(options[index], &table.layers_[index]));
   }
   if (!table.has_initial_bias_) table.initial_bias_.clear();
   if (table.num_owned() == 0) return absl::InvalidArgumentError("layers: none of them is owned");
   return table;
 }
 
+absl::Status LayerTable::Place(const LayerOptions& options, Layer* layer) {
+  const int experts = layer->streams * layer->num_experts;
+  layer->place = total_rows_;
+  layer->offset = total_experts_;
+  total_rows_ += layer->streams;
+  total_experts_ += experts;
+  if (options.counts_dispatched) {
+    layer->dispatched_offset = total_dispatched_;
+    total_dispatched_ += experts;
+  }
+  return AddInitialBias(options);
+}
+
 absl::Status LayerTable::AddInitialBias(const LayerOptions& layer) {
   const std::vector<float>& bias = layer.initial_bias;
   has_initial_bias_ = has_initial_bias_ || !bias.empty();
-  if (!bias.empty() && bias.size() != static_cast<size_t>(layer.num_experts)) {
+  const size_t values = static_cast<size_t>(layer.streams) * layer.num_experts;
+  if (!bias.empty() && bias.size() != values) {
     return absl::InvalidArgumentError(absl::StrCat(Quoted(layer.name), ": initial_bias has ", bias.size(),
-                                                   " values; num_experts is ", layer.num_experts));
+                                                   " values; streams times num_experts is ", values));
   }
   initial_bias_.insert(initial_bias_.end(), bias.begin(), bias.end());
   initial_bias_.resize(total_experts_);

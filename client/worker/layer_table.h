@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "client/source/step_counts.h"
 #include "evenkeel/options.h"
 #include "evenkeel/v1/job.pb.h"
@@ -25,9 +26,13 @@ class LayerTable {
     std::optional<routing::RouteSpec> route;
     // Whether this worker counts it.
     bool owned = true;
-    // Place in protocol order, and where its experts begin in a flat array of all experts.
+    // Kinds of tokens with counts and a bias of their own: each is a row, and they lie one after the other.
+    int streams = 1;
+    // Its first row, in protocol order, and where the experts of that begin in a flat array of all rows' experts.
     int place = 0;
     int offset = 0;
+    // Likewise in an array of the experts whose rows count what a capacity limit left; -1: this layer's do not.
+    int dispatched_offset = -1;
   };
 
   // INVALID_ARGUMENT, naming layer, field and value, for a table without layers, a name that is empty or there twice,
@@ -39,9 +44,11 @@ class LayerTable {
   const Layer& operator[](int index) const { return layers_[index]; }
   // The caller's indices in protocol order.
   const std::vector<int>& protocol_order() const { return protocol_order_; }
+  // Of all rows.
   int total_experts() const { return total_experts_; }
+  int total_rows() const { return total_rows_; }
   // Of a step of one of so many ranks that add up.
-  StepShape shape(int ranks = 1) const { return {total_experts_, size(), /*dispatched=*/0, ranks}; }
+  StepShape shape(int ranks = 1) const { return {total_experts_, total_rows_, total_dispatched_, ranks}; }
   // Layers that this worker counts.
   int num_owned() const;
   // What a new job begins with, [total_experts] in protocol order; empty where no layer has one.
@@ -50,19 +57,28 @@ class LayerTable {
   const std::vector<v1::LayerSpec>& specs() const { return specs_; }
 
  private:
-  // Of the next layer in protocol order.
+  // The next layer in protocol order.
+  absl::Status Place(const LayerOptions& options, Layer* layer);
   absl::Status AddInitialBias(const LayerOptions& layer);
 
   std::vector<Layer> layers_;
   std::vector<int> protocol_order_;
   std::vector<v1::LayerSpec> specs_;
   int total_experts_ = 0;
+  int total_rows_ = 0;
+  int total_dispatched_ = 0;
   std::vector<float> initial_bias_;
   bool has_initial_bias_ = false;
 };
 
-// Whether a layer has a name, and sizes in range. INVALID_ARGUMENT, naming layer, field and value.
+// Whether a layer has a name, and sizes and streams in range. INVALID_ARGUMENT, naming layer, field and value.
 absl::Status CheckSizes(const LayerOptions& layer);
+
+// Of one of the layer's streams.
+inline int OffsetOf(const LayerTable::Layer& layer, int stream) { return layer.offset + stream * layer.num_experts; }
+
+// Writes the largest of each layer's streams, of `of_rows` in protocol order, as report->max_violation.
+void ReportViolations(const LayerTable& layers, absl::Span<const float> of_rows, StepReport* report);
 
 // 'layer "name"', for messages.
 std::string Quoted(const LayerTable::Layer& layer);

@@ -87,7 +87,49 @@ TEST(LayerTableTest, PutsInitialBiasesInProtocolOrder) {
   EXPECT_THAT(LayerTable::Make({b, a})->initial_bias(), ::testing::ElementsAre(5, 6, 7, 1, 2));
   a.initial_bias.pop_back();
   EXPECT_THAT(std::string(LayerTable::Make({b, a}).status().message()),
-              ::testing::HasSubstr("layer \"a\": initial_bias has 2 values; num_experts is 3"));
+              ::testing::HasSubstr("layer \"a\": initial_bias has 2 values; streams times num_experts is 3"));
+}
+
+TEST(LayerTableTest, StreamsAreRowsOneAfterAnother) {
+  LayerOptions b = {"b", 2, 1, ""};
+  LayerOptions a = {"a", 3, 1, ""};
+  LayerOptions c = {"c", 4, 2, ""};
+  a.streams = 2;
+  a.counts_dispatched = true;
+  c.counts_dispatched = true;
+  a.initial_bias = {1, 2, 3, 4, 5, 6};
+  const absl::StatusOr<LayerTable> table = LayerTable::Make({b, c, a});
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_EQ(table->size(), 3);
+  EXPECT_EQ(table->total_rows(), 4);
+  EXPECT_EQ(table->total_experts(), 12);
+  EXPECT_EQ((*table)[2].streams, 2);
+  EXPECT_EQ((*table)[2].place, 0);
+  EXPECT_EQ(OffsetOf((*table)[2], 1), 3);
+  EXPECT_EQ((*table)[0].place, 2);
+  EXPECT_EQ((*table)[0].offset, 6);
+  EXPECT_EQ((*table)[1].place, 3);
+  EXPECT_EQ((*table)[2].dispatched_offset, 0);
+  EXPECT_EQ((*table)[0].dispatched_offset, -1);
+  EXPECT_EQ((*table)[1].dispatched_offset, 6);
+  EXPECT_EQ(table->shape().rows, 4);
+  EXPECT_EQ(table->shape().dispatched, 10);
+  EXPECT_EQ(table->specs()[0].streams(), 2);
+  EXPECT_EQ(table->specs()[1].streams(), 0);  // as on the wire before there were any
+  EXPECT_THAT(table->initial_bias(), ElementsAre(1, 2, 3, 4, 5, 6, 0, 0, 0, 0, 0, 0));
+
+  StepReport report;
+  report.max_violation.resize(3);
+  ReportViolations(*table, {0.5f, 2.0f, 1.0f, 0.25f}, &report);
+  EXPECT_THAT(report.max_violation, ElementsAre(1.0f, 0.25f, 2.0f));
+
+  a.initial_bias.pop_back();
+  EXPECT_THAT(std::string(LayerTable::Make({b, c, a}).status().message()), HasSubstr("streams times num_experts is 6"));
+  for (const int wrong : {0, -1, 17}) {
+    a.streams = wrong;
+    EXPECT_THAT(std::string(LayerTable::Make({a}).status().message()),
+                HasSubstr("layer \"a\": streams is " + std::to_string(wrong) + "; 1 to 16 are allowed"));
+  }
 }
 
 TEST(LayerTableTest, AStageOwnsSomeOfTheLayers) {

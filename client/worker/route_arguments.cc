@@ -39,6 +39,7 @@ routing::RouteOutput OutputOf(const routing::RouteSpec& spec, const Assignments&
   output.weights_dtype = DTypeOf(assignments.weights_type);
   output.weights_stride = spec.top_k;
   output.counts = counts;
+  output.keep_masked_rows = assignments.keep_masked;
   return output;
 }
 
@@ -64,6 +65,29 @@ routing::RouteBackwardOutput BackwardOutputOf(const routing::RouteSpec& spec, co
   output.d_logits_dtype = DTypeOf(gradients.d_logits_type);
   output.d_logits_stride = spec.num_experts;
   return output;
+}
+
+counting::IdsInput IdsInputOf(int num_experts, int top_k, const Ids& ids) {
+  counting::IdsInput input;
+  input.num_experts = num_experts;
+  input.top_k = top_k;
+  input.ids = ids.ids;
+  input.id_type = IdTypeOf(ids.ids_type);
+  input.rows = ids.rows;
+  input.ids_stride = ids.ids_stride == 0 ? top_k : ids.ids_stride;
+  input.valid_mask = ids.valid_mask;
+  return input;
+}
+
+counting::CountsInput CountsInputOf(int num_experts, int top_k, const Counts& counts) {
+  counting::CountsInput input;
+  input.num_experts = num_experts;
+  input.top_k = top_k;
+  input.counts = counts.counts;
+  input.type = counting::CountType::kInt64;
+  input.valid_rows = counts.valid_tokens;
+  input.short_slots = counts.short_slots;
+  return input;
 }
 
 }  // namespace evenkeel::client

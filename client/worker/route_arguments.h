@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "evenkeel/options.h"
+#include "kernels/counting/count.h"
 #include "kernels/routing/route.h"
 #include "kernels/routing/route_backward.h"
 #include "kernels/routing/route_spec.h"
@@ -19,5 +20,8 @@ routing::RouteOutput OutputOf(const routing::RouteSpec& spec, const Assignments&
 routing::RouteBackwardInput BackwardInputOf(const routing::RouteSpec& spec, const Tokens& tokens,
                                             const Gradients& gradients);
 routing::RouteBackwardOutput BackwardOutputOf(const routing::RouteSpec& spec, const Gradients& gradients);
+
+counting::IdsInput IdsInputOf(int num_experts, int top_k, const Ids& ids);
+counting::CountsInput CountsInputOf(int num_experts, int top_k, const Counts& counts);
 
 }  // namespace evenkeel::client

@@ -1,7 +1,7 @@
 #include "client/worker/summary.h"
 
 #include <map>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -9,20 +9,24 @@
 #include "client/worker/name_list.h"
 #include "job/job_plan.h"
 #include "job/job_state.h"
+#include "job/layer_table.h"
 #include "job/snapshot.h"
 #include "job/zero_bias.h"
 
 namespace evenkeel::client {
 namespace {
 
-// "61 layers x 256 experts x top 8", of each shape that there is.
+// "61 layers x 256 experts x top 8", of each shape that there is; "x 2 streams" where there are several.
 std::string Layers(const v1::JobSpec& job) {
-  std::map<std::pair<int, int>, int> shapes;
-  for (const v1::LayerSpec& layer : job.layers()) ++shapes[{layer.num_experts(), layer.top_k()}];
+  std::map<std::tuple<int, int, int>, int> shapes;
+  for (const v1::LayerSpec& layer : job.layers()) {
+    ++shapes[{layer.num_experts(), layer.top_k(), job::StreamsOf(layer)}];
+  }
   std::vector<std::string> parts;
   for (const auto& [shape, layers] : shapes) {
-    parts.push_back(
-        absl::StrCat(layers, layers == 1 ? " layer" : " layers", " x ", shape.first, " experts x top ", shape.second));
+    const auto [experts, top_k, streams] = shape;
+    parts.push_back(absl::StrCat(layers, layers == 1 ? " layer" : " layers", " x ", experts, " experts x top ", top_k,
+                                 streams > 1 ? absl::StrCat(" x ", streams, " streams") : ""));
   }
   return absl::StrJoin(parts, ", ");
 }

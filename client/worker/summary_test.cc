@@ -30,6 +30,12 @@ TEST(SummaryTest, SaysWhoCommitsByWhatRule) {
             "4 experts x top 2: a, b");
 }
 
+TEST(SummaryTest, CountsTheStreams) {
+  v1::JobSpec spec = job::TestSpec(1);
+  spec.mutable_layers(0)->set_streams(2);
+  EXPECT_THAT(SummaryOf(Options(), spec), HasSubstr("1 layer x 4 experts x top 2 x 2 streams"));
+}
+
 TEST(SummaryTest, NamesTheGroup) {
   WorkerOptions options = Options();
   options.coordinator = "";

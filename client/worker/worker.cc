@@ -42,18 +42,6 @@ absl::StatusOr<std::unique_ptr<Workspace>> MakeWorkspace(DeviceWorkspaceOptions 
   return DeviceWorkspace::Make(std::move(options), layers, &plan, runtime);
 }
 
-absl::Status NotBuiltYet(absl::string_view what) {
-  return absl::UnimplementedError(absl::StrCat(what, " is not built yet"));
-}
-
-absl::Status CheckBuilt(const std::vector<LayerOptions>& layers) {
-  for (const LayerOptions& layer : layers) {
-    if (layer.streams != 1) return NotBuiltYet("more than one stream");
-    if (layer.counts_dispatched) return NotBuiltYet("counts_dispatched");
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 Worker::Worker(const WorkerOptions& options, LayerTable layers)
@@ -63,7 +51,7 @@ Worker::Worker(const WorkerOptions& options, LayerTable layers)
       first_step_(options.next_step),
       layers_(std::move(layers)),
       order_(options.next_step),
-      micro_batches_(layers_.size()) {
+      micro_batches_(2 * layers_.total_rows()) {
   report_.max_violation.resize(layers_.size());
 }
 
@@ -72,7 +60,6 @@ Worker::~Worker() {
 }
 
 absl::StatusOr<std::unique_ptr<Worker>> Worker::Join(const WorkerOptions& options, MakeRuntime make_runtime) {
-  EVENKEEL_RETURN_IF_ERROR(CheckBuilt(options.layers));
   EVENKEEL_ASSIGN_OR_RETURN(LayerTable layers, LayerTable::Make(options.layers));
   EVENKEEL_ASSIGN_OR_RETURN(const Group group, GroupOf(options.group, options.rank, options.world_size));
   auto worker = absl::WrapUnique(new Worker(options, std::move(layers)));
@@ -129,20 +116,24 @@ absl::StatusOr<bool> Worker::Given(uint64_t step, absl::StatusOr<bool> is_new) {
   return is_new;
 }
 
-absl::Status Worker::CheckLayer(absl::string_view call, int layer) const {
+absl::Status Worker::CheckRow(absl::string_view call, int layer, int stream) const {
   if (layer < 0 || layer >= layers_.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat(call, ": layer is ", layer, "; 0 to ", layers_.size() - 1, " are allowed"));
   }
-  if (layers_[layer].owned) return absl::OkStatus();
+  const LayerTable::Layer& known = layers_[layer];
+  if (stream < 0 || stream >= known.streams) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(call, ": ", Quoted(known), ": stream is ", stream, "; 0 to ", known.streams - 1, " are allowed"));
+  }
+  if (known.owned) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat(call, ": ", Quoted(layers_[layer]), " is not owned by this worker, as its options say"));
+      absl::StrCat(call, ": ", Quoted(known), " is not owned by this worker, as its options say"));
 }
 
 absl::Status Worker::CheckCounting(absl::string_view call, int layer, int stream) const {
   EVENKEEL_RETURN_IF_ERROR(order_.CheckCounting(call));
-  EVENKEEL_RETURN_IF_ERROR(CheckLayer(call, layer));
-  return stream == 0 ? absl::OkStatus() : NotBuiltYet("a stream other than 0");
+  return CheckRow(call, layer, stream);
 }
 
 absl::Status Worker::CheckReplay(const Tokens& tokens) const {
@@ -156,35 +147,47 @@ absl::Status Worker::CheckReplay(const Tokens& tokens) const {
 }
 
 template <typename Call>
-absl::Status Worker::CountOnce(int layer, int64_t micro_batch, Call call) {
+absl::Status Worker::CountOnce(int layer, int row, int64_t micro_batch, Call call) {
   EVENKEEL_RETURN_IF_ERROR(AtLayer(layers_[layer], MicroBatches::Check(micro_batch)));
-  const bool counts = order_.counting() != Counting::kEvaluate && !micro_batches_.Contains(layer, micro_batch);
+  const bool counts = order_.counting() != Counting::kEvaluate && !micro_batches_.Contains(row, micro_batch);
   EVENKEEL_RETURN_IF_ERROR(call(counts));
-  if (counts) micro_batches_.Insert(layer, micro_batch);
+  if (counts) micro_batches_.Insert(row, micro_batch);
   return absl::OkStatus();
+}
+
+absl::Status Worker::CheckDispatching(absl::string_view call, int layer, int stream) const {
+  EVENKEEL_RETURN_IF_ERROR(CheckCounting(call, layer, stream));
+  if (layers_[layer].dispatched_offset >= 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(call, ": ", Quoted(layers_[layer]), " was joined without counts_dispatched"));
+}
+
+const float* Worker::bias(int layer, int stream) const {
+  if (layer < 0 || layer >= layers_.size() || stream < 0 || stream >= layers_[layer].streams) return nullptr;
+  return workspace_->bias(layer) + stream * layers_[layer].num_experts;
 }
 
 absl::Status Worker::Route(int layer, const Tokens& tokens, const Assignments& assignments) {
   EVENKEEL_RETURN_IF_ERROR(CheckCounting("Route", layer, tokens.stream));
   EVENKEEL_RETURN_IF_ERROR(CheckReplay(tokens));
-  if (assignments.keep_masked) return NotBuiltYet("keep_masked");
-  return CountOnce(layer, tokens.micro_batch,
+  return CountOnce(layer, RoutedRow(layer, tokens.stream), tokens.micro_batch,
                    [&](bool counts) { return workspace_->Route(layer, tokens, assignments, counts); });
 }
 
 absl::Status Worker::RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) {
-  EVENKEEL_RETURN_IF_ERROR(CheckLayer("RouteBackward", layer));
+  EVENKEEL_RETURN_IF_ERROR(CheckRow("RouteBackward", layer, /*stream=*/0));
   return workspace_->RouteBackward(layer, tokens, gradients);
 }
 
 absl::Status Worker::Count(int layer, const Ids& ids) {
   EVENKEEL_RETURN_IF_ERROR(CheckCounting("Count", layer, ids.stream));
-  return CountOnce(layer, ids.micro_batch, [&](bool counts) { return workspace_->Count(layer, ids, counts); });
+  return CountOnce(layer, RoutedRow(layer, ids.stream), ids.micro_batch,
+                   [&](bool counts) { return workspace_->Count(layer, ids, counts); });
 }
 
 absl::Status Worker::AddCounts(int layer, const Counts& counts) {
   EVENKEEL_RETURN_IF_ERROR(CheckCounting("AddCounts", layer, counts.stream));
-  return CountOnce(layer, counts.micro_batch,
+  return CountOnce(layer, RoutedRow(layer, counts.stream), counts.micro_batch,
                    [&](bool is_counted) { return workspace_->AddCounts(layer, counts, is_counted); });
 }
 
@@ -208,6 +211,18 @@ absl::Status Worker::EndCapture() {
   micro_batches_.Restore();
   order_.SetCapturing(false);
   return absl::OkStatus();
+}
+
+absl::Status Worker::CountDispatched(int layer, const Ids& ids) {
+  EVENKEEL_RETURN_IF_ERROR(CheckDispatching("CountDispatched", layer, ids.stream));
+  return CountOnce(layer, DispatchedRow(layer, ids.stream), ids.micro_batch,
+                   [&](bool counts) { return workspace_->CountDispatched(layer, ids, counts); });
+}
+
+absl::Status Worker::AddDispatched(int layer, const Counts& counts) {
+  EVENKEEL_RETURN_IF_ERROR(CheckDispatching("AddDispatched", layer, counts.stream));
+  return CountOnce(layer, DispatchedRow(layer, counts.stream), counts.micro_batch,
+                   [&](bool is_counted) { return workspace_->AddDispatched(layer, counts, is_counted); });
 }
 
 absl::Status Worker::Commit(uint64_t step, bool ok) {
@@ -256,7 +271,7 @@ void Worker::Adopt() {
   report_.tokens = version_.tokens();
   report_.violations = version_.violations_size();
   report_.halted = IsHalted(version_);
-  for (int i = 0; i < layers_.size(); ++i) report_.max_violation[i] = version_.max_violation(layers_[i].place);
+  ReportViolations(layers_, version_.max_violation(), &report_);
 }
 
 absl::Status Worker::Report(uint64_t step) {

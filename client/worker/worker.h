@@ -36,6 +36,8 @@ class Worker {
   absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients);
   absl::Status Count(int layer, const Ids& ids);
   absl::Status AddCounts(int layer, const Counts& counts);
+  absl::Status CountDispatched(int layer, const Ids& ids);
+  absl::Status AddDispatched(int layer, const Counts& counts);
   absl::Status SetCounting(Counting counting);
   absl::Status BeginCapture();
   absl::Status EndCapture();
@@ -45,25 +47,27 @@ class Worker {
   absl::StatusOr<const std::string*> SaveState();
   absl::Status SetStream(void* stream) { return workspace_->SetStream(stream); }
 
-  const float* bias(int layer) const {
-    return layer >= 0 && layer < layers_.size() ? workspace_->bias(layer) : nullptr;
-  }
+  const float* bias(int layer, int stream = 0) const;
   const StepReport& report() const { return report_; }
   const std::string& summary() const { return summary_; }
 
  private:
   Worker(const WorkerOptions& options, LayerTable layers);
 
-  // That the index is a layer's, and the layer this worker's.
-  absl::Status CheckLayer(absl::string_view call, int layer) const;
-  // That `call` may route or count at `layer` now.
+  // That the index is a layer's, and the layer this worker's, and has the stream.
+  absl::Status CheckRow(absl::string_view call, int layer, int stream) const;
+  // That `call` may route or count at that row now; and what was dispatched of it.
   absl::Status CheckCounting(absl::string_view call, int layer, int stream) const;
+  absl::Status CheckDispatching(absl::string_view call, int layer, int stream) const;
   // That what Route is given is of the kind of counting that goes on.
   absl::Status CheckReplay(const Tokens& tokens) const;
-  // Lets `call`, a function of bool, count at `layer`; or not, when nothing is to be counted, or that micro-batch has
-  // been.
+  // What micro_batches_ calls that row; and what was dispatched of it.
+  int RoutedRow(int layer, int stream) const { return layers_[layer].place + stream; }
+  int DispatchedRow(int layer, int stream) const { return layers_.total_rows() + RoutedRow(layer, stream); }
+  // Lets `call`, a function of bool, count at `row` of `layer`; or not, when nothing is to be counted, or that
+  // micro-batch has been.
   template <typename Call>
-  absl::Status CountOnce(int layer, int64_t micro_batch, Call call);
+  absl::Status CountOnce(int layer, int row, int64_t micro_batch, Call call);
   absl::Status BeginDryRun(uint64_t step);
   // Tells of version_, which is the current one now.
   void Adopt();

@@ -138,6 +138,67 @@ TEST_F(WorkerTest, WhatACommitPutsOnTheWire) {
   EXPECT_FALSE(worker_->report().ok);
 }
 
+TEST_F(WorkerTest, StreamsAndWhatWasDispatchedGoOnTheWire) {
+  WorkerOptions options = Options();
+  options.layers[kRouted].streams = 2;
+  options.layers[kRouted].counts_dispatched = true;
+  Join(options);
+  EXPECT_EQ(worker_->bias(kRouted, 1), worker_->bias(kRouted) + 4) << "one after the other";
+  EXPECT_EQ(*worker_->bias(kRouted, 1), 7.0f / 8);
+  EXPECT_EQ(worker_->bias(kRouted, 0), worker_->bias(kRouted));
+  EXPECT_EQ(worker_->bias(kRouted, 2), nullptr);
+  EXPECT_EQ(worker_->bias(kRouted, -1), nullptr);
+  EXPECT_EQ(worker_->bias(kCounted, 1), nullptr);
+
+  ExpectOk(worker_->BeginStep(1));
+  const std::vector<int32_t> chosen = {0, 1, 0, 2};
+  const std::vector<int32_t> left = {0, 1, -1, 2};
+  Ids ids = {2, chosen.data()};
+  ids.stream = 1;
+  ExpectOk(worker_->Count(kRouted, ids));
+  ids.ids = left.data();
+  ExpectOk(worker_->CountDispatched(kRouted, ids));
+  const std::vector<uint64_t> sums = {3, 0, 0, 1};
+  ExpectOk(worker_->AddCounts(kRouted, sums.data(), 2));
+  ExpectOk(worker_->AddDispatched(kRouted, Counts{sums.data()}));
+  ExpectOk(worker_->Commit(1));
+  ExpectOk(worker_->Leave());
+  const v1::JobSpec job = coordinator_.Joins()[0].job();
+  EXPECT_EQ(job.layers(1).streams(), 2);
+  EXPECT_TRUE(job.layers(1).counts_dispatched());
+  const v1::PushRequest push = coordinator_.Pushes().at(0);
+  EXPECT_THAT(push.valid_tokens(), ElementsAre(0, 2, 2));
+  EXPECT_THAT(push.routed().low(), ElementsAre(0, 0, 0, 3, 0, 0, 1, 2, 1, 1, 0));
+  EXPECT_THAT(push.dispatched().low(), ElementsAre(3, 0, 0, 1, 1, 1, 1, 0));
+  // The script says step + row / 4; of the layer it is the larger.
+  EXPECT_THAT(worker_->report().max_violation, ElementsAre(1.5f, 1.0f));
+}
+
+TEST_F(WorkerTest, StreamsThatALayerDoesNotHaveAreRefused) {
+  WorkerOptions options = Options();
+  options.layers[kRouted].streams = 2;
+  Join(options);
+  ExpectOk(worker_->BeginStep(1));
+  const int32_t id = 0;
+  const uint64_t counts[] = {1, 1, 0, 0};
+  const float logits[] = {0, 1, 2, 3};
+  for (const int stream : {-1, 2}) {
+    const std::string named = "layer \"b.routed\": stream is " + std::to_string(stream) + "; 0 to 1 are allowed";
+    Tokens tokens = {1, logits};
+    tokens.stream = stream;
+    ExpectError(worker_->Route(kRouted, tokens, {}), StatusCode::kInvalidArgument, named);
+    Ids ids = {1, &id};
+    ids.stream = stream;
+    ExpectError(worker_->Count(kRouted, ids), StatusCode::kInvalidArgument, named);
+    Counts sums = {counts, 1};
+    sums.stream = stream;
+    ExpectError(worker_->AddCounts(kRouted, sums), StatusCode::kInvalidArgument, named);
+  }
+  ExpectError(worker_->CountDispatched(kRouted, {1, &id}), StatusCode::kFailedPrecondition,
+              "CountDispatched: layer \"b.routed\" was joined without counts_dispatched");
+  ExpectError(worker_->AddDispatched(kRouted, Counts{counts}), StatusCode::kFailedPrecondition, "AddDispatched");
+}
+
 TEST_F(WorkerTest, RouteHasTheBitsOfTheReferenceWithTheCurrentBias) {
   Join();
   ExpectOk(worker_->BeginStep(1));

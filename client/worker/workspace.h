@@ -18,8 +18,8 @@ struct StepEnd {
 };
 
 // Where a worker routes and counts, and where its bias lies: in the memory of the host, or of a device. Addresses that
-// are passed in are of that memory. `layer` is an index of the worker's LayerTable that it owns, and calls come in the
-// order of StepOrder. Errors name the layer. For one thread at a time.
+// are passed in are of that memory. `layer` is an index of the worker's LayerTable that it owns, `stream` one of its
+// streams, and calls come in the order of StepOrder. Errors name the layer. For one thread at a time.
 class Workspace {
  public:
   // In place of a step: the leave.
@@ -53,6 +53,9 @@ class Workspace {
   virtual absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) = 0;
   virtual absl::Status Count(int layer, const Ids& ids, bool counts) = 0;
   virtual absl::Status AddCounts(int layer, const Counts& given, bool counts) = 0;
+  // Of layers that count what a capacity limit left.
+  virtual absl::Status CountDispatched(int layer, const Ids& ids, bool counts) = 0;
+  virtual absl::Status AddDispatched(int layer, const Counts& given, bool counts) = 0;
 
   // What the step counts between the two is taken back at the end.
   virtual absl::Status BeginCapture() = 0;
@@ -68,7 +71,7 @@ class Workspace {
   // FAILED_PRECONDITION on the host.
   virtual absl::Status SetStream(void* stream) = 0;
 
-  // Of any layer; float32 [num_experts], always at the same address.
+  // Of any layer; float32 [streams, num_experts], always at the same address.
   virtual const float* bias(int layer) const = 0;
 };
 

@@ -36,22 +36,31 @@ absl::Status CheckLost(const v1::PushRequest& push) {
   EVENKEEL_RETURN_IF_ERROR(CheckNothing("valid_tokens", push.valid_tokens_size()));
   EVENKEEL_RETURN_IF_ERROR(CheckNothing("short_slots", push.short_slots_size()));
   EVENKEEL_RETURN_IF_ERROR(CheckNothing("routed.low", push.routed().low_size()));
-  return CheckNothing("routed.high", push.routed().high_size());
+  EVENKEEL_RETURN_IF_ERROR(CheckNothing("routed.high", push.routed().high_size()));
+  EVENKEEL_RETURN_IF_ERROR(CheckNothing("dispatched.low", push.dispatched().low_size()));
+  return CheckNothing("dispatched.high", push.dispatched().high_size());
+}
+
+absl::Status CheckCounts(absl::string_view plane, const v1::Counts& counts, int64_t experts) {
+  EVENKEEL_RETURN_IF_ERROR(CheckLength(absl::StrCat(plane, ".low"), counts.low_size(), experts));
+  if (counts.high_size() == 0) return absl::OkStatus();
+  return CheckLength(absl::StrCat(plane, ".high"), counts.high_size(), experts);
 }
 
 absl::Status CheckShapes(const job::LayerTable& layers, const std::vector<int>& owned, const v1::PushRequest& push) {
   int64_t experts = 0;
-  for (const int index : owned) experts += layers[index].num_experts;
+  int64_t dispatched = 0;
+  for (const int index : owned) {
+    experts += layers[index].num_experts;
+    if (layers[index].dispatched_offset >= 0) dispatched += layers[index].num_experts;
+  }
   const int64_t rows = owned.size();
   EVENKEEL_RETURN_IF_ERROR(CheckLength("valid_tokens", push.valid_tokens_size(), rows));
   if (push.short_slots_size() > 0) {
     EVENKEEL_RETURN_IF_ERROR(CheckLength("short_slots", push.short_slots_size(), rows));
   }
-  EVENKEEL_RETURN_IF_ERROR(CheckLength("routed.low", push.routed().low_size(), experts));
-  if (push.routed().high_size() > 0) {
-    EVENKEEL_RETURN_IF_ERROR(CheckLength("routed.high", push.routed().high_size(), experts));
-  }
-  return absl::OkStatus();
+  EVENKEEL_RETURN_IF_ERROR(CheckCounts("routed", push.routed(), experts));
+  return CheckCounts("dispatched", push.dispatched(), dispatched);
 }
 
 std::string Shown(absl::uint128 number) {
@@ -61,18 +70,29 @@ std::string Shown(absl::uint128 number) {
 }
 
 // The invariant of the routing contract: every slot of a valid token is an assignment, or is reported as short.
-absl::Status CheckSum(const job::LayerTable::Layer& layer, unsigned __int128 sum, uint64_t tokens,
-                      uint64_t short_slots) {
-  const unsigned __int128 slots = static_cast<unsigned __int128>(layer.top_k) * tokens;
+absl::Status CheckSum(const job::LayerTable::Row& row, unsigned __int128 sum, uint64_t tokens, uint64_t short_slots) {
+  const unsigned __int128 slots = static_cast<unsigned __int128>(row.top_k) * tokens;
   if (slots > balance::kMaxCountSum) {
     return Refuse(v1::ErrorDetail::COUNTS_INCONSISTENT,
-                  absl::StrCat("layer \"", layer.name, "\": valid_tokens is ", tokens, "; times top_k ", layer.top_k,
+                  absl::StrCat(Quoted(row), ": valid_tokens is ", tokens, "; times top_k ", row.top_k,
                                " that is more than a step can hold (2^48)"));
   }
   if (slots >= short_slots && sum == slots - short_slots) return absl::OkStatus();
   return Refuse(v1::ErrorDetail::COUNTS_INCONSISTENT,
-                absl::StrCat("layer \"", layer.name, "\": counts add up to ", Shown(sum), ", but top_k ", layer.top_k,
+                absl::StrCat(Quoted(row), ": counts add up to ", Shown(sum), ", but top_k ", row.top_k,
                              " * valid_tokens ", tokens, " - short_slots ", short_slots, " was expected"));
+}
+
+// A capacity limit drops assignments; it makes none.
+absl::Status CheckDispatched(const job::LayerTable::Row& row, int expert, uint64_t dispatched, uint64_t routed) {
+  if (dispatched <= routed) return absl::OkStatus();
+  return Refuse(v1::ErrorDetail::COUNTS_INCONSISTENT,
+                absl::StrCat(Quoted(row), ", expert ", expert, ": dispatched is ", dispatched, ", more than the ",
+                             routed, " that were routed to it"));
+}
+
+uint64_t At(const v1::Counts& counts, int i) {
+  return counts.low(i) | (counts.high_size() > 0 ? uint64_t{counts.high(i)} << 32 : 0);
 }
 
 // Feeds arrays and scalars to one hash, each with its length, so that no two messages run into each other.
@@ -98,48 +118,56 @@ class Hasher {
 
 absl::StatusOr<Contribution> Contribution::Take(const job::LayerTable& layers, const std::vector<int>& owned,
                                                 v1::PushRequest* push) {
-  if (push->has_dispatched()) {
-    return ServiceError(absl::StatusCode::kUnimplemented, v1::ErrorDetail::NOT_SUPPORTED,
-                        "dispatched counts are not built yet; leave the field out");
-  }
   Contribution contribution;
   if (push->counts_lost()) {
     EVENKEEL_RETURN_IF_ERROR(CheckLost(*push));
     return contribution;
   }
   EVENKEEL_RETURN_IF_ERROR(CheckShapes(layers, owned, *push));
-  contribution.counts_.Swap(push->mutable_routed());
+  contribution.routed_.Swap(push->mutable_routed());
+  contribution.dispatched_.Swap(push->mutable_dispatched());
   contribution.tokens_.assign(push->valid_tokens().begin(), push->valid_tokens().end());
   int next = 0;
-  for (size_t row = 0; row < owned.size(); ++row) {
-    const job::LayerTable::Layer& layer = layers[owned[row]];
+  int next_dispatched = 0;
+  for (size_t i = 0; i < owned.size(); ++i) {
+    const job::LayerTable::Row& row = layers[owned[i]];
     unsigned __int128 sum = 0;
-    for (int expert = 0; expert < layer.num_experts; ++expert) sum += contribution.count(next++);
-    const uint64_t short_slots = push->short_slots_size() > 0 ? push->short_slots(row) : 0;
-    EVENKEEL_RETURN_IF_ERROR(CheckSum(layer, sum, contribution.tokens_[row], short_slots));
+    for (int expert = 0; expert < row.num_experts; ++expert) {
+      const uint64_t routed = At(contribution.routed_, next++);
+      sum += routed;
+      if (row.dispatched_offset < 0) continue;
+      const uint64_t dispatched = At(contribution.dispatched_, next_dispatched++);
+      EVENKEEL_RETURN_IF_ERROR(CheckDispatched(row, expert, dispatched, routed));
+    }
+    const uint64_t short_slots = push->short_slots_size() > 0 ? push->short_slots(i) : 0;
+    EVENKEEL_RETURN_IF_ERROR(CheckSum(row, sum, contribution.tokens_[i], short_slots));
   }
   return contribution;
 }
 
-void Contribution::AddTo(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums) const {
+template <typename Apply>
+void Contribution::ForEach(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums,
+                           Apply apply) const {
   int next = 0;
-  for (size_t row = 0; row < tokens_.size(); ++row) {
-    const job::LayerTable::Layer& layer = layers[owned[row]];
-    uint64_t* counts = &sums->counts[layer.offset];
-    for (int expert = 0; expert < layer.num_experts; ++expert) counts[expert] += count(next++);
-    sums->tokens[owned[row]] += tokens_[row];
+  int next_dispatched = 0;
+  for (size_t i = 0; i < tokens_.size(); ++i) {
+    const job::LayerTable::Row& row = layers[owned[i]];
+    for (int expert = 0; expert < row.num_experts; ++expert) {
+      apply(At(routed_, next++), &sums->counts[row.offset + expert]);
+      if (row.dispatched_offset < 0) continue;
+      apply(At(dispatched_, next_dispatched++), &sums->dispatched[row.dispatched_offset + expert]);
+    }
+    apply(tokens_[i], &sums->tokens[owned[i]]);
   }
+}
+
+void Contribution::AddTo(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums) const {
+  ForEach(layers, owned, sums, [](uint64_t number, uint64_t* sum) { *sum += number; });
 }
 
 void Contribution::SubtractFrom(const job::LayerTable& layers, const std::vector<int>& owned,
                                 job::StepSums* sums) const {
-  int next = 0;
-  for (size_t row = 0; row < tokens_.size(); ++row) {
-    const job::LayerTable::Layer& layer = layers[owned[row]];
-    uint64_t* counts = &sums->counts[layer.offset];
-    for (int expert = 0; expert < layer.num_experts; ++expert) counts[expert] -= count(next++);
-    sums->tokens[owned[row]] -= tokens_[row];
-  }
+  ForEach(layers, owned, sums, [](uint64_t number, uint64_t* sum) { *sum -= number; });
 }
 
 uint64_t PayloadHash(const v1::PushRequest& push) {

@@ -15,26 +15,29 @@ class Contribution {
  public:
   Contribution() = default;
 
-  // Takes the counts out of `push`, whose sender owns the layers `owned` (ascending).
-  //   INVALID_ARGUMENT  SHAPE_MISMATCH: an array has the wrong length (with counts_lost all are empty);
-  //                     COUNTS_INCONSISTENT: a layer's counts are not top_k * valid tokens - short slots, or have more
-  //                     slots than balance::kMaxCountSum; the message names the layer
-  //   UNIMPLEMENTED     dispatched counts are given
+  // Takes the counts out of `push`, whose sender owns the rows `owned` (ascending) of `layers`. INVALID_ARGUMENT:
+  //   SHAPE_MISMATCH       an array has the wrong length (with counts_lost all are empty; `dispatched` has the experts
+  //   of
+  //                        the rows that count what a capacity limit left)
+  //   COUNTS_INCONSISTENT  a row's counts are not top_k * valid tokens - short slots, or have more slots than
+  //                        balance::kMaxCountSum; or more is dispatched to an expert than was routed to it. The message
+  //                        names the layer
   static absl::StatusOr<Contribution> Take(const job::LayerTable& layers, const std::vector<int>& owned,
                                            v1::PushRequest* push);
 
-  // Valid tokens of each owned layer; empty where the counts were lost.
+  // Valid tokens of each owned row; empty where the counts were lost.
   const std::vector<uint64_t>& tokens() const { return tokens_; }
 
   void AddTo(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums) const;
   void SubtractFrom(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums) const;
 
  private:
-  uint64_t count(int i) const {
-    return counts_.low(i) | (counts_.high_size() > 0 ? uint64_t{counts_.high(i)} << 32 : 0);
-  }
+  // Calls `apply` with each number and its place in `sums`.
+  template <typename Apply>
+  void ForEach(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums, Apply apply) const;
 
-  v1::Counts counts_;
+  v1::Counts routed_;
+  v1::Counts dispatched_;
   std::vector<uint64_t> tokens_;
 };
 

@@ -217,11 +217,97 @@ TEST(ContributionTest, SlotsAreBounded) {
   ExpectInconsistent(push, "layer \"b\": valid_tokens is 281474976710657");
 }
 
-TEST(ContributionTest, DispatchedCountsAreNotBuiltYet) {
-  v1::PushRequest push = Push();
-  push.mutable_dispatched();
+// ---------------------------------------------------------------------------------------------------------------------
+// Streams, and what a capacity limit left
+
+// Rows of 4, 4, 3 and 5 experts; all but the third tell what was dispatched.
+job::LayerTable Rows() { return job::LayerTable(job::TestSpecWithStreams(1)); }
+
+const std::vector<int> kAllRows = {0, 1, 2, 3};
+
+v1::PushRequest PushOfRows() {
+  v1::PushRequest push;
+  for (const uint64_t tokens : {3, 1, 2, 3}) push.add_valid_tokens(tokens);
+  *push.mutable_routed() = job::PackCounts({3, 1, 1, 1, /**/ 1, 1, 0, 0, /**/ 2, 0, 0, /**/ 2, 1, 1, 1, 1});
+  *push.mutable_dispatched() = job::PackCounts({2, 1, 1, 1, /**/ 1, 0, 0, 0, /**/ 1, 1, 1, 1, 1});
+  return push;
+}
+
+absl::Status RefusalOfRows(v1::PushRequest push) { return Contribution::Take(Rows(), kAllRows, &push).status(); }
+
+TEST(ContributionTest, EachStreamHasItsPlace) {
+  const job::LayerTable table = Rows();
+  v1::PushRequest push = PushOfRows();
+  const absl::StatusOr<Contribution> contribution = Contribution::Take(table, kAllRows, &push);
+  ASSERT_TRUE(contribution.ok()) << contribution.status();
+  EXPECT_THAT(contribution->tokens(), ElementsAre(3, 1, 2, 3));
+  job::StepSums sums(table);
+  contribution->AddTo(table, kAllRows, &sums);
+  EXPECT_THAT(sums.counts, ElementsAre(3, 1, 1, 1, 1, 1, 0, 0, 2, 0, 0, 2, 1, 1, 1, 1));
+  EXPECT_THAT(sums.dispatched, ElementsAre(2, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1));
+  contribution->SubtractFrom(table, kAllRows, &sums);
+  EXPECT_THAT(sums.counts, Each(0));
+  EXPECT_THAT(sums.dispatched, Each(0));
+  EXPECT_THAT(sums.tokens, Each(0));
+}
+
+TEST(ContributionTest, OwnersOfSomeLayersDispatchOnlyThose) {
+  const job::LayerTable table = Rows();
+  v1::PushRequest push;
+  push.add_valid_tokens(2);
+  push.add_valid_tokens(1);
+  *push.mutable_routed() = job::PackCounts({0, 1, 1, /**/ 1, 0, 0, 0, 1});
+  *push.mutable_dispatched() = job::PackCounts({1, 0, 0, 0, 0});
+  const std::vector<int> owned = {2, 3};
+  const absl::StatusOr<Contribution> contribution = Contribution::Take(table, owned, &push);
+  ASSERT_TRUE(contribution.ok()) << contribution.status();
+  job::StepSums sums(table);
+  contribution->AddTo(table, owned, &sums);
+  EXPECT_THAT(sums.dispatched, ElementsAre(0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0));
+}
+
+TEST(ContributionTest, DispatchedCountsHaveTheRowsThatTellThem) {
+  const auto wrong_length = [](const char* message) {
+    return job::IsRefusal(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::SHAPE_MISMATCH, message);
+  };
+  v1::PushRequest push = PushOfRows();
+  push.clear_dispatched();
+  EXPECT_THAT(RefusalOfRows(push),
+              wrong_length("dispatched.low has 0 entries; the layers that this contributor owns ask for 13"));
+  push = PushOfRows();
+  push.mutable_dispatched()->add_low(0);
+  EXPECT_THAT(RefusalOfRows(push), wrong_length("dispatched.low has 14 entries"));
+  push = PushOfRows();
+  push.mutable_dispatched()->add_high(0);
+  EXPECT_THAT(RefusalOfRows(push), wrong_length("dispatched.high has 1 entries"));
+  push = Push();
+  push.mutable_dispatched()->add_low(0);
   EXPECT_THAT(Refusal(push),
-              job::IsRefusal(absl::StatusCode::kUnimplemented, v1::ErrorDetail::NOT_SUPPORTED, "dispatched"));
+              wrong_length("dispatched.low has 1 entries; the layers that this contributor owns ask for 0"));
+  push = v1::PushRequest();
+  push.set_counts_lost(true);
+  push.mutable_dispatched()->add_low(0);
+  EXPECT_THAT(RefusalOfRows(push), wrong_length("dispatched.low has 1 entries; with counts_lost"));
+}
+
+TEST(ContributionTest, NoMoreIsDispatchedThanWasRouted) {
+  const auto inconsistent = [](const char* message) {
+    return job::IsRefusal(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::COUNTS_INCONSISTENT, message);
+  };
+  v1::PushRequest push = PushOfRows();
+  push.mutable_dispatched()->set_low(6, 1);
+  EXPECT_THAT(RefusalOfRows(push),
+              inconsistent("layer \"a\" stream 1, expert 2: dispatched is 1, more than the 0 that"));
+  push = PushOfRows();
+  push.mutable_dispatched()->set_low(8, 3);
+  EXPECT_THAT(RefusalOfRows(push), inconsistent("layer \"c\", expert 0: dispatched is 3, more than the 2 that"));
+  push = PushOfRows();
+  push.mutable_dispatched()->mutable_high()->Resize(13, 0);
+  push.mutable_dispatched()->set_high(12, 1);
+  EXPECT_THAT(RefusalOfRows(push), inconsistent("layer \"c\", expert 4: dispatched is 4294967297"));
+  push = PushOfRows();
+  *push.mutable_dispatched() = job::PackCounts({3, 1, 1, 1, /**/ 1, 1, 0, 0, /**/ 2, 1, 1, 1, 1});
+  EXPECT_TRUE(RefusalOfRows(push).ok());
 }
 
 TEST(PayloadHashTest, LeavesOutWhatARestartChanges) {

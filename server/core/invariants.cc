@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -32,7 +33,7 @@ v1::Violation ViolationOf(v1::Violation::Kind kind, absl::Span<const int> ranks,
   return violation;
 }
 
-v1::Violation ViolationAt(v1::Violation::Kind kind, const job::LayerTable::Layer& layer, absl::string_view what) {
+v1::Violation ViolationAt(v1::Violation::Kind kind, const job::LayerTable::Row& layer, absl::string_view what) {
   v1::Violation violation;
   violation.set_kind(kind);
   violation.set_layer(layer.name);
@@ -74,13 +75,20 @@ void FindSameTokens(const std::vector<RankEvidence>& evidence, std::vector<v1::V
   }
 }
 
+// Of all streams of the layer that begins at row `first`.
+uint64_t TokensOf(const job::LayerTable& layers, int first, const job::StepSums& sums) {
+  const auto begin = sums.tokens.begin() + first;
+  return std::accumulate(begin, begin + layers[first].streams, uint64_t{0});
+}
+
 void FindTooManyTokens(const job::JobPlan& plan, const job::StepSums& sums, std::vector<v1::Violation>* found) {
   const uint64_t most = plan.effective.tokens_per_step();
-  for (int i = 0; most != 0 && i < plan.layers.size(); ++i) {
-    if (sums.tokens[i] <= most) continue;
+  for (int first = 0; most != 0 && first < plan.layers.size(); first += plan.layers[first].streams) {
+    const uint64_t tokens = TokensOf(plan.layers, first, sums);
+    if (tokens <= most) continue;
     found->push_back(ViolationAt(
-        v1::Violation::TOO_MANY_TOKENS, plan.layers[i],
-        absl::StrCat("counted ", sums.tokens[i], " tokens, and a step has ", most,
+        v1::Violation::TOO_MANY_TOKENS, plan.layers[first],
+        absl::StrCat("counted ", tokens, " tokens, and a step has ", most,
                      " (tokens_per_step): some are counted twice; do ranks share tokens, or is a pass recomputed?")));
   }
 }
@@ -89,14 +97,16 @@ void FindSilentLayers(const job::JobPlan& plan, const job::JobState& before, boo
                       const std::vector<RankEvidence>& evidence, std::vector<v1::Violation>* found) {
   std::vector<bool> unknown(plan.layers.size());
   for (const RankEvidence& own : evidence) {
-    for (const int layer : own.owned) unknown[layer] = unknown[layer] || own.counts_lost;
+    for (const int row : own.owned) unknown[row] = unknown[row] || own.counts_lost;
   }
-  for (int i = 0; i < plan.layers.size(); ++i) {
-    const uint64_t due = std::max<uint64_t>(1, plan.balance[i].warmup_steps);
+  for (int first = 0; first < plan.layers.size(); first += plan.layers[first].streams) {
+    const uint64_t due = std::max<uint64_t>(1, plan.balance[first].warmup_steps);
     const bool is_due = ok && before.position + 1 == due;
-    if (!is_due || unknown[i] || before.layers[i].total_tokens + sums.tokens[i] > 0) continue;
+    uint64_t tokens = TokensOf(plan.layers, first, sums);
+    for (int i = 0; i < plan.layers[first].streams; ++i) tokens += before.layers[first + i].total_tokens;
+    if (!is_due || unknown[first] || tokens > 0) continue;
     found->push_back(ViolationAt(
-        v1::Violation::SILENT_LAYER, plan.layers[i],
+        v1::Violation::SILENT_LAYER, plan.layers[first],
         absl::StrCat("has not counted a token in the first ", due, due == 1 ? " step" : " steps",
                      "; is its router hooked up, and is it declared by the name of a layer that there is?")));
   }

@@ -16,7 +16,7 @@ namespace evenkeel::core {
 // What one contributor says with its push of the ranks that it stands for.
 struct RankEvidence {
   std::vector<int> ranks;              // in the order of the join
-  std::vector<int> owned;              // layers that they count, ascending
+  std::vector<int> owned;              // rows that they count, ascending
   std::vector<uint64_t> fingerprints;  // of each rank; empty where it does not tell
   std::vector<int> diverged;           // ranks
   bool counts_lost = false;

@@ -101,7 +101,7 @@ class Job {
     // Whether the incarnation has joined in this epoch.
     bool joined = false;
     v1::WorkerInfo worker;
-    // Layers that it counts, ascending.
+    // Rows that it counts, ascending.
     std::vector<int> owned;
     // Its push of the open step.
     bool pushed = false;

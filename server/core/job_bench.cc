@@ -52,7 +52,9 @@ void JobBench::Carry(Effects effects) {
 
 v1::JoinRequest JobBench::JoinOf(int contributor) const {
   v1::JoinRequest request = job::TestJoin(spec_, contributor, Usual(contributor), job_->open_step());
-  for (const int layer : owned_[contributor]) request.add_owned_layers(plan_.layers[layer].name);
+  for (const int row : owned_[contributor]) {
+    if (plan_.layers[row].stream == 0) request.add_owned_layers(plan_.layers[row].name);
+  }
   return request;
 }
 

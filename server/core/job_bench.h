@@ -24,7 +24,7 @@ using Reply = absl::StatusOr<std::shared_ptr<const v1::CommittedVersion>>;
 // before answers; answers are kept by call.
 class JobBench {
  public:
-  // `owned`: the layers of each contributor; empty when each has all. `one_skip_in`: as the model has it.
+  // `owned`: the rows of each contributor; empty when each has all. `one_skip_in`: as the model has it.
   explicit JobBench(const v1::JobSpec& spec, std::vector<std::vector<int>> owned = {}, uint64_t one_skip_in = 0);
 
   // The incarnation that contributors have unless a test says otherwise.

@@ -1,12 +1,22 @@
 // What people and tools are told of a job: the read-only half of job.h.
 
 #include <algorithm>
+#include <numeric>
 
 #include "kernels/balance/load_metrics.h"
 #include "server/core/job.h"
 
 namespace evenkeel::core {
 namespace {
+
+uint64_t Sum(const std::vector<uint64_t>& counts) { return std::accumulate(counts.begin(), counts.end(), uint64_t{0}); }
+
+void DescribeDrops(const job::JobState::Layer& layer, v1::LayerStatus* status) {
+  const uint64_t routed = Sum(layer.last_counts);
+  if (layer.last_dispatched.empty() || routed == 0) return;
+  const uint64_t dropped = routed - Sum(layer.last_dispatched);
+  status->set_drop_rate(static_cast<double>(dropped) / static_cast<double>(routed));
+}
 
 void DescribeLoad(const balance::LoadMetrics& load, v1::LayerStatus* status) {
   status->set_max_violation(load.max_violation);
@@ -28,7 +38,7 @@ v1::JobSummary Job::Summary() const {
   summary.set_open_step(open_step());
   summary.set_contributors(slots_.size());
   summary.set_joined(std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.joined; }));
-  summary.set_layers(plan_.layers.size());
+  summary.set_layers(plan_.effective.layers_size());
   summary.set_experts(plan_.layers.total_experts());
   double sum = 0;
   for (const float violation : reply_->max_violation()) sum += violation;
@@ -47,11 +57,13 @@ v1::DescribeJobResponse Job::DescribeLayers() const {
     const job::JobState::Layer& layer = state_.layers[i];
     v1::LayerStatus* status = response.add_layers();
     status->set_name(plan_.layers[i].name);
+    status->set_stream(plan_.layers[i].stream);
     status->set_num_experts(plan_.layers[i].num_experts);
     status->set_top_k(plan_.layers[i].top_k);
     status->set_last_reason(reply_->reasons(i));
     status->set_last_update(layer.balance.last_update);
     DescribeLoad(balance::ComputeLoadMetrics(layer.last_counts, plan_.balance[i].target), status);
+    DescribeDrops(layer, status);
     const auto range = std::minmax_element(layer.balance.bias.begin(), layer.balance.bias.end());
     status->set_bias_min(*range.first);
     status->set_bias_max(*range.second);

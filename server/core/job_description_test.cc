@@ -110,6 +110,41 @@ TEST(JobDescriptionTest, LayersShowTheLastCommit) {
   EXPECT_EQ(description.summary().state_hash(), job::StateHash(state));
 }
 
+// Dropped tokens are counted, and shown.
+TEST(JobDescriptionTest, Pitfall10DroppedTokensAreShownWithinAStep) {
+  JobBench bench(job::TestSpecWithStreams(1));
+  bench.JoinAll();
+  v1::DescribeJobResponse description = bench.job().DescribeLayers();
+  for (const v1::LayerStatus& layer : description.layers()) EXPECT_FALSE(layer.has_drop_rate());
+  EXPECT_EQ(description.summary().layers(), 3);
+  EXPECT_EQ(description.summary().experts(), 16);
+
+  v1::PushRequest push = bench.PushOf(0, 1);
+  *push.mutable_valid_tokens() = {};
+  push.clear_short_slots();
+  for (const uint64_t tokens : {4, 0, 2, 4}) push.add_valid_tokens(tokens);
+  *push.mutable_routed() = job::PackCounts({4, 4, 0, 0, /**/ 0, 0, 0, 0, /**/ 2, 0, 0, /**/ 4, 1, 1, 1, 1});
+  *push.mutable_dispatched() = job::PackCounts({3, 3, 0, 0, /**/ 0, 0, 0, 0, /**/ 4, 1, 1, 1, 1});
+  bench.Push(push);
+  description = bench.job().DescribeLayers();
+  ASSERT_EQ(description.layers_size(), 4);
+  EXPECT_EQ(description.layers(0).drop_rate(), 0.25);
+  EXPECT_EQ(description.layers(0).stream(), 0u);
+  EXPECT_EQ(description.layers(1).name(), "a");
+  EXPECT_EQ(description.layers(1).stream(), 1u);
+  EXPECT_FALSE(description.layers(1).has_drop_rate());  // nothing was routed
+  EXPECT_FALSE(description.layers(2).has_drop_rate());  // it does not tell
+  EXPECT_TRUE(description.layers(3).has_drop_rate());
+  EXPECT_EQ(description.layers(3).drop_rate(), 0);
+
+  // The rule uses what was routed: both experts of the first layer had 4, and 2 more had none.
+  EXPECT_LT(description.layers(0).bias_min(), 0);
+  EXPECT_EQ(description.layers(0).max_violation(), 1);
+
+  bench.Restart();
+  EXPECT_EQ(bench.job().DescribeLayers().layers(0).drop_rate(), 0.25);
+}
+
 TEST(JobDescriptionTest, TheWholeDescriptionHasTheSpecToo) {
   JobBench bench(job::TestSpec(1));
   const v1::DescribeJobResponse description = bench.job().Describe();

@@ -89,11 +89,11 @@ absl::Status Job::CheckNextStep(const Slot& slot, const v1::JoinRequest& request
 // When the last slot is taken, every layer must have someone who counts it.
 absl::Status Job::CheckCoverage(int contributor, const std::vector<int>& owned) const {
   std::vector<bool> covered(plan_.layers.size());
-  for (const int layer : owned) covered[layer] = true;
+  for (const int row : owned) covered[row] = true;
   for (const Slot& slot : slots_) {
     if (slot.member.contributor() == contributor) continue;
     if (!slot.joined) return absl::OkStatus();
-    for (const int layer : slot.owned) covered[layer] = true;
+    for (const int row : slot.owned) covered[row] = true;
   }
   const auto gap = std::find(covered.begin(), covered.end(), false);
   if (gap == covered.end()) return absl::OkStatus();

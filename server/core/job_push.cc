@@ -132,14 +132,14 @@ absl::Status Job::CheckRoom(const Slot& slot, bool may_join, const Contribution&
   std::vector<uint64_t> added(plan_.layers.size());
   for (size_t row = 0; row < contribution.tokens().size(); ++row) added[slot.owned[row]] = contribution.tokens()[row];
   for (int index = 0; index < plan_.layers.size(); ++index) {
-    const job::LayerTable::Layer& layer = plan_.layers[index];
+    const job::LayerTable::Row& layer = plan_.layers[index];
     const uint64_t kept = state_.layers[index].balance.tokens;
     const uint64_t moved = may_join ? move_.base->layers[index].balance.tokens + move_.sums.tokens[index] : 0;
     const unsigned __int128 tokens =
         static_cast<unsigned __int128>(std::max(kept, moved)) + sums_.tokens[index] + added[index];
     if (tokens * layer.top_k <= balance::kMaxCountSum) continue;
     return Error(absl::StatusCode::kInvalidArgument, Reason::COUNTS_INCONSISTENT,
-                 absl::StrCat("layer \"", layer.name, "\": ", added[index],
+                 absl::StrCat(Quoted(layer), ": ", added[index],
                               " more valid_tokens make more than an update can hold (2^48 assignments)"));
   }
   return absl::OkStatus();
@@ -264,8 +264,7 @@ void Job::Commit(absl::Time now, Effects* effects) {
     slot.contribution = Contribution();
     slot.pushed = false;
   }
-  std::fill(sums_.counts.begin(), sums_.counts.end(), 0);
-  std::fill(sums_.tokens.begin(), sums_.tokens.end(), 0);
+  sums_.Clear();
   pushed_ = 0;
   may_join_ = false;
 }

@@ -86,10 +86,12 @@ TEST(JobPushTest, TheOrderOfArrivalDoesNotShow) {
   std::vector<int> order = {0, 1, 2};
   std::vector<std::string> states;
   do {
-    JoinedBench bench(job::TestSpec(3));
+    // Rows of two streams; "a" and "c" are of other stages than "b".
+    JoinedBench bench(job::TestSpecWithStreams(3), {{0, 1, 3}, {2}, {0, 1, 2, 3}});
     for (uint64_t step = 1; step <= 3; ++step) {
       for (const int contributor : order) bench.Push(contributor, step);
     }
+    EXPECT_TRUE(bench.IsAt(3));
     states.push_back(bench.job().State().SerializeAsString());
   } while (std::next_permutation(order.begin(), order.end()));
   EXPECT_THAT(states, SizeIs(6));

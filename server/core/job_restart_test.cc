@@ -95,9 +95,9 @@ TEST(JobRestartTest, TheOpenStepIsPushedAgainByAll) {
 }
 
 TEST(JobRestartTest, ARestartAtEveryStepDoesNotShow) {
-  for (const int lag : {0, 1}) {
-    v1::JobSpec spec = job::TestSpec(2);
-    spec.set_lag(lag);
+  for (const int variant : {0, 1, 2, 3}) {
+    v1::JobSpec spec = variant < 2 ? job::TestSpec(2) : job::TestSpecWithStreams(2);
+    spec.set_lag(variant % 2);
     JobBench bench(spec);
     for (uint64_t step = 1; step <= 10; ++step) {
       bench.JoinAll();
@@ -118,8 +118,9 @@ void PushStale(JobBench& bench, uint64_t step) {
 }
 
 TEST(JobRestartTest, ARestartInTheMiddleOfAMoveDoesNotShow) {
-  for (const int lag : {0, 1}) {
-    v1::JobSpec spec = job::TestSpec(1);
+  for (const int variant : {0, 1, 2, 3}) {
+    const int lag = variant % 2;
+    v1::JobSpec spec = variant < 2 ? job::TestSpec(1) : job::TestSpecWithStreams(1);
     spec.set_lag(lag);
     JobBench bench(spec);
     bench.JoinAll();
@@ -311,7 +312,8 @@ TEST(JobRestartTest, ADamagedRecordIsNoJob) {
   const Damage damages[] = {
       {[](JobRecord* r) { r->state.mutable_spec()->set_contributors(0); }, "job.contributors is 0"},
       {[](JobRecord* r) { r->state.mutable_spec()->mutable_layers()->RemoveLast(); }, "the state has 2 layers"},
-      {[](JobRecord* r) { r->state.mutable_layers(1)->mutable_bias()->RemoveLast(); }, "layer \"b\" does not fit"},
+      {[](JobRecord* r) { r->state.mutable_layers(1)->mutable_bias()->RemoveLast(); },
+       "layer \"b\" stream 0 does not fit"},
       {[](JobRecord* r) { r->versions.clear(); }, "the 0 kept versions do not lead to step 3"},
       {[](JobRecord* r) { r->versions.pop_back(); }, "the 3 kept versions do not lead to step 3"},
       {[](JobRecord* r) { r->versions.erase(r->versions.begin() + 1); }, "the 3 kept versions do not lead to step 3"},
@@ -319,7 +321,8 @@ TEST(JobRestartTest, ADamagedRecordIsNoJob) {
       {[](JobRecord* r) { r->epoch = 0; }, "in epoch 0"},
       {[](JobRecord* r) { r->earlier.clear(); }, "the state of step 2 is missing, which that of step 3 needs"},
       {[](JobRecord* r) { r->state.mutable_move()->set_base_step(1); }, "the state of step 1 is missing"},
-      {[](JobRecord* r) { r->earlier[0].mutable_layers(0)->mutable_ema()->RemoveLast(); }, "layer \"a\" does not fit"},
+      {[](JobRecord* r) { r->earlier[0].mutable_layers(0)->mutable_ema()->RemoveLast(); },
+       "layer \"a\" stream 0 does not fit"},
       {[](JobRecord* r) { r->state.mutable_move()->clear_layers(); }, "the move has 0 layers, the spec 2"},
       {[](JobRecord* r) { r->state.mutable_move()->mutable_layers(1)->add_counts(1); },
        "the move of layer \"b\" has 1 counts for 3 experts"},

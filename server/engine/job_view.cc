@@ -73,9 +73,15 @@ std::shared_ptr<const telemetry::JobView> MakeJobView(const v1::DescribeJobRespo
   view->lost_contributions_total = totals.lost_contributions;
   view->invariant_failures_total = totals.violations;
   view->halted = description.has_halt();
-  for (const v1::LayerStatus& layer : description.layers()) {
+  for (int i = 0; i < description.layers_size(); ++i) {
+    const v1::LayerStatus& layer = description.layers(i);
+    // Stream 0 of a layer stands before its others.
+    const bool has_more = i + 1 < description.layers_size() && description.layers(i + 1).stream() > 0;
+    const std::string stream = layer.stream() > 0 || has_more ? absl::StrCat(layer.stream()) : "";
     view->layers.push_back(
         {layer.name(), layer.max_violation(), layer.min_violation(), layer.avg_violation(), layer.last_update()});
+    view->layers.back().stream = stream;
+    if (layer.has_drop_rate()) view->layers.back().drop_rate = layer.drop_rate();
   }
   return view;
 }

@@ -1,5 +1,7 @@
 #include "server/engine/job_view.h"
 
+#include <cmath>
+
 #include "gtest/gtest.h"
 
 namespace evenkeel::engine {
@@ -51,6 +53,28 @@ TEST(JobViewTest, ShowsTheSummaryAndTheTotals) {
 
 TEST(ViolationLineTest, NamesJobStepAndKind) {
   EXPECT_EQ(ViolationLine(SameTokens()), "job \"job\", step 7: same tokens: ranks 2 and 3 counted the very same");
+}
+
+TEST(JobViewTest, OnlyLayersWithSeveralStreamsNameThem) {
+  v1::DescribeJobResponse description;
+  const auto add = [&](const char* name, int stream) {
+    v1::LayerStatus* layer = description.add_layers();
+    layer->set_name(name);
+    layer->set_stream(stream);
+    return layer;
+  };
+  add("a", 0);
+  add("b", 0)->set_drop_rate(0.25);
+  add("b", 1);
+  add("c", 0);
+  const auto view = MakeJobView(description, {});
+  ASSERT_EQ(view->layers.size(), 4u);
+  EXPECT_EQ(view->layers[0].stream, "");
+  EXPECT_EQ(view->layers[1].stream, "0");
+  EXPECT_EQ(view->layers[2].stream, "1");
+  EXPECT_EQ(view->layers[3].stream, "");
+  EXPECT_EQ(view->layers[1].drop_rate, 0.25);
+  EXPECT_TRUE(std::isnan(view->layers[0].drop_rate));
 }
 
 TEST(LostLineTest, NamesJobStepAndAFewContributors) {

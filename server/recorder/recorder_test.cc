@@ -137,7 +137,7 @@ void PushStale(core::JobBench* bench, uint64_t step) {
 
 TEST_F(RecorderTest, EveryStepIsReplayedToTheSameBits) {
   for (const int lag : {0, 1}) {
-    v1::JobSpec spec = job::TestSpec(2);
+    v1::JobSpec spec = lag == 0 ? job::TestSpec(2) : job::TestSpecWithStreams(2);
     spec.set_name(absl::StrCat("lag", lag));
     spec.set_lag(lag);
     core::JobBench bench(spec, {}, /*one_skip_in=*/5);

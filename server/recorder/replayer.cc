@@ -113,27 +113,28 @@ absl::Status Replayer::CheckCommit(const v1::RecordedCommit& event) const {
   }
   const int layers = plan_.layers.size();
   if (event.counts_size() == plan_.layers.total_experts() && event.tokens_size() == layers &&
-      event.reasons_size() == layers && event.layer_hashes_size() == layers) {
+      event.dispatched_size() == plan_.layers.dispatched_experts() && event.reasons_size() == layers &&
+      event.layer_hashes_size() == layers) {
     return absl::OkStatus();
   }
-  return Damaged("step ", step, " has ", event.counts_size(), " counts, ", event.tokens_size(), " tokens, ",
-                 event.reasons_size(), " reasons and ", event.layer_hashes_size(), " hashes, for ", layers,
-                 " layers with ", plan_.layers.total_experts(), " experts");
+  return Damaged("step ", step, " has ", event.counts_size(), " counts, ", event.dispatched_size(), " dispatched, ",
+                 event.tokens_size(), " tokens, ", event.reasons_size(), " reasons and ", event.layer_hashes_size(),
+                 " hashes, for ", layers, " layers with ", plan_.layers.total_experts(), " experts");
 }
 
 // More than this no coordinator would have accepted.
 absl::Status Replayer::CheckRoom(const job::StepSums& sums) const {
   for (int i = 0; i < plan_.layers.size(); ++i) {
-    const job::LayerTable::Layer& layer = plan_.layers[i];
+    const job::LayerTable::Row& row = plan_.layers[i];
     const auto counts_of = [&](const job::StepSums& of) {
-      return SumOf(absl::MakeConstSpan(of.counts).subspan(layer.offset, layer.num_experts));
+      return SumOf(absl::MakeConstSpan(of.counts).subspan(row.offset, row.num_experts));
     };
     const balance::LayerState& base = move_.base->layers[i].balance;
     const balance::LayerState& now = state_->layers[i].balance;
     const Sum counts = counts_of(sums) + std::max(SumOf(base.counts) + counts_of(move_.sums), SumOf(now.counts));
     const Sum tokens = Sum{sums.tokens[i]} + std::max(Sum{base.tokens} + move_.sums.tokens[i], Sum{now.tokens});
     if (counts <= balance::kMaxCountSum && tokens <= balance::kMaxCountSum) continue;
-    return Damaged("layer \"", layer.name, "\" has more counts than an update can hold");
+    return Damaged(Quoted(row), " has more counts than an update can hold");
   }
   return absl::OkStatus();
 }
@@ -143,6 +144,7 @@ absl::Status Replayer::TakeCommit(const v1::RecordedCommit& event) {
   job::StepSums sums;
   sums.counts.assign(event.counts().begin(), event.counts().end());
   sums.tokens.assign(event.tokens().begin(), event.tokens().end());
+  sums.dispatched.assign(event.dispatched().begin(), event.dispatched().end());
   EVENKEEL_RETURN_IF_ERROR(CheckRoom(sums));
   job::CommitInputs inputs;
   inputs.version = event.version();

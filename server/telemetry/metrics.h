@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,12 +14,17 @@ namespace evenkeel::telemetry {
 
 // What the metrics page shows of one job: a picture of its last commit, made once per commit and shared.
 struct JobView {
+  // Or one of its streams.
   struct Layer {
     std::string name;
     double max_violation = 0;  // (largest count - mean) / mean, arXiv 2408.15664
     double min_violation = 0;
     double avg_violation = 0;
     uint64_t last_update_step = 0;
+    // Not a number where the layer does not tell.
+    double drop_rate = std::numeric_limits<double>::quiet_NaN();
+    // Its number; empty where the layer has but one.
+    std::string stream = {};
   };
   std::string job;
   uint64_t epoch = 0;

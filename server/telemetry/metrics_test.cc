@@ -44,6 +44,21 @@ ParsedPage Read(const Metrics& metrics) {
   return page.ok() ? *std::move(page) : ParsedPage();
 }
 
+// Dropped tokens are on the page, for layers whose workers tell of them.
+TEST(MetricsTest, Pitfall10DroppedTokensAreAMetric) {
+  Metrics metrics;
+  auto view = std::make_shared<JobView>(*View("job", 7));
+  view->layers[0].stream = "0";
+  view->layers[0].drop_rate = 0.125;
+  metrics.Publish(view);
+  const ParsedPage page = Read(metrics);
+  EXPECT_EQ(page.Value("evenkeel_layer_drop_ratio", {{"job", "job"}, {"layer", "layers.0"}, {"stream", "0"}}), 0.125);
+  EXPECT_EQ(page.families.at("evenkeel_layer_drop_ratio").samples.size(), 1u);
+  EXPECT_EQ(page.Value("evenkeel_layer_max_violation_ratio", {{"job", "job"}, {"layer", "layers.0"}, {"stream", "0"}}),
+            1.5);
+  EXPECT_EQ(page.Value("evenkeel_layer_max_violation_ratio", {{"job", "job"}, {"layer", "layers.1"}}), 0.25);
+}
+
 TEST(MetricsTest, ShowsAJobAndItsLayers) {
   Metrics metrics;
   metrics.Publish(View("job", 7));

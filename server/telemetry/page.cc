@@ -1,5 +1,6 @@
 #include "server/telemetry/page.h"
 
+#include <cmath>
 #include <sstream>
 #include <utility>
 
@@ -59,7 +60,8 @@ constexpr JobMetric kJobMetrics[] = {
      [](const JobView& view) { return view.halted ? 1.0 : 0.0; }},
 };
 
-// One number of each layer of each job.
+// One number of each layer of each job, and of each stream where a layer has more than one. What is not a number is
+// left out.
 struct LayerMetric {
   const char* name;
   const char* help;
@@ -75,6 +77,9 @@ constexpr LayerMetric kLayerMetrics[] = {
      [](const JobView::Layer& layer) { return layer.avg_violation; }},
     {"evenkeel_layer_last_update_step", "Step that last moved the layer's bias; 0 before the first.",
      [](const JobView::Layer& layer) { return static_cast<double>(layer.last_update_step); }},
+    {"evenkeel_layer_drop_ratio",
+     "Assignments that a capacity limit dropped, of all that were routed, of the last commit; of layers that tell.",
+     [](const JobView::Layer& layer) { return layer.drop_rate; }},
 };
 
 // A sample of a counter or a gauge: the serializer reads the member that the family's type names.
@@ -107,7 +112,10 @@ MetricFamily LayerFamily(const LayerMetric& metric, const std::vector<JobSample>
   for (const JobSample& sample : samples) {
     if (sample.view == nullptr) continue;
     for (const JobView::Layer& layer : sample.view->layers) {
-      family.metric.push_back(Value(metric.value(layer), {{"job", sample.view->job}, {"layer", layer.name}}));
+      const double value = metric.value(layer);
+      if (std::isnan(value)) continue;
+      family.metric.push_back(Value(value, {{"job", sample.view->job}, {"layer", layer.name}}));
+      if (!layer.stream.empty()) family.metric.back().label.push_back({"stream", layer.stream});
     }
   }
   return family;

@@ -394,8 +394,9 @@ EVENKEEL_EXPORT evenkeel_status evenkeel_route(evenkeel_worker* worker, int32_t 
                                                const evenkeel_assignments* assignments);
 
 /* The backward pass of evenkeel_route: the gradient of a loss by the logits, from its gradient by the weights. The bias
- * has no part in it. `tokens` as they were routed; its valid_mask is not read, for masked rows have no ids. May be
- * called at any time. INVALID_ARGUMENT, FAILED_PRECONDITION as of evenkeel_route; nothing is written then. */
+ * has no part in it. `tokens` as they were routed; its valid_mask and stream are not read: rows without ids have no
+ * gradient, and one call is of the rows of all streams. May be called at any time. INVALID_ARGUMENT,
+ * FAILED_PRECONDITION as of evenkeel_route; nothing is written then. */
 EVENKEEL_EXPORT evenkeel_status evenkeel_route_backward(evenkeel_worker* worker, int32_t layer,
                                                         const evenkeel_tokens* tokens,
                                                         const evenkeel_gradients* gradients);

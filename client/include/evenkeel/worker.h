@@ -91,8 +91,9 @@ class Worker {
   }
 
   // The backward pass of Route(): the gradient of a loss by the logits, from its gradient by the weights. The bias has
-  // no part in it. `tokens` as they were routed; its valid_mask is not read, for masked rows have no ids. May be called
-  // at any time. Errors as of Route(); nothing is written then.
+  // no part in it. `tokens` as they were routed; its valid_mask and stream are not read: rows without ids have no
+  // gradient, and one call is of the rows of all streams. May be called at any time. Errors as of Route(); nothing is
+  // written then.
   Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) {
     const evenkeel_tokens of = internal::CTokens(tokens);
     const evenkeel_gradients with = {sizeof(with),

@@ -489,7 +489,7 @@ struct Arrays {
 
 // Rows of two kinds, mixed, each kind with its own bias and counts: two calls into the same arrays write what each
 // writes alone, and each counts its own.
-TEST_P(MaskTest, KeptRowsAreThoseOfTheCallBefore) {
+TEST_P(MaskTest, Pitfall32KeptRowsAreThoseOfTheCallBefore) {
   for (const char* family : {"deepseek_v3", "mixtral"}) {
     Problem text;
     text.spec = FamilySpec(family);
@@ -546,7 +546,7 @@ using CountsTest = RouterTest;
 INSTANTIATE_TEST_SUITE_P(All, CountsTest, testing::ValuesIn(RoutersUnderTest()), RouterName);
 
 // Beyond what a float32 and a 32-bit integer can count.
-TEST_P(CountsTest, AreAddedToAndGoBeyondThirtyTwoBits) {
+TEST_P(CountsTest, Pitfall02AreAddedToAndGoBeyondThirtyTwoBits) {
   Problem problem;
   problem.spec = Sigmoids(4, 2);
   problem.logits = Normal(100 * 4, 12);

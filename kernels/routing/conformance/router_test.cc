@@ -173,7 +173,7 @@ TEST_P(RowTest, GroupsAreScoredWithTheBiasOrWithout) {
   EXPECT_THAT(RouteRow(spec, kThreeGroups, bias).ids, ElementsAre(1, 0, 2));
 }
 
-TEST_P(RowTest, DroppedGroupsFill) {
+TEST_P(RowTest, Pitfall17DroppedGroupsAreMinusInfinityUnlessAskedToBeZero) {
   // Biased scores of the kept group 0 are 5, -1, -2.
   const std::vector<float> logits = {-1, 5, -2, 3, 4, -9, 2, 2.5, 3};
   RouteSpec spec = ThreeGroups(GroupScore::kMax);

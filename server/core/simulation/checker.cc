@@ -254,8 +254,8 @@ void JobChecker::OnHeard(const v1::CommittedVersion& version) {
   }
   if (plan_.effective.mode() == v1::JobSpec::Mode::OBSERVE) return;
   std::vector<uint64_t> hashes;
-  for (const job::LayerTable::Layer& layer : plan_.layers.layers()) {
-    hashes.push_back(balance::HashBias(absl::MakeSpan(version.bias()).subspan(layer.offset, layer.num_experts)));
+  for (const job::LayerTable::Row& row : plan_.layers.rows()) {
+    hashes.push_back(balance::HashBias(absl::MakeSpan(version.bias()).subspan(row.offset, row.num_experts)));
   }
   const uint64_t hash = balance::CombineHashes(hashes);
   if (hash != version.state_hash() || hash != committed_[step].version.state_hash) {

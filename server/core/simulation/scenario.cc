@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "job/layer_table.h"
 
 namespace evenkeel::core::simulation {
 namespace {
@@ -35,6 +36,8 @@ v1::JobSpec DrawSpec(const std::string& name, Random* random) {
     layer->set_name(absl::StrCat("layer.", i));
     layer->set_num_experts(random->Between(1, 8));
     layer->set_top_k(random->Between(1, std::min(layer->num_experts(), 3)));
+    if (random->Percent(25)) layer->set_streams(random->Between(1, 3));
+    layer->set_counts_dispatched(random->Percent(25));
   }
   if (random->Percent(25)) {
     v1::LayerOverride* override = spec.add_overrides();
@@ -45,7 +48,17 @@ v1::JobSpec DrawSpec(const std::string& name, Random* random) {
   return spec;
 }
 
-// All layers for everyone, or each contributor some, as the stages of a pipeline.
+std::vector<int> RowsOf(const v1::JobSpec& spec, const std::vector<int>& layers) {
+  const job::LayerTable table(spec);
+  std::vector<int> rows;
+  for (const int layer : layers) {
+    const int first = table.Find(spec.layers(layer).name());
+    for (int stream = 0; stream < table[first].streams; ++stream) rows.push_back(first + stream);
+  }
+  return rows;
+}
+
+// All layers for everyone, or each contributor some, as the stages of a pipeline: their rows.
 std::vector<std::vector<int>> DrawOwned(const v1::JobSpec& spec, Random* random) {
   const int contributors = spec.contributors();
   const int layers = spec.layers_size();
@@ -59,6 +72,7 @@ std::vector<std::vector<int>> DrawOwned(const v1::JobSpec& spec, Random* random)
   }
   for (std::vector<int>& own : owned) {
     if (own.empty()) own.push_back(random->Between(0, layers - 1));
+    own = RowsOf(spec, own);
   }
   return owned;
 }

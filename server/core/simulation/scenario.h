@@ -15,7 +15,7 @@ namespace evenkeel::core::simulation {
 // One job, and what its contributors do.
 struct JobScenario {
   v1::JobSpec spec;
-  // The layers of each contributor, ascending.
+  // The rows of each contributor, ascending.
   std::vector<std::vector<int>> owned;
   uint64_t steps = 0;
   // As in job::ReferenceModel::Options.

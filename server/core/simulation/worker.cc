@@ -71,8 +71,9 @@ void Worker::Breach(const char* call, const absl::Status& status) {
 void Worker::Join() {
   v1::JoinRequest request =
       job::TestJoin(checker_->scenario().spec, options_.contributor, options_.incarnation, /*next_step=*/step_);
-  for (const int layer : checker_->scenario().owned[options_.contributor]) {
-    request.add_owned_layers(checker_->plan().layers[layer].name);
+  for (const int index : checker_->scenario().owned[options_.contributor]) {
+    const job::LayerTable::Row& row = checker_->plan().layers[index];
+    if (row.stream == 0) request.add_owned_layers(row.name);
   }
   const uint64_t call = Begin(world_->random.Between(40, 150), &Worker::Join);
   Send([this, call, request] {
@@ -178,6 +179,7 @@ v1::PushRequest Worker::MakePush() const {
     push.clear_valid_tokens();
     push.clear_short_slots();
     push.clear_routed();
+    push.clear_dispatched();
     push.clear_rank_fingerprints();
     push.clear_diverged_ranks();
   }

@@ -37,9 +37,10 @@ absl::Status ReferenceWorkspace::BeginStep(uint64_t, const v1::CommittedVersion*
 
 absl::Status ReferenceWorkspace::Route(int index, const Tokens& tokens, const Assignments& assignments, bool counts) {
   EVENKEEL_ASSIGN_OR_RETURN(const routing::RouteSpec* const spec, RouteOf(layers_[index]));
-  const counting::CountOutput output = counts ? OutputFor(index) : counting::CountOutput();
+  const counting::CountOutput output = counts ? OutputFor(index, tokens.stream) : counting::CountOutput();
+  const float* const bias = &bias_[OffsetOf(layers_[index], tokens.stream)];
   routing::RouteStats stats;
-  EVENKEEL_RETURN_IF_ERROR(routing::RouteReference(*spec, client::InputOf(*spec, tokens, bias(index)),
+  EVENKEEL_RETURN_IF_ERROR(routing::RouteReference(*spec, client::InputOf(*spec, tokens, bias),
                                                    client::OutputOf(*spec, assignments, output.counts), &stats));
   if (!counts) return absl::OkStatus();
   output.stats->valid_rows += stats.valid_rows;
@@ -55,34 +56,44 @@ absl::Status ReferenceWorkspace::RouteBackward(int index, const Tokens& tokens, 
 
 absl::Status ReferenceWorkspace::Count(int index, const Ids& ids, bool counts) {
   const client::LayerTable::Layer& layer = layers_[index];
-  counting::IdsInput input;
-  input.num_experts = layer.num_experts;
-  input.top_k = layer.top_k;
-  input.ids = ids.ids;
-  input.id_type = client::IdTypeOf(ids.ids_type);
-  input.rows = ids.rows;
-  input.ids_stride = ids.ids_stride == 0 ? layer.top_k : ids.ids_stride;
-  input.valid_mask = ids.valid_mask;
   if (!counts) return absl::OkStatus();
-  return counting::ReferenceCountIds(input, OutputFor(index));
+  return counting::ReferenceCountIds(client::IdsInputOf(layer.num_experts, layer.top_k, ids),
+                                     OutputFor(index, ids.stream));
 }
 
 absl::Status ReferenceWorkspace::AddCounts(int index, const Counts& given, bool counts) {
-  counting::CountsInput input;
-  input.num_experts = layers_[index].num_experts;
-  input.top_k = layers_[index].top_k;
-  input.counts = given.counts;
-  input.type = counting::CountType::kInt64;
-  input.valid_rows = given.valid_tokens;
-  input.short_slots = given.short_slots;
+  const client::LayerTable::Layer& layer = layers_[index];
   if (!counts) return absl::OkStatus();
-  return counting::ReferenceAddCounts(input, OutputFor(index));
+  return counting::ReferenceAddCounts(client::CountsInputOf(layer.num_experts, layer.top_k, given),
+                                      OutputFor(index, given.stream));
 }
 
-counting::CountOutput ReferenceWorkspace::OutputFor(int index) {
-  StepCounts::Totals& totals = counts_->mutable_totals()[layers_[index].place];
-  return {counts_->mutable_counts().data() + layers_[index].offset, reinterpret_cast<routing::RouteStats*>(&totals),
+absl::Status ReferenceWorkspace::CountDispatched(int index, const Ids& ids, bool counts) {
+  const client::LayerTable::Layer& layer = layers_[index];
+  if (!counts) return absl::OkStatus();
+  return counting::ReferenceCountIds(client::IdsInputOf(layer.num_experts, layer.top_k, ids),
+                                     DispatchedOutputFor(index, ids.stream));
+}
+
+absl::Status ReferenceWorkspace::AddDispatched(int index, const Counts& given, bool counts) {
+  const client::LayerTable::Layer& layer = layers_[index];
+  if (!counts) return absl::OkStatus();
+  counting::CountsInput input = client::CountsInputOf(layer.num_experts, layer.top_k, given);
+  input.any_sum = true;
+  return counting::ReferenceAddCounts(input, DispatchedOutputFor(index, given.stream));
+}
+
+counting::CountOutput ReferenceWorkspace::OutputFor(int index, int stream) {
+  const client::LayerTable::Layer& layer = layers_[index];
+  StepCounts::Totals& totals = counts_->mutable_totals()[layer.place + stream];
+  return {counts_->mutable_counts().data() + OffsetOf(layer, stream), reinterpret_cast<routing::RouteStats*>(&totals),
           &totals.refused};
+}
+
+counting::CountOutput ReferenceWorkspace::DispatchedOutputFor(int index, int stream) {
+  const client::LayerTable::Layer& layer = layers_[index];
+  uint64_t* const dispatched = counts_->mutable_dispatched().data() + layer.dispatched_offset;
+  return {dispatched + stream * layer.num_experts, &aside_, &counts_->mutable_totals()[layer.place + stream].refused};
 }
 
 absl::Status ReferenceWorkspace::BeginCapture() {

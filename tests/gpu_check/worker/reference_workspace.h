@@ -26,6 +26,8 @@ class ReferenceWorkspace : public client::Workspace {
   absl::Status RouteBackward(int layer, const Tokens& tokens, const Gradients& gradients) override;
   absl::Status Count(int layer, const Ids& ids, bool counts) override;
   absl::Status AddCounts(int layer, const Counts& given, bool counts) override;
+  absl::Status CountDispatched(int layer, const Ids& ids, bool counts) override;
+  absl::Status AddDispatched(int layer, const Counts& given, bool counts) override;
   absl::Status BeginCapture() override;
   absl::Status EndCapture() override;
   absl::StatusOr<client::StepCountsPtr> Commit(uint64_t step, const client::StepEnd& end) override;
@@ -34,13 +36,15 @@ class ReferenceWorkspace : public client::Workspace {
   const float* bias(int layer) const override { return &bias_[layers_[layer].offset]; }
 
  private:
-  counting::CountOutput OutputFor(int layer);
+  counting::CountOutput OutputFor(int layer, int stream);
+  counting::CountOutput DispatchedOutputFor(int layer, int stream);
 
   const client::LayerTable& layers_;
   std::vector<float> bias_;  // [total experts], in protocol order
   client::StepCountsPool pool_;
   client::StepCountsPtr counts_;  // of the step
   std::vector<uint64_t> before_capture_;
+  routing::RouteStats aside_;  // totals that are not the step's
 };
 
 }  // namespace evenkeel::gpu_check

@@ -182,8 +182,10 @@ class Training {
     ids.ids_type = IntType::kInt64;
     ids.valid_mask = Mask();
     EVENKEEL_RETURN_IF_ERROR(workspace_.Count(kCounted, ids, /*counts=*/true));
+    EVENKEEL_RETURN_IF_ERROR(workspace_.CountDispatched(kCounted, ids, /*counts=*/true));
     const auto* const counts = reinterpret_cast<const uint64_t*>(in_ + input_.summed_counts);
-    return workspace_.AddCounts(kSummed, {counts, kRows}, /*counts=*/true);
+    EVENKEEL_RETURN_IF_ERROR(workspace_.AddCounts(kSummed, {counts, kRows}, /*counts=*/true));
+    return workspace_.AddDispatched(kSummed, {counts}, /*counts=*/true);
   }
 
   // Once more without a mask, as a second micro-batch that is only counted.
@@ -205,6 +207,7 @@ class Training {
     return workspace_.Route(kGrouped, tokens, Assignments(), /*counts=*/true);
   }
 
+  // All rows as of the first stream, and then some as of the second, into the same arrays.
   absl::Status RouteBFloat16() {
     Tokens tokens;
     tokens.rows = kRows;
@@ -215,6 +218,10 @@ class Training {
     assignments.ids_type = IntType::kInt64;
     assignments.weights = out_ + output_.bfloat16_weights;
     assignments.weights_type = FloatType::kBFloat16;
+    EVENKEEL_RETURN_IF_ERROR(workspace_.Route(kBFloat16, tokens, assignments, /*counts=*/true));
+    tokens.valid_mask = Mask();
+    tokens.stream = 1;
+    assignments.keep_masked = true;
     EVENKEEL_RETURN_IF_ERROR(workspace_.Route(kBFloat16, tokens, assignments, /*counts=*/true));
     evenkeel::Gradients gradients;
     gradients.ids = assignments.ids;
@@ -244,7 +251,7 @@ client::Deadline InAWhile() { return std::chrono::steady_clock::now() + kPatienc
 }  // namespace
 
 std::vector<LayerOptions> TrainingLayers() {
-  return {
+  std::vector<LayerOptions> layers = {
       {"d.grouped", 256, 8,
        R"({"score": "SIGMOID", "num_groups": 8, "top_groups": 4, "normalize": true, "normalize_epsilon": 1e-20,
            "scale": 2.5})"},
@@ -252,6 +259,10 @@ std::vector<LayerOptions> TrainingLayers() {
       {"c.bfloat16", 64, 6, R"({"score": "SOFTMAX"})"},
       {"b.summed", 16, 2, ""},
   };
+  layers[kBFloat16].streams = 2;
+  layers[kCounted].counts_dispatched = true;
+  layers[kSummed].counts_dispatched = true;
+  return layers;
 }
 
 v1::JobSpec TrainingJob(const client::LayerTable& layers, int lag) {

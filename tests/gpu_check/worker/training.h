@@ -16,8 +16,8 @@
 
 namespace evenkeel::gpu_check {
 
-// Four layers: two that the worker routes, of float32 with groups and of bfloat16, one whose ids it counts, and one
-// whose sums it takes. Their names are in another order than they are.
+// Four layers: two that the worker routes, of float32 with groups and of bfloat16 in two streams, one whose ids it
+// counts, and one whose sums it takes, both with what was dispatched. Their names are in another order than they are.
 std::vector<LayerOptions> TrainingLayers();
 
 // A job of one contributor with those layers, and the preset evenkeel.
