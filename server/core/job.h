@@ -143,6 +143,7 @@ class Job {
   void TakeSlot(const v1::JoinRequest& request, std::vector<int> owned, Slot* slot, Effects* effects);
 
   // Join with rewind, and PutState, in their parts.
+  bool AsksToGoBack(const v1::JoinRequest& request) const;
   absl::Status Rewind(const v1::JoinRequest& request, const History& history, Effects* effects);
   absl::Status CheckShape(const job::SnapshotStates& states) const;
   absl::Status CheckSameBias(const BroughtStates& brought, const job::JobState& ours) const;

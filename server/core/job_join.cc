@@ -160,7 +160,7 @@ absl::StatusOr<v1::JoinResponse> Job::Join(const job::JobPlan& plan, const v1::J
     return Error(absl::StatusCode::kAlreadyExists, Reason::REPLACED,
                  absl::StrCat("a newer incarnation holds contributor ", request.contributor()));
   }
-  if (request.rewind()) EVENKEEL_RETURN_IF_ERROR(Rewind(request, history, effects));
+  if (AsksToGoBack(request)) EVENKEEL_RETURN_IF_ERROR(Rewind(request, history, effects));
   EVENKEEL_RETURN_IF_ERROR(CheckInitialBias(request));
   EVENKEEL_RETURN_IF_ERROR(CheckRanks(request));
   EVENKEEL_RETURN_IF_ERROR(CheckNextStep(slot, request));

@@ -54,7 +54,8 @@ absl::StatusOr<v1::Snapshot> Job::Snapshot(std::optional<uint64_t> step, const H
 }
 
 std::vector<uint64_t> Job::StatesFor(const v1::JoinRequest& request) const {
-  const bool goes_back = request.rewind() && request.next_step() <= committed_step();
+  const bool known = request.contributor() >= 0 && request.contributor() < static_cast<int>(slots_.size());
+  const bool goes_back = known && AsksToGoBack(request) && request.next_step() <= committed_step();
   const int contributors = static_cast<int>(slots_.size());
   if (!goes_back || !wishes_.Agree(request.contributor(), request.next_step(), contributors)) return {};
   const absl::StatusOr<std::vector<uint64_t>> steps = SnapshotSteps(request.next_step() - 1);
@@ -80,6 +81,13 @@ absl::Status Job::CheckSameBias(const BroughtStates& brought, const job::JobStat
                absl::StrFormat("snapshot: its bias after step %d has the hash %016x, and the job's %016x; they are not "
                                "of one run; go on with another job name, or put the state into the job by PutState",
                                ours.version.step(), job::StateHash(*theirs), job::StateHash(ours)));
+}
+
+// A process asks before it joins. What it asked for and arrives late, when it trains already, is no new wish.
+bool Job::AsksToGoBack(const v1::JoinRequest& request) const {
+  const Slot& slot = slots_[request.contributor()];
+  const bool has_joined = slot.member.incarnation() == request.incarnation();
+  return request.rewind() && (!has_joined || request.next_step() == open_step());
 }
 
 // Whoever asks for a step that is not open waits until all ask for it.

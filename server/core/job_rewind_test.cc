@@ -150,6 +150,16 @@ TEST_F(JobRewindTest, APlainJoinClearsTheContributorsWish) {
   EXPECT_THAT(Wish(1, 6), IsRefusal(Code::kUnavailable, Reason::REWIND_PENDING, "1 of 2"));
 }
 
+TEST_F(JobRewindTest, AWishThatArrivesLateIsNone) {
+  Start(Spec(1), 9);
+  NewLife();
+  EXPECT_EQ(Wish(0, 6), absl::OkStatus());
+  PushAllUntil(8);
+  EXPECT_EQ(Wish(0, 6), absl::OkStatus()) << "a repetition of its Join";
+  EXPECT_EQ(bench_->job().epoch(), 2);
+  EXPECT_TRUE(bench_->IsAt(8));
+}
+
 TEST_F(JobRewindTest, WorkersOfTheOldTrajectoryAreTurnedAway) {
   Start(Spec(2), 9);
   v1::PushRequest waiting = bench_->PushOf(0, 10);
@@ -223,6 +233,7 @@ TEST_F(JobRewindTest, AStateAheadOfTheJobIsTakenToo) {
   EXPECT_EQ(Wish(0, 21, snapshot), absl::OkStatus());
   PushAllUntil(24);
   EXPECT_TRUE(bench_->IsAt(24));
+  NewLife();
   EXPECT_THAT(Wish(0, 40), IsRefusal(Code::kUnavailable, Reason::REWIND_PENDING, ""));
   EXPECT_THAT(Wish(1, 40), IsRefusal(Code::kFailedPrecondition, Reason::STATE_UNKNOWN, "after step 39"));
 }
@@ -264,6 +275,7 @@ TEST_F(JobRewindTest, AStateOfAnotherModelIsRefusedByName) {
   Start(wider, 5);
   const v1::Snapshot snapshot = *bench_->Snapshot(5);
   Start(Spec(1), 9);
+  NewLife();
   EXPECT_THAT(Wish(0, 6, snapshot), IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD,
                                               "layer \"b\" has num_experts 3 in the job and 6 in the state"));
   EXPECT_THAT(bench_->PutState(*job::OpenSnapshot(snapshot)),

@@ -70,10 +70,19 @@ void JobChecker::OnLife(uint64_t epoch, const JobRecord& record) {
 
 void JobChecker::OnDisk(const JobRecord& record) {
   if (record.epoch < disk_epoch_) Complain("the epoch on disk falls from ", disk_epoch_, " to ", record.epoch);
-  disk_epoch_ = record.epoch;
   const uint64_t step = record.state.version().step();
+  const bool went_back = step < committed_.size() &&
+                         (step + 1 < committed_.size() || record.state.SerializeAsString() != committed_[step].state);
+  if (went_back && record.epoch == disk_epoch_) {
+    Complain("the disk goes back to step ", step, " from step ", committed_.size() - 1, " in the same epoch");
+  }
+  const bool in_new_epoch = record.epoch != disk_epoch_;
+  if (in_new_epoch) left_epochs_.insert(disk_epoch_);
+  disk_epoch_ = record.epoch;
   if (step == committed_.size()) {
     OnNewStep(record);
+  } else if (went_back && in_new_epoch) {
+    OnWentBack(record);
   } else if (step + 1 != committed_.size()) {
     Complain("the disk goes to step ", step, " after ", committed_.size(), " commits, the initial bias included");
   } else if (record.state.SerializeAsString() != committed_[step].state) {
@@ -119,6 +128,24 @@ void JobChecker::OnNewStep(const JobRecord& record) {
   if (is.SerializeAsString() != should_be.SerializeAsString()) {
     Complain("the state of step ", version.step(), " is not the reference's: ", Difference(should_be, is));
   }
+}
+
+// The job goes on from an earlier state of its own: what it was, but for how it came about.
+void JobChecker::OnWentBack(const JobRecord& record) {
+  journal_->Count("job went back");
+  const uint64_t step = record.state.version().step();
+  v1::JobState should_be;
+  should_be.ParseFromString(committed_[step].state);
+  should_be.clear_move();
+  should_be.mutable_last_commit()->clear_stale_versions();
+  if (record.state.SerializeAsString() != should_be.SerializeAsString()) {
+    Complain("the job goes back to another state of step ", step,
+             " than it had: ", Difference(should_be, record.state));
+  }
+  for (uint64_t undone = step + 1; undone < committed_.size(); ++undone) undone_.insert(committed_[undone].reply);
+  committed_.resize(step + 1);
+  committed_[step].state = record.state.SerializeAsString();
+  deliveries_.erase(deliveries_.lower_bound({step + 1, 0}), deliveries_.end());
 }
 
 void JobChecker::CountStep(const job::JobState& state) {
@@ -201,7 +228,7 @@ void JobChecker::OnAccepted(const v1::PushRequest& push) {
 }
 
 void JobChecker::OnEpochAnswered(uint64_t epoch, const JobRecord* record) {
-  if (record == nullptr || epoch != record->epoch) {
+  if (record == nullptr || (epoch != record->epoch && left_epochs_.count(epoch) == 0)) {
     Complain("epoch ", epoch, " is answered; on disk is ", record == nullptr ? 0 : record->epoch);
   }
   answered_epoch_ = std::max(answered_epoch_, epoch);
@@ -216,6 +243,7 @@ void JobChecker::OnError(const absl::Status& status, const JobRecord* record) {
 
 void JobChecker::OnVersion(const v1::CommittedVersion& version, const JobRecord* record) {
   const uint64_t step = version.version().step();
+  if (undone_.count(version.SerializeAsString()) > 0) return;
   if (record == nullptr || step > record->state.version().step()) {
     return Complain("step ", step, " is answered and not on disk");
   }

@@ -64,6 +64,7 @@ class JobChecker {
   template <typename... Words>
   void Complain(const Words&... words);
   void OnNewStep(const JobRecord& record);
+  void OnWentBack(const JobRecord& record);
   void CountStep(const job::JobState& state);
   void CheckEarlier(const JobRecord& record);
   void CheckVersions(const JobRecord& record);
@@ -80,6 +81,9 @@ class JobChecker {
   // By step: what the disk has held.
   std::vector<Committed> committed_;
   uint64_t disk_epoch_ = 0;
+  // What was committed, and answered, and is not so any more: replies, and epochs.
+  std::set<std::string> undone_;
+  std::set<uint64_t> left_epochs_;
   std::set<uint64_t> left_;
   // The latest epoch that anybody has heard of.
   uint64_t answered_epoch_ = 0;

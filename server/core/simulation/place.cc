@@ -28,8 +28,9 @@ void Place::StartWorker() {
   options.contributor = contributor_;
   options.incarnation = std::max<uint64_t>(world_->random.Next(), 1);
   // Not every checkpoint is the newest.
-  const bool stale = checkpoint_.next_step > 1 && world_->random.Percent(30);
+  const bool stale = !checkpoint_.rewind && checkpoint_.next_step > 1 && world_->random.Percent(30);
   options.next_step = checkpoint_.next_step - stale;
+  options.catch_up = !checkpoint_.rewind && world_->random.Percent(30);
   options.on_death = [this, number = workers_.size()] {
     const bool newest = number + 1 == workers_.size();
     if (newest && !starting_) StartWorkerAfter(world_->random.Between(1, 80));
@@ -57,6 +58,12 @@ void Place::Disturb() {
       world_->journal.Count("worker cut off");
       return workers_.back().CutOff(world_->random.Between(50, 1000));
   }
+}
+
+void Place::Restart(const Checkpoint& checkpoint) {
+  checkpoint_ = checkpoint;
+  // A death makes the next process, which the deque must not move for.
+  for (size_t i = 0, count = workers_.size(); i < count; ++i) workers_[i].Die("ends with the training");
 }
 
 std::string Place::Describe() const {

@@ -23,8 +23,13 @@ class Place {
   void Start();
   // Something happens to its newest process.
   void Disturb();
+  // All its processes end, and the next goes on from that checkpoint.
+  void Restart(const Checkpoint& checkpoint);
 
   // Whether its newest process has heard of the last step.
+  // Whether the job is still to go back to its checkpoint.
+  bool rewinds() const { return checkpoint_.rewind; }
+  const JobChecker* checker() const { return checker_; }
   bool finished() const { return !workers_.empty() && workers_.back().finished(); }
   // Where its newest process is.
   std::string Describe() const;

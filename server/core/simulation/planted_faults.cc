@@ -36,6 +36,7 @@ class SumsRepetitions final : public Parts {
     const v1::JoinRequest join = job::TestJoin(state->spec(), push.contributor(), push.incarnation(), push.step());
     if (!coordinator->Join(join, effects).ok()) return;
     coordinator->Push(now, kNobody, &push, effects);
+    coordinator->Cancel(push.job(), kNobody);
     std::vector<Answer>& answers = effects->answers;
     answers.erase(std::remove_if(answers.begin(), answers.end(), [](const Answer& a) { return a.call == kNobody; }),
                   answers.end());
@@ -265,6 +266,26 @@ class ForgetsTheHalt final : public Unseen {
   }
 };
 
+// A job that goes back stays in its epoch.
+class GoesBackInItsEpoch final : public Unseen {
+ public:
+  void Apply(const std::vector<Write>& writes, Disk* disk) override {
+    std::vector<Write> changed = writes;
+    for (Write& write : changed) {
+      const JobRecord* record = disk->Find(write.job);
+      const bool back =
+          record != nullptr && write.state != nullptr && write.state->version().step() < record->state.version().step();
+      kept_[write.job] += back;
+      write.epoch -= kept_[write.job];
+    }
+    Parts::Apply(changed, disk);
+  }
+
+ private:
+  // By job: epochs that should have begun.
+  std::map<std::string, uint64_t> kept_;
+};
+
 template <typename T>
 MakeParts Make() {
   return [] { return std::make_unique<T>(); };
@@ -290,6 +311,7 @@ std::vector<PlantedFault> PlantedFaults() {
       {"WindsUp", Make<WindsUp>(), "is not the reference's"},
       {"LosesTheBase", Make<LosesTheBase>(), "is not the reference's"},
       {"LosesThePrevious", Make<LosesThePrevious>(), "is answered with another version"},
+      {"GoesBackInItsEpoch", Make<GoesBackInItsEpoch>(), "in the same epoch"},
       {"ForgetsTheMove", Make<ForgetsTheMove>(), "is not the reference's"},
       {"KeepsItToItself", Make<KeepsItToItself>(), "are told"},
       {"AsksNobody", Make<AsksNobody>(), "is not the reference's"},

@@ -74,7 +74,11 @@ void Server::Stop() {
 
 void Server::Join(const v1::JoinRequest& request, Done<v1::JoinResponse> done) {
   if (!up()) return done(Unreachable());
-  const absl::StatusOr<v1::JoinResponse> answer = coordinator_->Join(request, &effects_);
+  const std::vector<uint64_t> steps = coordinator_->StatesFor(request);
+  // What is read from the disk has all that was decided before.
+  if (!steps.empty()) Write();
+  const History history = world_->disk.States(request.job().name(), steps);
+  const absl::StatusOr<v1::JoinResponse> answer = coordinator_->Join(request, &effects_, history);
   world_->journal.Note("server: Join of ", request.job().name(), "/", request.contributor(), " incarnation ",
                        request.incarnation(), ": ", answer.status().ToString());
   replies_.push_back([this, request, answer, done = std::move(done)] {

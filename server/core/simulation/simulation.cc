@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "job/snapshot.h"
 #include "server/core/simulation/checker.h"
 #include "server/core/simulation/place.h"
 #include "server/core/simulation/scenario.h"
@@ -18,6 +19,8 @@ namespace {
 // How long contributors may need once nothing goes wrong any more.
 constexpr int64_t kPatienceMs = 60'000;
 constexpr size_t kEventsShown = 60;
+// Whoever is replaced is remembered for sixteen processes.
+constexpr int kMaxRestarts = 3;
 
 class History {
  public:
@@ -61,6 +64,7 @@ class History {
 
   // Lets one process fail.
   void Fail() {
+    if (world_.random.Percent(12)) return RestartTraining(scenario_.jobs[0].spec.name());
     if (world_.random.Percent(60)) return places_[world_.random.Between(0, places_.size() - 1)].Disturb();
     if (!server_.up()) return;
     if (world_.random.Percent(70)) {
@@ -69,6 +73,33 @@ class History {
     } else {
       world_.journal.Count("server stopped");
       server_.Stop();
+    }
+  }
+
+  // From a checkpoint of some step before the last, on all places of the job alike. At the open step a process would
+  // join at once, and pushes that others made before they died could still complete it.
+  void RestartTraining(const std::string& job) {
+    const JobRecord* record = world_.disk.Find(job);
+    const JobChecker* checker = checker_of_.at(job);
+    const bool under_way = std::any_of(places_.begin(), places_.end(), [&](const Place& place) {
+      return place.checker() == checker && place.rewinds();
+    });
+    const int committed = record != nullptr ? static_cast<int>(record->state.version().step()) : 0;
+    if (committed == 0 || under_way || restarts_++ >= kMaxRestarts) return;
+    const uint64_t step = world_.random.Between(0, committed - 1);
+    const std::vector<v1::JobState> states = world_.disk.States(job, {step});
+    if (states.empty()) return;
+    Checkpoint checkpoint;
+    checkpoint.next_step = step + 1;
+    checkpoint.rewind = true;
+    const v1::Snapshot snapshot = job::MakeSnapshot(states[0]);
+    world_.journal.Note("training of ", job, " restarts at step ", checkpoint.next_step);
+    world_.journal.Count("training restarted");
+    for (Place& place : places_) {
+      if (place.checker() != checker) continue;
+      checkpoint.snapshot.reset();
+      if (world_.random.Percent(50)) checkpoint.snapshot = snapshot;
+      place.Restart(checkpoint);
     }
   }
 
@@ -102,6 +133,7 @@ class History {
   std::map<std::string, JobChecker*> checker_of_;
   Server server_;
   std::deque<Place> places_;
+  int restarts_ = 0;
 };
 
 }  // namespace

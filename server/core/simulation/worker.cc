@@ -75,6 +75,12 @@ void Worker::Join() {
     const job::LayerTable::Row& row = checker_->plan().layers[index];
     if (row.stream == 0) request.add_owned_layers(row.name);
   }
+  if (!joined_ && checkpoint_->rewind) {
+    request.set_rewind(true);
+    if (checkpoint_->snapshot.has_value()) *request.mutable_snapshot() = *checkpoint_->snapshot;
+  } else if (!joined_ && options_.catch_up) {
+    request.set_catch_up(true);
+  }
   const uint64_t call = Begin(world_->random.Between(40, 150), &Worker::Join);
   Send([this, call, request] {
     server_->Join(request, [this, call](const absl::StatusOr<v1::JoinResponse>& response) {
@@ -90,6 +96,11 @@ void Worker::OnJoined(const absl::StatusOr<v1::JoinResponse>& response) {
   if (response->epoch() < epoch_) {
     world_->journal.Complain(name_, ": epoch ", response->epoch(), " after epoch ", epoch_);
   }
+  if (options_.catch_up && !joined_ && response->open_step() > step_) {
+    world_->journal.Count("worker caught up");
+    step_ = response->open_step();
+  }
+  checkpoint_->rewind = false;
   if (response->open_step() < step_) {
     world_->journal.Complain(name_, ": the coordinator is at step ", response->open_step(), ", the worker at ", step_);
   }
@@ -102,7 +113,7 @@ void Worker::OnJoined(const absl::StatusOr<v1::JoinResponse>& response) {
 
 void Worker::OnJoinRefused(const absl::Status& status) {
   const v1::ErrorDetail detail = DetailOf(status);
-  RunAhead();
+  if (!checkpoint_->rewind) RunAhead();
   if (absl::IsUnavailable(status)) return After(world_->random.Between(5, 30), &Worker::Join);
   if (detail.reason() == Reason::REPLACED) return Die("has been replaced");
   if (detail.reason() == Reason::STEP_BEHIND && !joined_) {

@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -18,6 +19,10 @@ namespace evenkeel::core::simulation {
 struct Checkpoint {
   // The step to run next.
   uint64_t next_step = 1;
+  // The training has restarted: the job is to go back to it, until one of the processes has joined; with the state that
+  // the checkpoint holds, or without.
+  bool rewind = false;
+  std::optional<v1::Snapshot> snapshot = {};
 };
 
 // One process of a contributor, from start to death: the client's side of the protocol. It joins, pushes step after
@@ -33,6 +38,8 @@ class Worker {
     uint64_t incarnation = 0;
     // The first step that it means to run.
     uint64_t next_step = 1;
+    // Runs steps again that the job has been through, and does not push them.
+    bool catch_up = false;
     std::function<void()> on_death;
   };
 
