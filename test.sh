@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, checks the format, builds everything and runs every test. Closes with 'N passed, N failed'.
+# Installs what is missing, checks format and documents, builds everything and runs every test. Closes with 'N passed, N failed'.
 #
 #   ./test.sh               all tests
 #   ./test.sh --long        with the long forms: arithmetic over every float, more histories in the simulator
@@ -82,6 +82,7 @@ case $mode in
   plain | long)
     check format format_check
     check shellcheck shell_check
+    check pitfalls tests/pitfalls_check.py
     if [ "$mode" = long ]; then
       bazel_test long --test_env=EVENKEEL_LONG=1 --test_timeout=3600
     else

@@ -90,7 +90,7 @@ TEST(LocalSourceTest, WithoutABalanceConfigIsThePresetEvenkeel) {
   EXPECT_NE(versions[0].bias(0), 0.0f);
 }
 
-TEST(LocalSourceTest, BeginsWithTheBiasThatTheModelBrings) {
+TEST(LocalSourceTest, Pitfall37BeginsWithTheBiasThatTheModelBrings) {
   const std::vector<float> bias = {1, -2, 0.5, 0, 3, 0, -3};
   auto source = LocalSource::Make(SpecWith("loss_free"), bias);
   ASSERT_TRUE(source.ok()) << source.status();

@@ -148,7 +148,7 @@ v1::JoinRequest JoinWithBias(int contributor, float first) {
   return request;
 }
 
-TEST_F(CoordinatorTest, AJobBeginsWithTheBiasThatItsContributorsBring) {
+TEST_F(CoordinatorTest, Pitfall37AJobBeginsWithTheBiasThatItsContributorsBring) {
   const auto differs = [](const std::string& sentence) {
     return job::IsRefusal(Code::kFailedPrecondition, Reason::SPEC_MISMATCH, sentence);
   };
