@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "job/test_messages.h"
@@ -167,15 +169,22 @@ void ReferenceModel::Judge(uint64_t number, const JobState& before, Step* step) 
     if (!options_.tells_checks || fingerprint == 0 || alike.size() < 2 || alike[0] != rank) continue;
     *find(v1::Violation::SAME_TOKENS)->mutable_ranks() = {alike.begin(), alike.end()};
   }
-  const uint64_t most = plan.effective.tokens_per_step();
+  // By layer, whatever its streams.
+  std::map<std::string, uint64_t> tokens;
+  std::map<std::string, uint64_t> total_tokens;
   for (int i = 0; i < plan.layers.size(); ++i) {
-    if (most > 0 && step->layers[i].tokens > most) find(v1::Violation::TOO_MANY_TOKENS)->set_layer(plan.layers[i].name);
+    tokens[plan.layers[i].name] += step->layers[i].tokens;
+    total_tokens[plan.layers[i].name] += before.layers[i].total_tokens + step->layers[i].tokens;
   }
-  for (int i = 0; i < plan.layers.size(); ++i) {
-    const bool ends_warm_up = step->ok && before.position + 1 == std::max<uint64_t>(1, plan.balance[i].warmup_steps);
-    const bool silent = before.layers[i].total_tokens + step->layers[i].tokens == 0;
-    if (ends_warm_up && silent && step->unknown_layers.count(i) == 0) {
-      find(v1::Violation::SILENT_LAYER)->set_layer(plan.layers[i].name);
+  const uint64_t most = plan.effective.tokens_per_step();
+  for (const auto& [name, of_layer] : tokens) {
+    if (most > 0 && of_layer > most) find(v1::Violation::TOO_MANY_TOKENS)->set_layer(name);
+  }
+  for (const auto& [name, of_layer] : total_tokens) {
+    const int row = plan.layers.Find(name);
+    const bool ends_warm_up = step->ok && before.position + 1 == std::max<uint64_t>(1, plan.balance[row].warmup_steps);
+    if (ends_warm_up && of_layer == 0 && step->unknown_layers.count(row) == 0) {
+      find(v1::Violation::SILENT_LAYER)->set_layer(name);
     }
   }
   const bool halts = plan.effective.invariant_policy() == v1::JobSpec::InvariantPolicy::HALT;

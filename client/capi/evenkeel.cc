@@ -149,11 +149,6 @@ absl::Status ReadReport(const evenkeel::client::Worker& worker, evenkeel_report*
   return absl::OkStatus();
 }
 
-evenkeel_status NotBuiltYet(evenkeel_worker* worker, const char* function) {
-  return WithWorker(worker,
-                    [&](auto&) { return absl::UnimplementedError(absl::StrCat(function, " is not built yet")); });
-}
-
 }  // namespace
 
 extern "C" {

@@ -90,7 +90,7 @@ class StreamsTest : public ::testing::Test {
     assignments.ids = routed->ids.data();
     assignments.weights = routed->weights.data();
     assignments.keep_masked = keep;
-    const absl::Status status = workspace_.Route(0, tokens, assignments);
+    const absl::Status status = workspace_.Route(0, tokens, assignments, /*counts=*/true);
     EXPECT_TRUE(status.ok()) << status;
   }
 
@@ -112,12 +112,12 @@ TEST_F(StreamsTest, Pitfall32AMixedBatchIsRoutedByTheBiasOfEachKind) {
   Routed image;
   Route(0, is_text_, /*keep=*/false, &text);
   Route(1, is_image_, /*keep=*/false, &image);
-  const StepCountsPtr apart = *workspace_.Commit(1, true);
+  const StepCountsPtr apart = *workspace_.Commit(1, {true});
   ASSERT_TRUE(workspace_.BeginStep(2, nullptr).ok());
   Routed mixed;
   Route(0, is_text_, /*keep=*/true, &mixed);
   Route(1, is_image_, /*keep=*/true, &mixed);
-  const StepCountsPtr together = *workspace_.Commit(2, true);
+  const StepCountsPtr together = *workspace_.Commit(2, {true});
   for (int64_t t = 0; t < kRows; ++t) {
     const Routed& alone = is_text_[t] != 0 ? text : image;
     for (int64_t at = t * kTopK; at < (t + 1) * kTopK; ++at) {
@@ -178,11 +178,11 @@ TEST_F(StreamsTest, IdsOfTheOtherKindAreNotCounted) {
     given.ids = ids.data();
     given.valid_mask = stream == 0 ? text.data() : image.data();
     given.stream = stream;
-    ASSERT_TRUE(workspace_.Count(0, given).ok());
+    ASSERT_TRUE(workspace_.Count(0, given, /*counts=*/true).ok());
   }
   const std::vector<uint64_t> more = {0, 0, 0, 0, 1, 1, 0, 0};
-  ASSERT_TRUE(workspace_.AddCounts(0, {more.data(), 1, 0, /*stream=*/1}).ok());
-  const StepCountsPtr step = *workspace_.Commit(1, true);
+  ASSERT_TRUE(workspace_.AddCounts(0, {more.data(), 1, 0, /*stream=*/1}, /*counts=*/true).ok());
+  const StepCountsPtr step = *workspace_.Commit(1, {true});
   EXPECT_THAT(CountsOfStream(*step, 0), ElementsAre(2, 1, 1, 0, 0, 0, 0, 0));
   EXPECT_THAT(CountsOfStream(*step, 1), ElementsAre(0, 0, 0, 0, 2, 2, 0, 0));
   EXPECT_EQ(step->totals()[1].tokens, 2u);
@@ -192,13 +192,13 @@ TEST_F(StreamsTest, IdsOfTheOtherKindAreNotCounted) {
 TEST_F(StreamsTest, Pitfall10WhatIsDispatchedIsCountedBesideWhatIsRouted) {
   const std::vector<int32_t> routed = {0, 1, 0, 2, 4, 5};
   const std::vector<int32_t> dispatched = {0, 1, -1, 2, -1, -1};
-  ASSERT_TRUE(workspace_.Count(0, {3, routed.data()}).ok());
-  ASSERT_TRUE(workspace_.CountDispatched(0, {3, dispatched.data()}).ok());
+  ASSERT_TRUE(workspace_.Count(0, {3, routed.data()}, /*counts=*/true).ok());
+  ASSERT_TRUE(workspace_.CountDispatched(0, {3, dispatched.data()}, /*counts=*/true).ok());
   const std::vector<uint64_t> sums = {0, 0, 0, 3, 0, 0, 0, 1};
   Counts of_image = {sums.data()};
   of_image.stream = 1;
-  ASSERT_TRUE(workspace_.AddDispatched(0, of_image).ok());
-  const StepCountsPtr step = *workspace_.Commit(1, true);
+  ASSERT_TRUE(workspace_.AddDispatched(0, of_image, /*counts=*/true).ok());
+  const StepCountsPtr step = *workspace_.Commit(1, {true});
   EXPECT_THAT(CountsOfStream(*step, 0), ElementsAre(2, 1, 1, 0, 1, 1, 0, 0));
   EXPECT_THAT(step->dispatched(), ElementsAre(1, 1, 1, 0, 0, 0, 0, 0, /*image*/ 0, 0, 0, 3, 0, 0, 0, 1));
   EXPECT_EQ(step->totals()[1].tokens, 3u);
@@ -208,10 +208,12 @@ TEST_F(StreamsTest, Pitfall10WhatIsDispatchedIsCountedBesideWhatIsRouted) {
   // The next step begins from nothing; a row that is wrong is refused, and nothing of its call is counted.
   ASSERT_TRUE(workspace_.BeginStep(2, nullptr).ok());
   const std::vector<int32_t> twice = {0, 1, 3, 3};
-  EXPECT_THAT(std::string(workspace_.CountDispatched(0, {2, twice.data()}).message()),
+  EXPECT_THAT(std::string(workspace_.CountDispatched(0, {2, twice.data()}, /*counts=*/true).message()),
               ::testing::HasSubstr("layer \"gate\": ids: row 1 holds 3 twice"));
-  EXPECT_FALSE(workspace_.AddDispatched(0, {}).ok());
-  EXPECT_THAT((*workspace_.Commit(2, true))->sums(), ::testing::Each(0));
+  EXPECT_FALSE(workspace_.AddDispatched(0, {}, /*counts=*/true).ok());
+  const StepCountsPtr second = *workspace_.Commit(2, {true});
+  EXPECT_THAT(second->counts(), ::testing::Each(0));
+  EXPECT_THAT(second->dispatched(), ::testing::Each(0));
 }
 
 }  // namespace
