@@ -315,7 +315,7 @@ TEST_F(JobRewindTest, AStateThatIsPutInMakesAllJoinAgain) {
 
 TEST_F(JobRewindTest, ABiasOfZeroIsToldAndHaltsTheJobWhereItsPolicySaysSo) {
   for (const auto policy : {v1::JobSpec::InvariantPolicy::REPORT, v1::JobSpec::InvariantPolicy::HALT}) {
-    v1::JobSpec spec = Spec(1);
+    v1::JobSpec spec = Spec(3);
     spec.set_invariant_policy(policy);
     Start(spec, 5);
     job::SnapshotStates states = *job::OpenSnapshot(*bench_->Snapshot(5));
