@@ -346,15 +346,15 @@ class FakeCoordinator : public v1::BiasCoordinator::Service {
   v1::PutStateRequest request_;
 };
 
-v1::JobState TrainedState(const std::vector<float>& first_bias) {
+v1::JobState TrainedState(const std::vector<float>& first_bias, uint64_t steps = 9) {
   v1::JobSpec spec;
   EXPECT_EQ(config::ParseText(kJob, "job", &spec), absl::OkStatus());
   v1::JobState state = TestState(spec, {first_bias, {1, 0, 0, -1}});
-  state.mutable_version()->set_step(9);
-  state.set_position(9);
+  state.mutable_version()->set_step(steps);
+  state.set_position(steps);
   for (v1::LayerState& layer : *state.mutable_layers()) {
-    layer.set_last_commit(9);
-    layer.set_last_update(9);
+    layer.set_last_commit(steps);
+    layer.set_last_update(steps);
   }
   return state;
 }
@@ -362,8 +362,7 @@ v1::JobState TrainedState(const std::vector<float>& first_bias) {
 TEST_F(ImportCommandTest, AStateIsPutIntoARunningCoordinatorWhole) {
   FakeCoordinator coordinator;
   const v1::JobState state = TrainedState({1, -1, 0, 0});
-  v1::JobState before = state;
-  before.mutable_version()->set_step(8);
+  const v1::JobState before = TrainedState({0.5f, -0.5f, 0, 0}, /*steps=*/8);
   WriteFile("state", job::EncodeSnapshot(state, {before}));
   const Outcome outcome =
       RunCommand(kImportCommand, {"--state", Path("state"), "--job=finetune", coordinator.flag(), "--timeout=60"});

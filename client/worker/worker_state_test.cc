@@ -49,7 +49,7 @@ TEST(WorkerStateTest, GoesOnBitForBit) {
     std::vector<std::string> states(1);
     for (uint64_t step = 1; step <= 12; ++step) {
       biases.push_back(Step(step, whole.get()));
-      const Result<std::string> state = whole->SaveState();
+      Result<std::string> state = whole->SaveState();
       ASSERT_TRUE(state.ok()) << state.status().message();
       states.push_back(*state);
     }
@@ -73,7 +73,7 @@ TEST(WorkerStateTest, GoesOnBitForBit) {
 TEST(WorkerStateTest, SavesBetweenStepsOnly) {
   const std::unique_ptr<Worker> worker = Join(Options(0));
   ASSERT_TRUE(worker->BeginStep(1).ok());
-  const Result<std::string> state = worker->SaveState();
+  Result<std::string> state = worker->SaveState();
   EXPECT_EQ(state.status().code(), StatusCode::kFailedPrecondition);
   EXPECT_THAT(state.status().message(), HasSubstr("SaveState: step 1 has begun and is not committed"));
 }
@@ -83,7 +83,7 @@ TEST(WorkerStateTest, AStateThatDoesNotFitIsRefused) {
   Step(1, worker.get());
   const std::string state = *worker->SaveState();
   const auto refusal = [](const WorkerOptions& options) {
-    const Result<std::unique_ptr<Worker>> joined = Worker::Join(options);
+    Result<std::unique_ptr<Worker>> joined = Worker::Join(options);
     EXPECT_EQ(joined.status().code(), StatusCode::kInvalidArgument);
     return joined.status().message();
   };
