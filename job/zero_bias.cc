@@ -12,9 +12,9 @@ bool IsZero(const std::vector<float>& bias) {
   return std::all_of(bias.begin(), bias.end(), [](float value) { return value == 0; });
 }
 
-// A single expert, or none that may move, has nowhere to go.
-bool CanMove(const balance::BalanceConfig& config, int num_experts) {
-  return config.rate != 0 && !config.frozen && num_experts > 1;
+// Where every token goes to every expert there is nothing to balance.
+bool CanMove(const balance::BalanceConfig& config, const LayerTable::Layer& layer) {
+  return config.rate != 0 && !config.frozen && layer.top_k < layer.num_experts;
 }
 
 }  // namespace
@@ -26,7 +26,7 @@ std::vector<v1::Violation> FindZeroBias(const JobPlan& plan, const JobState& sta
   if (!moves || state.position == 0) return violations;
   for (int i = 0; i < plan.layers.size(); ++i) {
     const balance::LayerState& layer = state.layers[i].balance;
-    if (layer.last_update == 0 || !CanMove(plan.balance[i], plan.layers[i].num_experts)) continue;
+    if (layer.last_update == 0 || !CanMove(plan.balance[i], plan.layers[i])) continue;
     if (!IsZero(layer.bias)) continue;
     v1::Violation& violation = violations.emplace_back();
     violation.set_kind(v1::Violation::ZERO_BIAS);

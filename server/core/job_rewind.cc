@@ -191,7 +191,8 @@ absl::Status Job::GoOnFrom(const v1::JobState& state, absl::Span<const v1::JobSt
   previous_ = has_previous ? job::CommittedVersionOf(previous_plan, previous) : nullptr;
   plan_ = std::move(plan);
   state_ = std::move(newest);
-  Report(job::FindZeroBias(plan_, state_), effects);
+  // What the job has made itself is as it was.
+  if (begins_anew) Report(job::FindZeroBias(plan_, state_), effects);
   move_ = job::InitialMove(plan_, state_);
   reply_ = job::CommittedVersionOf(plan_, state_);
   StartOver(effects);

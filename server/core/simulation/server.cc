@@ -187,6 +187,7 @@ void Server::Write() {
   }
   effects_.writes.clear();
   effects_.commits.clear();
+  effects_.violations.clear();
 }
 
 bool Server::SendAnswers() {
