@@ -118,29 +118,39 @@ TEST_F(RpcInputTest, AnOversizedMessageIsRefused) {
 }
 
 TEST_F(RpcInputTest, WhatIsNotBuiltYetSaysSo) {
-  const auto expect_not_built = [](const grpc::Status& got) {
-    const absl::Status status = FromGrpcStatus(got);
-    EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-    EXPECT_EQ(ReasonOf(status), v1::ErrorDetail::NOT_SUPPORTED);
-    EXPECT_THAT(std::string(status.message()), HasSubstr("not built yet"));
-  };
-  const auto with_deadline = [](grpc::ClientContext* context) {
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(30)));
+  v1::CommittedVersion version;
+  auto reader = stub_->Watch(&context, v1::WatchRequest());
+  EXPECT_FALSE(reader->Read(&version));
+  const absl::Status status = FromGrpcStatus(reader->Finish());
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(ReasonOf(status), v1::ErrorDetail::NOT_SUPPORTED);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("not built yet"));
+}
+
+TEST_F(RpcInputTest, WhatOperatorsSendNamesAJobAndFits) {
+  const auto set_deadline = [](grpc::ClientContext* context) {
     context->set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(30)));
   };
-  {
-    grpc::ClientContext context;
-    with_deadline(&context);
-    v1::UpdateConfigResponse response;
-    expect_not_built(stub_->UpdateConfig(&context, v1::UpdateConfigRequest(), &response));
-  }
-  {
-    grpc::ClientContext context;
-    with_deadline(&context);
-    v1::CommittedVersion version;
-    auto reader = stub_->Watch(&context, v1::WatchRequest());
-    EXPECT_FALSE(reader->Read(&version));
-    expect_not_built(reader->Finish());
-  }
+  v1::UpdateConfigRequest change;
+  change.set_job("nobody's");
+  v1::UpdateConfigResponse changed;
+  grpc::ClientContext of_change;
+  set_deadline(&of_change);
+  EXPECT_EQ(ReasonOf(FromGrpcStatus(stub_->UpdateConfig(&of_change, change, &changed))), v1::ErrorDetail::JOB_UNKNOWN);
+
+  v1::PutStateRequest put;
+  put.set_job("nobody's");
+  put.mutable_snapshot()->set_format_version(2);
+  put.mutable_snapshot()->set_state("no state");
+  v1::PutStateResponse is_put;
+  grpc::ClientContext of_put;
+  set_deadline(&of_put);
+  EXPECT_EQ(FromGrpcStatus(stub_->PutState(&of_put, put, &is_put)).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(RpcInputTest, AnInitialBiasOfAnotherLengthIsRefused) {
   v1::JoinRequest join = JoinOf(SmallJob("later", 1), 0, 1, 1);
   join.add_initial_bias(0.5f);
   EXPECT_EQ(ReasonOf(Join(stub_.get(), join).status()), v1::ErrorDetail::INVALID_FIELD) << "too short";

@@ -15,7 +15,7 @@
 int main(int argc, char** argv) {
   using namespace evenkeel::tools;
   const std::vector<std::string> args(argv + 1, argv + argc);
-  return RunProgram({&kDescribeModelCommand, &kRouteCommand, &kReplayCommand, &kStatusCommand, &kSetCommand, &kExportCommand,
-                     &kImportCommand, &kCheckSelectionCommand},
+  return RunProgram({&kDescribeModelCommand, &kRouteCommand, &kReplayCommand, &kStatusCommand, &kSetCommand,
+                     &kExportCommand, &kImportCommand, &kCheckSelectionCommand},
                     args, {std::cout, std::cerr});
 }

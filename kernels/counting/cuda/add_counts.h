@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-#include "kernels/counting/count.h"
 #include "kernels/atomic.h"
+#include "kernels/counting/count.h"
 #include "kernels/ieee.h"
 
 // CountsInput added by one block, in one text as count_ids.h: validated first, and only then added. The counts are read

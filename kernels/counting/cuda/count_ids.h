@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "kernels/counting/count.h"
 #include "kernels/atomic.h"
+#include "kernels/counting/count.h"
 #include "kernels/ieee.h"
 
 // IdsInput counted by a grid of blocks, in one text for the device and for emulated blocks, which
