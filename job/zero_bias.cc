@@ -13,7 +13,7 @@ bool IsZero(const std::vector<float>& bias) {
 }
 
 // Where every token goes to every expert there is nothing to balance.
-bool CanMove(const balance::BalanceConfig& config, const LayerTable::Layer& layer) {
+bool CanMove(const balance::BalanceConfig& config, const LayerTable::Row& layer) {
   return config.rate != 0 && !config.frozen && layer.top_k < layer.num_experts;
 }
 

@@ -186,7 +186,7 @@ TEST_F(RpcInputTest, WhatWasDispatchedIsAPartOfWhatWasRouted) {
   push = good;
   push.mutable_dispatched()->set_low(2, push.routed().low(4 + 4 + 2) + 1);
   const absl::Status status = Push(stub_.get(), push).status();
-  EXPECT_EQ(ReasonOf(status), v1::ErrorDetail::COUNTS_INCONSISTENT);
+  EXPECT_EQ(ReasonOf(status), v1::ErrorDetail::DISPATCHED_INCONSISTENT);
   EXPECT_THAT(std::string(status.message()), HasSubstr("layer \"b\", expert 2: dispatched is"));
   push = PushOf(SmallJob("plain", 1), 0, 1, 1, *joined);
   push.set_job("dispatched");

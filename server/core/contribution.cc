@@ -86,7 +86,7 @@ absl::Status CheckSum(const job::LayerTable::Row& row, unsigned __int128 sum, ui
 // A capacity limit drops assignments; it makes none.
 absl::Status CheckDispatched(const job::LayerTable::Row& row, int expert, uint64_t dispatched, uint64_t routed) {
   if (dispatched <= routed) return absl::OkStatus();
-  return Refuse(v1::ErrorDetail::COUNTS_INCONSISTENT,
+  return Refuse(v1::ErrorDetail::DISPATCHED_INCONSISTENT,
                 absl::StrCat(Quoted(row), ", expert ", expert, ": dispatched is ", dispatched, ", more than the ",
                              routed, " that were routed to it"));
 }

@@ -16,12 +16,11 @@ class Contribution {
   Contribution() = default;
 
   // Takes the counts out of `push`, whose sender owns the rows `owned` (ascending) of `layers`. INVALID_ARGUMENT:
-  //   SHAPE_MISMATCH       an array has the wrong length (with counts_lost all are empty; `dispatched` has the experts
-  //   of
-  //                        the rows that count what a capacity limit left)
-  //   COUNTS_INCONSISTENT  a row's counts are not top_k * valid tokens - short slots, or have more slots than
-  //                        balance::kMaxCountSum; or more is dispatched to an expert than was routed to it. The message
-  //                        names the layer
+  //   SHAPE_MISMATCH           an array has the wrong length (with counts_lost all are empty; `dispatched` has the
+  //                            experts of the rows that count what a capacity limit left)
+  //   COUNTS_INCONSISTENT      a row's counts are not top_k * valid tokens - short slots, or have more slots than
+  //                            balance::kMaxCountSum; the message names the layer
+  //   DISPATCHED_INCONSISTENT  more is dispatched to an expert than was routed to it; the message names both
   static absl::StatusOr<Contribution> Take(const job::LayerTable& layers, const std::vector<int>& owned,
                                            v1::PushRequest* push);
 

@@ -292,7 +292,7 @@ TEST(ContributionTest, DispatchedCountsHaveTheRowsThatTellThem) {
 
 TEST(ContributionTest, NoMoreIsDispatchedThanWasRouted) {
   const auto inconsistent = [](const char* message) {
-    return job::IsRefusal(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::COUNTS_INCONSISTENT, message);
+    return job::IsRefusal(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::DISPATCHED_INCONSISTENT, message);
   };
   v1::PushRequest push = PushOfRows();
   push.mutable_dispatched()->set_low(6, 1);

@@ -149,8 +149,9 @@ std::vector<v1::Violation> FindViolations(const job::JobPlan& plan, const job::J
 }
 
 v1::Violation RefusedCounts(const absl::Status& status, int contributor, absl::Span<const int> ranks) {
+  const bool dispatched = ReasonOf(status) == v1::ErrorDetail::DISPATCHED_INCONSISTENT;
   return ViolationOf(
-      v1::Violation::COUNTS, ranks,
+      dispatched ? v1::Violation::DISPATCHED : v1::Violation::COUNTS, ranks,
       absl::StrCat("the push of contributor ", contributor, " (", Named(ranks), ") is refused: ", status.message()));
 }
 

@@ -185,6 +185,20 @@ TEST(JobInvariantsTest, CountsThatDoNotAddUpAreRefusedAndTold) {
   EXPECT_TRUE(bench.IsAt(1));
 }
 
+TEST(JobInvariantsTest, MoreDispatchedThanRoutedIsRefusedAndTold) {
+  v1::JobSpec spec = job::TestSpec(2);
+  for (v1::LayerSpec& layer : *spec.mutable_layers()) layer.set_counts_dispatched(true);
+  JobBench bench(spec);
+  bench.JoinAll();
+  v1::PushRequest wrong = bench.PushOf(1, 1);
+  wrong.mutable_dispatched()->set_low(0, wrong.routed().low(0) + 1);
+  EXPECT_THAT(bench.AnswerTo(bench.Push(wrong)).status(),
+              job::IsRefusal(Code::kInvalidArgument, Reason::DISPATCHED_INCONSISTENT, "layer \"a\", expert 0"));
+  ASSERT_THAT(bench.violations(), SizeIs(1));
+  EXPECT_EQ(bench.violations()[0].violation.kind(), v1::Violation::DISPATCHED);
+  EXPECT_THAT(bench.violations()[0].violation.ranks(), ElementsAre(1));
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // The world
 

@@ -190,7 +190,9 @@ PushResult Job::Push(absl::Time now, CallId call, v1::PushRequest* push, Effects
 }
 
 void Job::NoteRefusal(const absl::Status& status, Slot* slot, Effects* effects) const {
-  if (ReasonOf(status) != Reason::COUNTS_INCONSISTENT || slot->refused_step == open_step()) return;
+  const Reason::Reason reason = ReasonOf(status);
+  const bool violates = reason == Reason::COUNTS_INCONSISTENT || reason == Reason::DISPATCHED_INCONSISTENT;
+  if (!violates || slot->refused_step == open_step()) return;
   slot->refused_step = open_step();
   effects->violations.push_back(
       {name(), open_step(), RefusedCounts(status, slot->member.contributor(), slot->member.ranks())});

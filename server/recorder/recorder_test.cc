@@ -233,6 +233,7 @@ TEST_F(RecorderTest, ARewindIsFollowedAndTold) {
     ASSERT_TRUE(bench.UpdateConfig(Rate(6, .25)).ok());
     bench.PushAllUntil(9);
     v1::JoinRequest join = bench.JoinOf(0);
+    ASSERT_TRUE(bench.Leave(0, join.incarnation()).ok());  // who asks to go back does so before it joins
     join.set_rewind(true);
     join.set_next_step(4);
     const auto response = bench.Join(join);
