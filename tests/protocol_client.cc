@@ -59,7 +59,8 @@ v1::PushRequest PushOf(const v1::JobSpec& job, int contributor, uint64_t incarna
   push.set_step(step);
   push.set_ok(true);
   *push.mutable_routed_with() = joined.version().version();
-  for (const job::LayerTable::Row& row : job::LayerTable(job).rows()) {
+  const job::LayerTable layers(job);
+  for (const job::LayerTable::Row& row : layers.rows()) {
     uint64_t sum = 0;
     for (int expert = 0; expert < row.num_experts; ++expert) {
       const uint32_t count = 2 * ((expert * 7 + contributor * 3 + step * 5 + row.stream) % 11);
