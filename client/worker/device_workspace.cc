@@ -415,7 +415,7 @@ absl::Status DeviceWorkspace::AddSums(const LayerTable::Layer& layer, const coun
 }
 
 uint64_t* DeviceWorkspace::TotalsOf(int layer, int stream) {
-  return current_->sums.data() + shape().TotalsAt() + kTotals * (layers_[layer].place + stream);
+  return current_->sums.data() + shape().TotalsAt() + kTotals * (layers_[layer].first_row + stream);
 }
 
 counting::CountOutput DeviceWorkspace::OutputFor(int index, int stream) {

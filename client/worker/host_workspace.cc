@@ -45,7 +45,7 @@ absl::Status HostWorkspace::Leave(const v1::CommittedVersion* version, Deadline)
 absl::Status HostWorkspace::Route(int index, const Tokens& tokens, const Assignments& assignments, bool counts) {
   const LayerTable::Layer& layer = layers_[index];
   EVENKEEL_ASSIGN_OR_RETURN(const routing::RouteSpec* const spec, RouteOf(layer));
-  LayerCounts& counted = counts_[layer.place + tokens.stream];
+  LayerCounts& counted = counts_[layer.first_row + tokens.stream];
   EVENKEEL_RETURN_IF_ERROR(AtLayer(layer, counted.CheckRoom(std::max<int64_t>(tokens.rows, 0))));
   const float* const bias = &bias_[OffsetOf(layer, tokens.stream)];
   uint64_t* const into = counts ? counted.mutable_counts() : nullptr;
@@ -65,26 +65,26 @@ absl::Status HostWorkspace::RouteBackward(int index, const Tokens& tokens, const
 
 absl::Status HostWorkspace::Count(int index, const Ids& ids, bool counts) {
   const LayerTable::Layer& layer = layers_[index];
-  LayerCounts& row = counts_[layer.place + ids.stream];
+  LayerCounts& row = counts_[layer.first_row + ids.stream];
   return AtLayer(layer, counts ? row.AddIds(ids) : row.CheckIds(ids));
 }
 
 absl::Status HostWorkspace::AddCounts(int index, const Counts& given, bool counts) {
   const LayerTable::Layer& layer = layers_[index];
-  LayerCounts& row = counts_[layer.place + given.stream];
+  LayerCounts& row = counts_[layer.first_row + given.stream];
   return AtLayer(layer, counts ? row.AddCounts(given.counts, given.valid_tokens, given.short_slots)
                                : row.CheckCounts(given.counts, given.valid_tokens, given.short_slots));
 }
 
 absl::Status HostWorkspace::CountDispatched(int index, const Ids& ids, bool counts) {
   const LayerTable::Layer& layer = layers_[index];
-  LayerCounts& row = dispatched_[layer.place + ids.stream];
+  LayerCounts& row = dispatched_[layer.first_row + ids.stream];
   return AtLayer(layer, counts ? row.AddIds(ids) : row.CheckIds(ids));
 }
 
 absl::Status HostWorkspace::AddDispatched(int index, const Counts& given, bool counts) {
   const LayerTable::Layer& layer = layers_[index];
-  LayerCounts& row = dispatched_[layer.place + given.stream];
+  LayerCounts& row = dispatched_[layer.first_row + given.stream];
   return AtLayer(layer, counts ? row.AddSums(given.counts) : row.CheckSums(given.counts));
 }
 

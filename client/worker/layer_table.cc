@@ -82,7 +82,7 @@ absl::Status CheckSizes(const LayerOptions& layer) {
 
 void ReportViolations(const LayerTable& layers, absl::Span<const float> of_rows, StepReport* report) {
   for (int i = 0; i < layers.size(); ++i) {
-    const absl::Span<const float> of_layer = of_rows.subspan(layers[i].place, layers[i].streams);
+    const absl::Span<const float> of_layer = of_rows.subspan(layers[i].first_row, layers[i].streams);
     report->max_violation[i] = *std::max_element(of_layer.begin(), of_layer.end());
   }
 }
@@ -129,7 +129,7 @@ absl::StatusOr<LayerTable> LayerTable::Make(const std::vector<LayerOptions>& opt
 
 absl::Status LayerTable::Place(const LayerOptions& options, Layer* layer) {
   const int experts = layer->streams * layer->num_experts;
-  layer->place = total_rows_;
+  layer->first_row = total_rows_;
   layer->offset = total_experts_;
   total_rows_ += layer->streams;
   total_experts_ += experts;

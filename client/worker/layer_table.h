@@ -29,7 +29,7 @@ class LayerTable {
     // Kinds of tokens with counts and a bias of their own: each is a row, and they lie one after the other.
     int streams = 1;
     // Its first row, in protocol order, and where the experts of that begin in a flat array of all rows' experts.
-    int place = 0;
+    int first_row = 0;
     int offset = 0;
     // Likewise in an array of the experts whose rows count what a capacity limit left; -1: this layer's do not.
     int dispatched_offset = -1;

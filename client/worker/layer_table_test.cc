@@ -25,7 +25,7 @@ TEST(LayerTableTest, KnowsTheCallersOrderAndTheProtocols) {
   EXPECT_THAT(table->protocol_order(), ElementsAre(2, 1, 0));
   EXPECT_EQ(table->specs()[0].name(), "blocks.1.gate");
   EXPECT_EQ((*table)[0].name, "blocks.2.gate");
-  EXPECT_EQ((*table)[0].place, 2);
+  EXPECT_EQ((*table)[0].first_row, 2);
   EXPECT_EQ((*table)[0].offset, 20);
   EXPECT_EQ((*table)[2].offset, 0);
 }
@@ -104,11 +104,11 @@ TEST(LayerTableTest, StreamsAreRowsOneAfterAnother) {
   EXPECT_EQ(table->total_rows(), 4);
   EXPECT_EQ(table->total_experts(), 12);
   EXPECT_EQ((*table)[2].streams, 2);
-  EXPECT_EQ((*table)[2].place, 0);
+  EXPECT_EQ((*table)[2].first_row, 0);
   EXPECT_EQ(OffsetOf((*table)[2], 1), 3);
-  EXPECT_EQ((*table)[0].place, 2);
+  EXPECT_EQ((*table)[0].first_row, 2);
   EXPECT_EQ((*table)[0].offset, 6);
-  EXPECT_EQ((*table)[1].place, 3);
+  EXPECT_EQ((*table)[1].first_row, 3);
   EXPECT_EQ((*table)[2].dispatched_offset, 0);
   EXPECT_EQ((*table)[0].dispatched_offset, -1);
   EXPECT_EQ((*table)[1].dispatched_offset, 6);

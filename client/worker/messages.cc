@@ -121,10 +121,9 @@ absl::StatusOr<v1::JoinRequest> MakeJoinRequest(const WorkerOptions& options, co
   *request.mutable_worker() = DescribeProcess();
   EVENKEEL_RETURN_IF_ERROR(SetResume(options, &request));
   if (runtime != nullptr) DescribeDevice(runtime->info(), request.mutable_worker());
-  for (const int index : layers.protocol_order()) {
-    const LayerTable::Layer& layer = layers[index];
-    EVENKEEL_RETURN_IF_ERROR(
-        AddLayer(options.layers[index], layer, layers.specs()[layer.place], request.mutable_job()));
+  for (int i = 0; i < layers.size(); ++i) {
+    const int index = layers.protocol_order()[i];
+    EVENKEEL_RETURN_IF_ERROR(AddLayer(options.layers[index], layers[index], layers.specs()[i], request.mutable_job()));
   }
   *request.mutable_initial_bias() = {layers.initial_bias().begin(), layers.initial_bias().end()};
   // One contributor that is the whole world owns what its ranks own together.

@@ -54,6 +54,21 @@ TEST(MakeJoinRequestTest, WithoutABalanceConfigTheCoordinatorChooses) {
   EXPECT_FALSE(Request(options, 1)->job().has_balance());
 }
 
+TEST(MakeJoinRequestTest, LayersWithStreamsAreLayersAllTheSame) {
+  WorkerOptions options = TwoLayers();
+  LayerOptions& first = options.layers[options.layers[0].name == "a" ? 0 : 1];
+  first.streams = 3;
+  first.counts_dispatched = true;
+  const absl::StatusOr<v1::JoinRequest> join = Request(options, 1);
+  ASSERT_TRUE(join.ok()) << join.status();
+  ASSERT_EQ(join->job().layers_size(), 2);
+  EXPECT_EQ(join->job().layers(0).name(), "a");
+  EXPECT_EQ(join->job().layers(0).streams(), 3);
+  EXPECT_TRUE(join->job().layers(0).counts_dispatched());
+  EXPECT_EQ(join->job().layers(1).name(), "b");
+  EXPECT_EQ(join->job().layers(1).streams(), 0);
+}
+
 TEST(MakeJoinRequestTest, AGroupIsOneContributor) {
   WorkerOptions options = TwoLayers();
   options.rank = 3;

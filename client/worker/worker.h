@@ -62,7 +62,7 @@ class Worker {
   // That what Route is given is of the kind of counting that goes on.
   absl::Status CheckReplay(const Tokens& tokens) const;
   // What micro_batches_ calls that row; and what was dispatched of it.
-  int RoutedRow(int layer, int stream) const { return layers_[layer].place + stream; }
+  int RoutedRow(int layer, int stream) const { return layers_[layer].first_row + stream; }
   int DispatchedRow(int layer, int stream) const { return layers_.total_rows() + RoutedRow(layer, stream); }
   // Lets `call`, a function of bool, count at `row` of `layer`; or not, when nothing is to be counted, or that
   // micro-batch has been.

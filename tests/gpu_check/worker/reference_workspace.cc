@@ -85,7 +85,7 @@ absl::Status ReferenceWorkspace::AddDispatched(int index, const Counts& given, b
 
 counting::CountOutput ReferenceWorkspace::OutputFor(int index, int stream) {
   const client::LayerTable::Layer& layer = layers_[index];
-  StepCounts::Totals& totals = counts_->mutable_totals()[layer.place + stream];
+  StepCounts::Totals& totals = counts_->mutable_totals()[layer.first_row + stream];
   return {counts_->mutable_counts().data() + OffsetOf(layer, stream), reinterpret_cast<routing::RouteStats*>(&totals),
           &totals.refused};
 }
@@ -93,7 +93,8 @@ counting::CountOutput ReferenceWorkspace::OutputFor(int index, int stream) {
 counting::CountOutput ReferenceWorkspace::DispatchedOutputFor(int index, int stream) {
   const client::LayerTable::Layer& layer = layers_[index];
   uint64_t* const dispatched = counts_->mutable_dispatched().data() + layer.dispatched_offset;
-  return {dispatched + stream * layer.num_experts, &aside_, &counts_->mutable_totals()[layer.place + stream].refused};
+  return {dispatched + stream * layer.num_experts, &aside_,
+          &counts_->mutable_totals()[layer.first_row + stream].refused};
 }
 
 absl::Status ReferenceWorkspace::BeginCapture() {
