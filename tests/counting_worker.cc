@@ -65,11 +65,11 @@ std::vector<int> Numbers(const std::string& list) {
   return numbers;
 }
 
-// The first expert of each layer with that bias.
+// The first expert of each layer, at each stream, with that bias.
 void BeginWith(float bias, std::vector<LayerOptions>* layers) {
   for (LayerOptions& layer : *layers) {
-    layer.initial_bias.assign(layer.num_experts, 0);
-    layer.initial_bias[0] = bias;
+    layer.initial_bias.assign(layer.streams * layer.num_experts, 0);
+    for (int stream = 0; stream < layer.streams; ++stream) layer.initial_bias[stream * layer.num_experts] = bias;
   }
 }
 

@@ -341,6 +341,8 @@ class DeviceWorkerTest : public testing::TestWithParam<Mode> {
       of->set_name(layer.name);
       of->set_num_experts(layer.num_experts);
       of->set_top_k(layer.top_k);
+      of->set_streams(layer.streams);
+      of->set_counts_dispatched(layer.counts_dispatched);
       if (layer.balance.empty()) continue;
       v1::LayerOverride* const override = spec.add_overrides();
       override->set_layer(layer.name);
@@ -348,11 +350,14 @@ class DeviceWorkerTest : public testing::TestWithParam<Mode> {
     }
     const job::JobPlan plan = *job::PlanJob(spec, v1::BalanceConfig(), job::NoLimits());
     job::ReferenceModel::Options model;
-    model.owned.assign(ranks, {0, 1});
+    model.owned.assign(ranks, {0, 1, 2});
     // In protocol order the second comes first.
-    model.count = [](int rank, uint64_t step, int place) {
-      const Counted counted = CountsOf(step, rank, 1 - place);
-      return job::ReferenceModel::LayerCounts{counted.counts, counted.tokens};
+    model.count = [&plan](int rank, uint64_t step, int row) {
+      const bool is_first = plan.layers[row].name == "b";
+      const Counted counted = CountsOf(step, rank, is_first ? 0 : 1, plan.layers[row].stream);
+      job::ReferenceModel::LayerCounts counts = {counted.counts, counted.tokens};
+      if (!is_first) counts.dispatched = counted.dispatched;
+      return counts;
     };
     model.ok = [](int rank, uint64_t step) { return StepTaken(step, rank); };
     model.replayed = [](int rank, uint64_t step) { return StepReplayed(step, rank); };
@@ -367,9 +372,9 @@ class DeviceWorkerTest : public testing::TestWithParam<Mode> {
 
   static std::vector<float> BiasOf(const job::JobState& state) {
     std::vector<float> bias;
-    for (const int place : {1, 0}) {
-      const std::vector<float>& of_layer = state.layers[place].balance.bias;
-      bias.insert(bias.end(), of_layer.begin(), of_layer.end());
+    for (const int row : {2, 0, 1}) {
+      const std::vector<float>& of_row = state.layers[row].balance.bias;
+      bias.insert(bias.end(), of_row.begin(), of_row.end());
     }
     return bias;
   }

@@ -175,16 +175,18 @@ std::string ReferenceTrajectory(v1::JobSpec spec, float initial_bias, int steps)
     layer->set_name(counted.name);
     layer->set_num_experts(counted.num_experts);
     layer->set_top_k(kCountedTopK);
+    layer->set_streams(counted.streams);
+    layer->set_counts_dispatched(counted.counts_dispatched);
   }
   EXPECT_TRUE(config::ParseText(kUsual, "balance", spec.mutable_balance()).ok());
   const job::JobPlan plan = job::PlanJob(spec, v1::BalanceConfig(), job::NoLimits()).value();
-  // What the worker names first, second, third.
-  const std::vector<int> index = {1, 0, 2};
+  // What the worker names second (in two streams), first, third.
+  const std::vector<int> index = {1, 1, 0, 2};
   job::ReferenceModel::Options options;
-  options.owned.assign(kRanks, {0, 1, 2});
-  options.count = [&](int rank, uint64_t step, int place) {
-    const Counted counted = CountsOf(kSeed, step, rank, index[place]);
-    return job::ReferenceModel::LayerCounts{counted.counts, counted.tokens};
+  options.owned.assign(kRanks, {0, 1, 2, 3});
+  options.count = [&](int rank, uint64_t step, int row) {
+    const Counted counted = CountsOf(kSeed, step, rank, index[row], plan.layers[row].stream);
+    return job::ReferenceModel::LayerCounts{counted.counts, counted.tokens, /*short_slots=*/0, counted.dispatched};
   };
   options.ok = [](int rank, uint64_t step) { return StepTaken(kSeed, step, rank); };
   options.replayed = [](int rank, uint64_t step) { return StepReplayed(kSeed, step, rank); };
