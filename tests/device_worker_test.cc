@@ -450,7 +450,7 @@ TEST_P(DeviceWorkerTest, HasTheBiasThatTheJobsModeGives) {
   options.job = mode.name + ".frozen";
   options.mode = JobMode::kFrozen;
   for (LayerOptions& layer : options.layers) {
-    for (int expert = 0; expert < layer.num_experts; ++expert) layer.initial_bias.push_back(0.125f * expert);
+    for (int i = 0; i < layer.streams * layer.num_experts; ++i) layer.initial_bias.push_back(0.125f * i);
   }
   std::vector<float> first = options.layers[0].initial_bias;
   first.insert(first.end(), options.layers[1].initial_bias.begin(), options.layers[1].initial_bias.end());

@@ -75,7 +75,11 @@ TEST_F(WorkerStagesTest, Pitfall29TheLayersOfAllStagesAreOnOnePage) {
   ASSERT_TRUE(page.ok()) << page.status();
   for (const CountedLayer& layer : kCountedLayers) {
     for (const char* metric : {"evenkeel_layer_max_violation_ratio", "evenkeel_layer_last_update_step"}) {
-      EXPECT_THAT(*page, HasSubstr(absl::StrCat(metric, "{job=\"", job_, "\",layer=\"", layer.name, "\"} ")));
+      for (int stream = 0; stream < layer.streams; ++stream) {
+        const std::string label = layer.streams > 1 ? absl::StrCat(",stream=\"", stream, "\"") : "";
+        EXPECT_THAT(*page,
+                    HasSubstr(absl::StrCat(metric, "{job=\"", job_, "\",layer=\"", layer.name, "\"", label, "} ")));
+      }
     }
   }
 }
