@@ -35,6 +35,8 @@ layer where run and record differ; steps that are not in the record; restarts, r
 The exit code is 0 where all is equal, 1 where something differs or a file is damaged, 2 for a wrong command line. A
 last event that is not whole, as a crash leaves it, is told and is no error.
 
+  evenkeel replay --record /var/lib/evenkeel/record --job pretrain-7b
+
   --record DIR      the record's folder
   --job NAME        one job of it; absent: all
   --from-step A     the first step to tell of; absent: the first there is. What is recorded before is not read, but for
@@ -56,7 +58,6 @@ Every step is taken as an optimizer step that succeeded; the first has position 
 
 Example:
 
-  evenkeel replay --record /var/lib/evenkeel/record --job pretrain-7b
   echo '{"preset": "loss_free", "rate": 0.01}' > balance.json
   python3 -c 'import numpy; numpy.save("c.npy", numpy.random.poisson(100, (50, 2, 8)).astype("i8"))'
   evenkeel replay --config balance.json --counts c.npy --out b.npy
