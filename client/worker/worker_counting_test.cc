@@ -416,8 +416,9 @@ TEST_F(WorkerCountingTest, Pitfall03RecomputationIsCountedOnceInAnyOrder) {
       expected.push_back(sums);
     }
     ExpectOk(worker_->Leave());
+    const auto pushes = coordinator.Pushes();
     for (size_t i = 0; i < expected.size(); ++i) {
-      const auto& low = coordinator.Pushes().at(i).routed().low();
+      const auto& low = pushes.at(i).routed().low();
       EXPECT_EQ(std::vector<uint64_t>(low.begin() + 3, low.end()), expected[i]) << "step " << i + 1;
     }
   }

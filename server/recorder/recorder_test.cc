@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <memory>
 #include <string>
@@ -14,7 +15,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/test_messages.h"
@@ -336,12 +336,12 @@ TEST_F(RecorderTest, ADiskThatIsTooSlowMakesAGapAndNobodyWaits) {
 
 TEST_F(RecorderTest, WhatTheQueueCannotHoldIsAGapAndTheRecordGoesOn) {
   // The thread is held up while it tells that it cannot write.
-  absl::Notification stuck, released;
+  std::promise<void> stuck, released;
   options_.queue_size = 2;
   recorder_ = Recorder::Start(options_, {[&](const std::string& line) {
                                            if (!absl::StrContains(line, "cannot be written")) return;
-                                           stuck.Notify();
-                                           released.WaitForNotification();
+                                           stuck.set_value();
+                                           released.get_future().wait();
                                          },
                                          [this](const std::string& job) { gaps_.push_back(job); }})
                   .value();
@@ -350,9 +350,9 @@ TEST_F(RecorderTest, WhatTheQueueCannotHoldIsAGapAndTheRecordGoesOn) {
   Record(&bench);
   bench.JoinAll();
   bench.PushAllUntil(1);
-  stuck.WaitForNotification();
+  stuck.get_future().wait();
   bench.PushAllUntil(6);  // of which two are held
-  released.Notify();
+  released.set_value();
   recorder_->Flush();
   EXPECT_THAT(gaps_, SizeIs(2));
   ASSERT_EQ(std::remove(Folder().c_str()), 0);
