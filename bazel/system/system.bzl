@@ -27,6 +27,7 @@ _LIBRARIES = {
     "grpc": ["grpc++"],
     "gtest": ["gmock_main"],
     "highway": ["libhwy"],
+    "openssl": ["libcrypto"],
     "prometheus": ["prometheus-cpp-core"],
     "protobuf": ["protobuf"],
     "sqlite": ["sqlite3"],
@@ -38,6 +39,7 @@ _LIBRARIES = {
 _LINK_OPTIONS = {
     "civetweb": ["-lcivetweb"],
     "gloo": ["-lgloo"],
+    "grpc_admin": ["-lgrpc++_reflection", "-lgrpcpp_channelz"],
 }
 
 # For a program that runs where the packages are not: link options that come before those of the libraries and leave
