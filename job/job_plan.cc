@@ -236,6 +236,7 @@ v1::Limits WithDefaults(const v1::Limits& limits) {
   filled.set_max_layers(1024);
   filled.set_max_experts(262144);
   filled.set_max_message_bytes(4 << 20);
+  filled.set_max_connections(8192);
   filled.MergeFrom(limits);
   return filled;
 }

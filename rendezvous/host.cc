@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/grpc_status.h"
+#include "base/keepalive.h"
 #include "base/request_check.h"
 #include "evenkeel/v1/bias_coordinator.grpc.pb.h"
 #include "grpcpp/server_builder.h"
@@ -15,8 +16,6 @@ namespace evenkeel::rendezvous {
 namespace {
 
 constexpr auto kShutdownGrace = std::chrono::seconds(1);
-// Clients ping every 20 s (client/link).
-constexpr int kMinPingIntervalMs = 5'000;
 
 }  // namespace
 
@@ -52,7 +51,7 @@ absl::StatusOr<std::unique_ptr<Host>> Host::Start(const std::string& address) {
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(host->service_.get());
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kMinPingIntervalMs);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kServerMinPingMs);
   host->server_ = builder.BuildAndStart();
   if (host->server_ == nullptr || port == 0) {
     return absl::UnavailableError(absl::StrCat(

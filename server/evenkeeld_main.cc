@@ -1,6 +1,7 @@
 // evenkeeld: the coordinator. Wires store, engine, gRPC and metrics together, and waits for a signal.
 
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -9,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
@@ -19,7 +21,13 @@
 #include "server/engine/engine.h"
 #include "server/options.h"
 #include "server/recorder/recorder.h"
+#include "server/rpc/admin_server.h"
 #include "server/rpc/server.h"
+#include "server/security/certificate_files.h"
+#include "server/security/gate.h"
+#include "server/security/identities.h"
+#include "server/security/tls_credentials.h"
+#include "server/security/watched_files.h"
 #include "server/store/store.h"
 #include "server/telemetry/metrics.h"
 
@@ -34,7 +42,15 @@ ABSL_FLAG(std::string, record, "",
           "Folder of the record of every commit, for 'evenkeel replay --record'; made if missing. Default: the file's, "
           "else none is written.");
 ABSL_FLAG(std::string, ready_file, "", "File to write once calls are accepted: JSON with the addresses and the pid.");
-ABSL_FLAG(bool, insecure, false, "Listen beyond loopback although connections are not encrypted.");
+ABSL_FLAG(
+    std::string, admin_listen, "",
+    "host:port, on loopback, of reflection, channelz and health; port 0 takes a free one. Default: the file's, else "
+    "there is none.");
+ABSL_FLAG(std::string, identities, "", "YAML file with who may do what (doc/operations.md).");
+ABSL_FLAG(std::string, tls_certificate, "", "PEM file with the coordinator's certificate: connections are encrypted.");
+ABSL_FLAG(std::string, tls_private_key, "", "PEM file with its key.");
+ABSL_FLAG(std::string, tls_client_ca, "", "PEM file with the CAs of the clients, who then need certificates.");
+ABSL_FLAG(bool, insecure, false, "Listen beyond loopback although what goes over the connections is not encrypted.");
 
 namespace evenkeel {
 namespace {
@@ -44,31 +60,45 @@ constexpr char kUsage[] =
     "  evenkeeld --state_dir /var/lib/evenkeel\n"
     "  evenkeeld --config evenkeeld.yaml\n"
     "  evenkeeld --state_dir state --listen 127.0.0.1:0 --metrics_listen 127.0.0.1:0 --ready_file ready.json\n\n"
-    "SIGTERM and SIGINT stop it cleanly: what was answered is on disk, workers push again to the next life.";
+    "SIGTERM and SIGINT stop it cleanly: what was answered is on disk, workers push again to the next life. SIGHUP "
+    "makes "
+    "it read its certificates and identities again, which it also does by itself when they change.";
 
 void Log(const std::string& line) { std::fprintf(stderr, "evenkeeld: %s\n", line.c_str()); }
 
-// Signals that end the process; blocked in all threads, and taken by WaitForSignal.
-sigset_t StopSignals() {
+// Blocked in all threads, and taken by WaitForStop.
+sigset_t Signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   return signals;
 }
 
-std::string WaitForSignal() {
-  const sigset_t signals = StopSignals();
-  int signal = 0;
-  sigwait(&signals, &signal);
-  return strsignal(signal);
+// Until a signal ends the process, `files` are looked after. Returns the signal's name.
+std::string WaitForStop(security::WatchedFiles* files) {
+  const sigset_t signals = Signals();
+  const timespec second = {1, 0};
+  while (true) {
+    const int signal = sigtimedwait(&signals, nullptr, &second);
+    if (signal == SIGHUP) {
+      files->Reload();
+    } else if (signal > 0) {
+      return strsignal(signal);
+    } else {
+      files->Poll();
+    }
+  }
 }
 
 // Written under another name first, so that whoever sees the file sees all of it.
-absl::Status WriteReadyFile(const std::string& path, const std::string& grpc, const std::string& metrics) {
+absl::Status WriteReadyFile(const std::string& path, const std::string& grpc, const std::string& metrics,
+                            const std::string& admin) {
   const std::string temporary = absl::StrCat(path, ".", getpid());
   std::ofstream file(temporary);
-  file << "{\"grpc\": \"" << grpc << "\", \"metrics\": \"" << metrics << "\", \"pid\": " << getpid() << "}\n";
+  file << "{\"grpc\": \"" << grpc << "\", \"metrics\": \"" << metrics << "\", \"admin\": \"" << admin
+       << "\", \"pid\": " << getpid() << "}\n";
   file.close();
   if (!file || std::rename(temporary.c_str(), path.c_str()) != 0) {
     return absl::UnavailableError(absl::StrCat("--ready_file: cannot write ", path));
@@ -92,15 +122,58 @@ absl::StatusOr<std::unique_ptr<recorder::Recorder>> StartRecorder(const v1::Coor
                                    {Log, [metrics](const std::string& job) { metrics->CountRecordError(job); }});
 }
 
-absl::Status Run() {
+absl::Status ReadIdentities(const v1::CoordinatorConfig& config, security::WatchedFiles* files, security::Gate* gate) {
+  if (!config.has_identities()) return absl::OkStatus();
+  return files->Add({config.identities()}, [path = config.identities(), gate]() -> absl::Status {
+    EVENKEEL_ASSIGN_OR_RETURN(std::shared_ptr<const security::Identities> identities, security::Identities::Read(path));
+    gate->SetIdentities(std::move(identities));
+    return absl::OkStatus();
+  });
+}
+
+// Null where connections are not to be encrypted.
+absl::StatusOr<std::shared_ptr<security::TlsCredentials>> ReadTls(const v1::CoordinatorConfig& config,
+                                                                  security::WatchedFiles* files) {
+  if (!config.has_tls()) return nullptr;
+  const v1::Tls& tls = config.tls();
+  std::vector<std::string> paths = {tls.certificate(), tls.private_key()};
+  if (tls.has_client_ca()) paths.push_back(tls.client_ca());
+  auto credentials = std::make_shared<std::shared_ptr<security::TlsCredentials>>();
+  const absl::Status status = files->Add(paths, [tls, credentials]() -> absl::Status {
+    EVENKEEL_ASSIGN_OR_RETURN(security::Certificates certificates, security::ReadCertificates(tls));
+    if (*credentials != nullptr) {
+      (*credentials)->Replace(std::move(certificates));
+    } else {
+      *credentials = std::make_shared<security::TlsCredentials>(std::move(certificates));
+    }
+    return absl::OkStatus();
+  });
+  EVENKEEL_RETURN_IF_ERROR(status);
+  return *credentials;
+}
+
+CommandLine ReadCommandLine() {
   CommandLine command_line;
   command_line.config_file = absl::GetFlag(FLAGS_config);
   command_line.listen = absl::GetFlag(FLAGS_listen);
   command_line.metrics_listen = absl::GetFlag(FLAGS_metrics_listen);
   command_line.state_dir = absl::GetFlag(FLAGS_state_dir);
   command_line.record_dir = absl::GetFlag(FLAGS_record);
+  command_line.admin_listen = absl::GetFlag(FLAGS_admin_listen);
+  command_line.identities = absl::GetFlag(FLAGS_identities);
+  command_line.tls_certificate = absl::GetFlag(FLAGS_tls_certificate);
+  command_line.tls_private_key = absl::GetFlag(FLAGS_tls_private_key);
+  command_line.tls_client_ca = absl::GetFlag(FLAGS_tls_client_ca);
   command_line.insecure = absl::GetFlag(FLAGS_insecure);
-  EVENKEEL_ASSIGN_OR_RETURN(const v1::CoordinatorConfig config, ConfigureCoordinator(command_line));
+  return command_line;
+}
+
+absl::Status Run() {
+  EVENKEEL_ASSIGN_OR_RETURN(const v1::CoordinatorConfig config, ConfigureCoordinator(ReadCommandLine()));
+  security::Gate gate(Log);
+  security::WatchedFiles files(Log);
+  EVENKEEL_RETURN_IF_ERROR(ReadIdentities(config, &files, &gate));
+  EVENKEEL_ASSIGN_OR_RETURN(const std::shared_ptr<security::TlsCredentials> tls, ReadTls(config, &files));
 
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<store::Store> store, store::Store::Open(config.state_dir()));
   telemetry::Metrics metrics;
@@ -112,20 +185,27 @@ absl::Status Run() {
       std::unique_ptr<engine::Engine> engine,
       engine::Engine::Start(config, std::move(store), &metrics, recorder.get(), {Log, DieOfStore}));
   std::unique_ptr<telemetry::MetricsServer> metrics_server;
-  if (config.metrics_listen() != kNoMetrics) {
+  if (config.metrics_listen() != kNoAddress) {
     EVENKEEL_ASSIGN_OR_RETURN(metrics_server, telemetry::MetricsServer::Start(config.metrics_listen(), &metrics));
   }
-  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<rpc::Server> server, rpc::Server::Start(config, engine.get()));
+  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<rpc::Server> server,
+                            rpc::Server::Start(config, engine.get(), {&gate, tls, Log}));
+  std::unique_ptr<rpc::AdminServer> admin;
+  if (config.admin_listen() != kNoAddress) {
+    EVENKEEL_ASSIGN_OR_RETURN(admin, rpc::AdminServer::Start(config.admin_listen()));
+  }
 
   const std::string metrics_address = metrics_server ? metrics_server->address() : "";
-  Log(absl::StrCat("serving on ", server->address(), ", metrics on ",
+  const std::string admin_address = admin ? admin->address() : "";
+  Log(absl::StrCat("serving on ", server->address(), tls ? " with TLS" : "", ", metrics on ",
                    metrics_server ? absl::StrCat("http://", metrics_address, "/metrics") : "no address", ", state in ",
                    config.state_dir(),
                    config.has_record_dir() ? absl::StrCat(", record in ", config.record_dir()) : ""));
   if (!absl::GetFlag(FLAGS_ready_file).empty()) {
-    EVENKEEL_RETURN_IF_ERROR(WriteReadyFile(absl::GetFlag(FLAGS_ready_file), server->address(), metrics_address));
+    EVENKEEL_RETURN_IF_ERROR(
+        WriteReadyFile(absl::GetFlag(FLAGS_ready_file), server->address(), metrics_address, admin_address));
   }
-  Log(absl::StrCat(WaitForSignal(), ": stopping"));
+  Log(absl::StrCat(WaitForStop(&files), ": stopping"));
   server->Drain();
   engine->Drain();
   server->Shutdown();
@@ -143,7 +223,7 @@ int main(int argc, char** argv) {
     evenkeel::Log(absl::StrCat("unexpected argument \"", words[1], "\"; see --help"));
     return 2;
   }
-  const sigset_t signals = evenkeel::StopSignals();
+  const sigset_t signals = evenkeel::Signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   // What is malformed is answered to its sender; a log line for each would let anyone fill the disk.
   google::protobuf::SetLogHandler(nullptr);

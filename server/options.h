@@ -7,8 +7,8 @@
 
 namespace evenkeel {
 
-// The metrics_listen of a coordinator that serves no metrics page.
-inline constexpr char kNoMetrics[] = "none";
+// The metrics_listen of a coordinator that serves no metrics page, and the admin_listen of one without administration.
+inline constexpr char kNoAddress[] = "none";
 
 // What the command line of evenkeeld said; empty for what it left out.
 struct CommandLine {
@@ -17,7 +17,12 @@ struct CommandLine {
   std::string metrics_listen;
   std::string state_dir;
   std::string record_dir;
-  // Listen beyond loopback although connections are not encrypted.
+  std::string admin_listen;
+  std::string identities;
+  std::string tls_certificate;
+  std::string tls_private_key;
+  std::string tls_client_ca;
+  // Listen beyond loopback although what goes over the connections is not encrypted.
   bool insecure = false;
 };
 

@@ -80,6 +80,8 @@ void ChildProcess::EndInput() {
 
 std::string ChildProcess::Output() const { return ReadAll(folder_ + kStdout); }
 
+std::string ChildProcess::Errors() const { return ReadAll(folder_ + kStderr); }
+
 std::optional<Ending> ChildProcess::Poll() { return Reap(WNOHANG); }
 
 Ending ChildProcess::Wait() { return Reap(0).value_or(Ending()); }

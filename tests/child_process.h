@@ -36,8 +36,9 @@ class ChildProcess {
   void Tell(const std::string& line);
   void EndInput();
 
-  // What it has written to stdout so far.
+  // What it has written to stdout, and to stderr, so far.
   std::string Output() const;
+  std::string Errors() const;
 
   // How it has ended, if it has. After an answer, and after Wait, there is no process.
   std::optional<Ending> Poll();

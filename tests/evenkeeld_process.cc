@@ -22,9 +22,17 @@ std::string ReadAll(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-std::vector<std::string> CommandOf(const std::vector<std::string>& flags, long max_file_bytes) {
+std::vector<std::string> CommandOf(const std::vector<std::string>& flags,
+                                   const EvenkeeldProcess::Options& options = {}) {
+  std::vector<std::string> limits;
+  if (options.max_file_bytes > 0) limits.push_back(absl::StrCat("--fsize=", options.max_file_bytes));
+  if (options.max_open_files > 0) limits.push_back(absl::StrCat("--nofile=", options.max_open_files));
   std::vector<std::string> command;
-  if (max_file_bytes > 0) command = {"prlimit", absl::StrCat("--fsize=", max_file_bytes), "--"};
+  if (!limits.empty()) {
+    command = {"prlimit"};
+    command.insert(command.end(), limits.begin(), limits.end());
+    command.push_back("--");
+  }
   command.push_back(BuiltProgram("server/evenkeeld"));
   command.insert(command.end(), flags.begin(), flags.end());
   return command;
@@ -43,7 +51,7 @@ absl::StatusOr<std::unique_ptr<EvenkeeldProcess>> EvenkeeldProcess::Start(const 
   std::vector<std::string> flags = {"--state_dir=" + options.state_dir, "--listen=" + options.listen,
                                     "--metrics_listen=127.0.0.1:0", "--ready_file=" + ready_file};
   flags.insert(flags.end(), options.flags.begin(), options.flags.end());
-  std::unique_ptr<EvenkeeldProcess> process(new EvenkeeldProcess(CommandOf(flags, options.max_file_bytes)));
+  std::unique_ptr<EvenkeeldProcess> process(new EvenkeeldProcess(CommandOf(flags, options)));
 
   // The file appears whole, or the process ends: there is no event to wait for that covers both.
   for (const absl::Time deadline = absl::Now() + absl::Seconds(60); absl::Now() < deadline;) {
@@ -51,6 +59,7 @@ absl::StatusOr<std::unique_ptr<EvenkeeldProcess>> EvenkeeldProcess::Start(const 
       const std::string ready = ReadAll(ready_file);
       process->address_ = Field(ready, "grpc");
       process->metrics_address_ = Field(ready, "metrics");
+      process->admin_address_ = Field(ready, "admin");
       return process;
     }
     const std::optional<Ending> ending = process->process_.Poll();
@@ -77,8 +86,6 @@ std::unique_ptr<v1::BiasCoordinator::Stub> EvenkeeldProcess::NewStub() const {
       grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
 }
 
-Ending RunEvenkeeld(const std::vector<std::string>& flags) {
-  return ChildProcess(CommandOf(flags, /*max_file_bytes=*/0)).Wait();
-}
+Ending RunEvenkeeld(const std::vector<std::string>& flags) { return ChildProcess(CommandOf(flags)).Wait(); }
 
 }  // namespace evenkeel::tests

@@ -20,6 +20,8 @@ class EvenkeeldProcess {
     std::vector<std::string> flags;
     // RLIMIT_FSIZE of the process, bytes; 0: none. A disk that is full, without one.
     long max_file_bytes = 0;
+    // RLIMIT_NOFILE of the process, soft and hard; 0: this process's.
+    int max_open_files = 0;
   };
 
   // Starts it and waits until it accepts calls, or ends: then the error holds its stderr.
@@ -28,10 +30,14 @@ class EvenkeeldProcess {
 
   const std::string& address() const { return address_; }
   const std::string& metrics_address() const { return metrics_address_; }
+  const std::string& admin_address() const { return admin_address_; }
   pid_t pid() const { return process_.pid(); }
 
   // A stub on a channel of its own.
   std::unique_ptr<v1::BiasCoordinator::Stub> NewStub() const;
+
+  // Its log so far.
+  std::string Log() const { return process_.Errors(); }
 
   void Signal(int number) { process_.Signal(number); }
   // Waits for the end.
@@ -43,6 +49,7 @@ class EvenkeeldProcess {
   ChildProcess process_;
   std::string address_;
   std::string metrics_address_;
+  std::string admin_address_;
 };
 
 // Runs evenkeeld with these flags until it ends; for command lines that it refuses.

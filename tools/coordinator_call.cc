@@ -24,9 +24,21 @@ absl::Status CheckAddress(const std::string& address) {
 
 }  // namespace
 
+std::vector<Flag> FlagsOf(CoordinatorOptions* options) {
+  TlsOptions* const tls = &options->credentials.tls;
+  return {{"coordinator", &options->address},
+          {"timeout", &options->timeout},
+          {"tls-ca", &tls->ca},
+          {"tls-cert", &tls->certificate},
+          {"tls-key", &tls->private_key},
+          {"tls-name", &tls->server_name},
+          {"token-file", &options->credentials.token_file}};
+}
+
 absl::Status CheckCoordinator(const CoordinatorOptions& options) {
   constexpr double kMaxSeconds = 86400;
   EVENKEEL_RETURN_IF_ERROR(CheckAddress(options.address));
+  EVENKEEL_RETURN_IF_ERROR(client::CheckCredentials(options.credentials, options.address));
   if (options.timeout > 0 && options.timeout <= kMaxSeconds) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("--timeout: ", options.timeout, " is not above 0 and at most ", kMaxSeconds, " seconds"));
@@ -37,8 +49,12 @@ CoordinatorCaller::CoordinatorCaller(const CoordinatorOptions& options) : option
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // The description of a job with many contributors is larger than gRPC's default.
   arguments.SetMaxReceiveMessageSize(std::numeric_limits<int>::max());
-  stub_ = v1::BiasCoordinator::NewStub(
-      grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments));
+  const std::string& server_name = options.credentials.tls.server_name;
+  if (!server_name.empty()) arguments.SetSslTargetNameOverride(server_name);
+  const auto credentials = client::ReadChannelCredentials(options.credentials.tls);
+  opened_ = credentials.status();
+  if (!opened_.ok()) return;
+  stub_ = v1::BiasCoordinator::NewStub(grpc::CreateCustomChannel(options.address, *credentials, arguments));
 }
 
 absl::Status CoordinatorCaller::Explained(const absl::Status& status) const {
@@ -49,6 +65,9 @@ absl::Status CoordinatorCaller::Explained(const absl::Status& status) const {
   } else if (status.code() == absl::StatusCode::kDeadlineExceeded) {
     text = absl::StrCat("the coordinator at ", options_.address, " did not answer within ", options_.timeout,
                         " s; it is busy, or this is no coordinator; wait longer by --timeout SECONDS");
+  } else if (ReasonOf(status) == v1::ErrorDetail::NOT_KNOWN) {
+    text =
+        absl::StrCat(status.message(), "; say who calls by --token-file FILE, or --tls-cert FILE and --tls-key FILE");
   } else if (ReasonOf(status) == v1::ErrorDetail::JOB_UNKNOWN) {
     text = absl::StrCat(status.message(), "; 'evenkeel status' without --job lists the jobs there are");
   } else {

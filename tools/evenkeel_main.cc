@@ -11,11 +11,12 @@
 #include "tools/route_command.h"
 #include "tools/set_command.h"
 #include "tools/status_command.h"
+#include "tools/token_command.h"
 
 int main(int argc, char** argv) {
   using namespace evenkeel::tools;
   const std::vector<std::string> args(argv + 1, argv + argc);
   return RunProgram({&kDescribeModelCommand, &kRouteCommand, &kReplayCommand, &kStatusCommand, &kSetCommand,
-                     &kExportCommand, &kImportCommand, &kCheckSelectionCommand},
+                     &kExportCommand, &kImportCommand, &kCheckSelectionCommand, &kTokenCommand},
                     args, {std::cout, std::cerr});
 }

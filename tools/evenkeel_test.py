@@ -114,7 +114,8 @@ class EvenkeelTest(unittest.TestCase):
 
     def test_help_teaches_and_mistakes_exit_with_2(self):
         overview = self.evenkeel("--help").stdout
-        for command in ("describe-model", "route", "replay", "status", "set", "export", "import", "check-selection"):
+        for command in ("describe-model", "route", "replay", "status", "set", "export", "import", "check-selection",
+                        "token"):
             self.assertIn(f"evenkeel {command} ", overview)
             page = self.evenkeel(command, "--help").stdout
             self.assertIn("Example:", page)

@@ -37,6 +37,7 @@ constexpr absl::string_view kHelp =
   --job NAME               a job of a running coordinator: its state after the last committed step
   --coordinator HOST:PORT  absent: 127.0.0.1:7411
   --timeout SECONDS        how long to wait for it; absent: 5
+  --tls-ca, --tls-cert, --tls-key, --tls-name, --token-file  see 'evenkeel token --help'
   --state BLOB             a state that was exported before, instead
   --out FILE               replaced whole, or, after an error, left as it was
 
@@ -80,10 +81,9 @@ struct Options {
 };
 
 absl::Status ReadOptions(Args args, Options* options) {
-  const Flag flags[] = {
+  std::vector<Flag> flags = FlagsOf(&options->coordinator);
+  const Flag own[] = {
       {"job", &options->job},
-      {"coordinator", &options->coordinator.address},
-      {"timeout", &options->coordinator.timeout},
       {"state", &options->state},
       {"out", &options->out, /*is_required=*/true},
       {"scheme", &options->naming.scheme},
@@ -92,6 +92,7 @@ absl::Status ReadOptions(Args args, Options* options) {
       {"offset", &options->offset},
       {"json", &options->json},
   };
+  flags.insert(flags.end(), std::begin(own), std::end(own));
   EVENKEEL_RETURN_IF_ERROR(ParseFlags(args, flags));
   if (options->job.empty() == options->state.empty()) {
     return absl::InvalidArgumentError("give one of --job (of a running coordinator) and --state");

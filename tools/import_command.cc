@@ -54,6 +54,7 @@ constexpr absl::string_view kHelp =
   --job NAME       instead: puts it into that job of a running coordinator, in a new epoch, or makes the job. Its layers
                    must be the state's; its config stays. Whoever trains is to be stopped before, and to resume at the
                    step after the state's: what was routed with the bias of before is refused.
+  --tls-ca, --tls-cert, --tls-key, --tls-name, --token-file  see 'evenkeel token --help'
   --coordinator HOST:PORT, --timeout SECONDS
                    absent: 127.0.0.1:7411, and 5
   --allow-zero-bias
@@ -109,7 +110,8 @@ absl::Status CheckState(const Options& options) {
 }
 
 absl::Status ReadOptions(Args args, Options* options) {
-  const Flag flags[] = {
+  std::vector<Flag> flags = FlagsOf(&options->coordinator);
+  const Flag own[] = {
       {"tensors", &options->tensors},
       {"state", &options->state},
       {"scheme", &options->naming.scheme},
@@ -120,12 +122,11 @@ absl::Status ReadOptions(Args args, Options* options) {
       {"step", &options->step},
       {"out", &options->out},
       {"job", &options->job},
-      {"coordinator", &options->coordinator.address},
-      {"timeout", &options->coordinator.timeout},
       {"allow-zero-bias", &options->allow_zero_bias},
       {"allow-half", &options->allow_half},
       {"json", &options->json},
   };
+  flags.insert(flags.end(), std::begin(own), std::end(own));
   EVENKEEL_RETURN_IF_ERROR(ParseFlags(args, flags));
   EVENKEEL_RETURN_IF_ERROR(CheckCoordinator(options->coordinator));
   if (options->tensors.empty() == options->state.empty()) {

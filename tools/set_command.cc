@@ -36,6 +36,7 @@ constexpr absl::string_view kHelp = R"(evenkeel set: changes how a running job i
   --note TEXT              who, or why: kept with the change and shown by 'evenkeel status --job NAME'
   --json                   the answer as JSON, for scripts: an UpdateConfigResponse
   --timeout SECONDS        how long to wait for the answer; absent: 5
+  --tls-ca, --tls-cert, --tls-key, --tls-name, --token-file  see 'evenkeel token --help'
 
 The change is the same for all workers, on disk before this command ends, and part of what a replay of the record
 follows. Fields that are not given stay as they were to be at that step. Giving the same change again changes nothing.
@@ -99,9 +100,9 @@ absl::Status ReadBalance(const Options& options, v1::BalanceConfig* balance) {
 }
 
 absl::Status ReadOptions(Args args, Options* options, v1::UpdateConfigRequest* request) {
-  const Flag flags[] = {
+  std::vector<Flag> flags = FlagsOf(&options->coordinator);
+  const Flag own[] = {
       {"job", &options->job, /*is_required=*/true},
-      {"coordinator", &options->coordinator.address},
       {"from-step", &options->from_step},
       {"rate", &options->rate},
       {"balance", &options->balance},
@@ -112,8 +113,8 @@ absl::Status ReadOptions(Args args, Options* options, v1::UpdateConfigRequest* r
       {"resume", &options->resume},
       {"note", &options->note},
       {"json", &options->json},
-      {"timeout", &options->coordinator.timeout},
   };
+  flags.insert(flags.end(), std::begin(own), std::end(own));
   EVENKEEL_RETURN_IF_ERROR(ParseFlags(args, flags));
   EVENKEEL_RETURN_IF_ERROR(CheckOptions(*options));
   request->set_job(options->job);

@@ -22,6 +22,7 @@ constexpr absl::string_view kHelp = R"(evenkeel status: what a running coordinat
   --json                   the answer as JSON, for scripts: a ListJobsResponse, or a DescribeJobResponse with --job;
                            64-bit numbers are strings, as in all protobuf JSON
   --timeout SECONDS        how long to wait for the answer; absent: 5
+  --tls-ca, --tls-cert, --tls-key, --tls-name, --token-file  see 'evenkeel token --help'
 
 Example:
 
@@ -37,12 +38,9 @@ struct Options {
 };
 
 absl::Status ReadOptions(Args args, Options* options) {
-  const Flag flags[] = {
-      {"coordinator", &options->coordinator.address},
-      {"job", &options->job},
-      {"json", &options->json},
-      {"timeout", &options->coordinator.timeout},
-  };
+  std::vector<Flag> flags = FlagsOf(&options->coordinator);
+  flags.push_back({"job", &options->job});
+  flags.push_back({"json", &options->json});
   EVENKEEL_RETURN_IF_ERROR(ParseFlags(args, flags));
   return CheckCoordinator(options->coordinator);
 }

@@ -156,6 +156,10 @@ absl::StatusOr<WorkerOptions> OptionsOf(const evenkeel_worker_options* given) {
   result.next_step = options.next_step;
   result.join_timeout = std::chrono::milliseconds(options.join_timeout_ms);
   result.begin_step_timeout = std::chrono::milliseconds(options.begin_step_timeout_ms);
+  result.tls = {StringOf(options.tls_ca), StringOf(options.tls_certificate), StringOf(options.tls_private_key),
+                StringOf(options.tls_server_name)};
+  result.token = StringOf(options.token);
+  result.token_file = StringOf(options.token_file);
   return result;
 }
 

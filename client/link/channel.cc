@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "base/keepalive.h"
 #include "grpcpp/create_channel.h"
-#include "grpcpp/security/credentials.h"
 #include "job/layer_table.h"
 
 namespace evenkeel::client {
@@ -24,10 +24,12 @@ int MaxReplyBytes(const v1::JoinRequest& join) {
   return static_cast<int>(std::min<int64_t>(bytes, std::numeric_limits<int>::max()));
 }
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& coordinator, int max_reply_bytes) {
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& coordinator, int max_reply_bytes,
+                                           const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+                                           const std::string& server_name) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(max_reply_bytes);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kClientPingMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
@@ -36,7 +38,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& coordinator, int m
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(coordinator, grpc::InsecureChannelCredentials(), arguments);
+  if (!server_name.empty()) arguments.SetSslTargetNameOverride(server_name);
+  return grpc::CreateCustomChannel(coordinator, credentials, arguments);
 }
 
 }  // namespace evenkeel::client

@@ -2,11 +2,14 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "base/file_stamp.h"
 #include "base/mutex.h"
 #include "client/deadline.h"
+#include "client/link/credentials.h"
 #include "evenkeel/v1/bias_coordinator.grpc.pb.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "grpcpp/client_context.h"
@@ -25,8 +28,9 @@ struct Patience {
 // with what the coordinator or the transport said. One call at a time; Stop() may come from any thread.
 class Connection {
  public:
-  // To `coordinator` (host:port), for replies of up to `max_reply_bytes`. Connects with the first call.
-  Connection(const std::string& coordinator, int max_reply_bytes);
+  // To `coordinator` (host:port), for replies of up to `max_reply_bytes`. Connects with the first call. Certificates
+  // that change are read again when a call has failed; files that cannot be read fail the call, UNAVAILABLE.
+  Connection(std::string coordinator, int max_reply_bytes, Credentials credentials = {});
 
   absl::Status Join(const v1::JoinRequest& request, const Patience& patience, v1::JoinResponse* response);
   absl::Status Push(const v1::PushRequest& request, const Patience& patience, v1::CommittedVersion* version);
@@ -46,11 +50,21 @@ class Connection {
   absl::Status Call(Method<Request, Response> method, const Request& request, const Patience& patience,
                     Response* response);
 
+  // A channel with what the files hold now, if there is none, or one with what they held before a call failed.
+  absl::Status Open();
+
   // Makes `context` the one that Stop() cancels. False after Stop().
   bool Enter(grpc::ClientContext* context);
   void Exit();
 
-  const std::unique_ptr<v1::BiasCoordinator::Stub> stub_;
+  const std::string coordinator_;
+  const int max_reply_bytes_;
+  const Credentials credentials_;
+  // Of the caller: the stub, the files it was made from, and whether its last call met trouble on the way.
+  std::unique_ptr<v1::BiasCoordinator::Stub> stub_;
+  std::vector<FileStamp> stamps_;
+  bool has_failed_ = false;
+
   Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   grpc::ClientContext* in_progress_ ABSL_GUARDED_BY(mutex_) = nullptr;

@@ -25,7 +25,7 @@ std::string Describe(const absl::Status& status) {
 Link::Link(std::string coordinator, v1::JoinRequest join, const LinkOptions& options)
     : coordinator_(std::move(coordinator)),
       options_(options),
-      connection_(coordinator_, MaxReplyBytes(join)),
+      connection_(coordinator_, MaxReplyBytes(join), options.credentials),
       join_(std::move(join)) {}
 
 absl::Status Link::Join(uint64_t next_step, Deadline deadline, v1::JoinResponse* response) {

@@ -18,6 +18,7 @@ struct LinkOptions {
   // How long one attempt at a call waits for its answer. A push that waits for other contributors is simply repeated.
   std::chrono::milliseconds attempt_timeout{30'000};
   BackoffOptions backoff;
+  Credentials credentials = {};
 };
 
 // A contributor's line to its coordinator, over which it lives through lost replies, silence and restarts:

@@ -35,6 +35,8 @@ Verdict Judge(const absl::Status& error) {
       return Verdict::kJoinAgain;
     case v1::ErrorDetail::EPOCH_AHEAD:
       return Verdict::kRetry;
+    case v1::ErrorDetail::QUOTA_EXCEEDED:
+      return DetailOf(error).retry_after_ms() > 0 ? Verdict::kRetry : Verdict::kFinal;
     case v1::ErrorDetail::REASON_UNSPECIFIED:
       return IsTransportFailure(error.code()) ? Verdict::kRetry : Verdict::kFinal;
     default:

@@ -37,6 +37,14 @@ TEST(VerdictTest, AStaleOrStoppingCoordinatorIsWaitedOut) {
   EXPECT_EQ(JudgeOf(absl::StatusCode::kUnavailable, v1::ErrorDetail::SHUTTING_DOWN), Verdict::kRetry);
 }
 
+TEST(VerdictTest, AQuotaIsWaitedOutWhereWaitingHelps) {
+  v1::ErrorDetail detail;
+  detail.set_reason(v1::ErrorDetail::QUOTA_EXCEEDED);
+  EXPECT_EQ(Judge(ServiceError(absl::StatusCode::kResourceExhausted, detail, "too many jobs")), Verdict::kFinal);
+  detail.set_retry_after_ms(100);
+  EXPECT_EQ(Judge(ServiceError(absl::StatusCode::kResourceExhausted, detail, "too fast")), Verdict::kRetry);
+}
+
 TEST(VerdictTest, EveryOtherReasonIsFinal) {
   EXPECT_EQ(JudgeOf(absl::StatusCode::kAlreadyExists, v1::ErrorDetail::REPLACED), Verdict::kFinal);
   EXPECT_EQ(JudgeOf(absl::StatusCode::kFailedPrecondition, v1::ErrorDetail::STEP_AHEAD), Verdict::kFinal);
@@ -44,6 +52,8 @@ TEST(VerdictTest, EveryOtherReasonIsFinal) {
   EXPECT_EQ(JudgeOf(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::PAYLOAD_DIFFERS), Verdict::kFinal);
   EXPECT_EQ(JudgeOf(absl::StatusCode::kResourceExhausted, v1::ErrorDetail::LIMIT_EXCEEDED), Verdict::kFinal);
   EXPECT_EQ(JudgeOf(absl::StatusCode::kInternal, v1::ErrorDetail::UNKNOWN_VERSION), Verdict::kFinal);
+  EXPECT_EQ(JudgeOf(absl::StatusCode::kUnauthenticated, v1::ErrorDetail::NOT_KNOWN), Verdict::kFinal);
+  EXPECT_EQ(JudgeOf(absl::StatusCode::kPermissionDenied, v1::ErrorDetail::NOT_ALLOWED), Verdict::kFinal);
 }
 
 }  // namespace

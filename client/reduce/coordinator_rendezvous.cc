@@ -28,7 +28,7 @@ CoordinatorRendezvous::CoordinatorRendezvous(std::string coordinator, GroupPlace
       place_(std::move(place)),
       incarnation_(incarnation),
       options_(options),
-      connection_(coordinator_, kMaxReplyBytes) {}
+      connection_(coordinator_, kMaxReplyBytes, options.credentials) {}
 
 absl::StatusOr<std::vector<std::string>> CoordinatorRendezvous::Exchange(const std::string& key,
                                                                          const std::string& value, Deadline deadline) {

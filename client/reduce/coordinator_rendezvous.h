@@ -16,6 +16,7 @@ struct CoordinatorRendezvousOptions {
   // How long one attempt waits for the other ranks, before it is made again.
   std::chrono::milliseconds attempt_timeout{30'000};
   BackoffOptions backoff;
+  Credentials credentials = {};
 };
 
 // Meets at BiasCoordinator.Rendezvous, over a connection of its own: through lost answers, silence and restarts, until

@@ -44,7 +44,7 @@ absl::Status CheckHostAndPort(const std::string& store, absl::string_view addres
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Rendezvous>> MakeRendezvous(const std::string& store, const GroupPlace& place,
-                                                           uint64_t incarnation) {
+                                                           uint64_t incarnation, const Credentials& credentials) {
   absl::string_view rest = store;
   if (absl::ConsumePrefix(&rest, kFile)) {
     const std::string folder(rest);
@@ -55,7 +55,10 @@ absl::StatusOr<std::unique_ptr<Rendezvous>> MakeRendezvous(const std::string& st
   const std::string address(rest);
   EVENKEEL_RETURN_IF_ERROR(CheckHostAndPort(store, address));
   if (first_rank_serves) return TcpRendezvous::Create(address, place, incarnation);
-  return std::make_unique<CoordinatorRendezvous>(address, place, incarnation);
+  EVENKEEL_RETURN_IF_ERROR(CheckCredentials(credentials, address));
+  CoordinatorRendezvousOptions options;
+  options.credentials = credentials;
+  return std::make_unique<CoordinatorRendezvous>(address, place, incarnation, options);
 }
 
 std::string HostOf(const std::string& store) {

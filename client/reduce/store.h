@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "client/link/credentials.h"
 #include "client/reduce/rendezvous.h"
 
 namespace evenkeel::client {
@@ -15,10 +16,10 @@ namespace evenkeel::client {
 //   tcp://host:port         the group's first rank, which serves there for as long as the object lives
 //   host:port               a coordinator
 //
-// `incarnation` is random, one process's life. INVALID_ARGUMENT where `store` is none of these; UNAVAILABLE where the
-// first rank cannot listen there.
+// `incarnation` is random, one process's life; `credentials` are shown to a coordinator. INVALID_ARGUMENT where `store`
+// is none of these; UNAVAILABLE where the first rank cannot listen there; errors of CheckCredentials.
 absl::StatusOr<std::unique_ptr<Rendezvous>> MakeRendezvous(const std::string& store, const GroupPlace& place,
-                                                           uint64_t incarnation);
+                                                           uint64_t incarnation, const Credentials& credentials = {});
 
 // The host that a store names; "" for a folder.
 std::string HostOf(const std::string& store);

@@ -84,7 +84,9 @@ absl::StatusOr<std::unique_ptr<BiasSource>> ForOneRank(const WorkerOptions& opti
     return LocalSource::MakeFrom(join.job(), checkpoint, group.ranks);
   }
   if (options.coordinator.empty()) return LocalSource::Make(join.job(), join.initial_bias(), group.ranks);
-  return std::make_unique<CoordinatorSource>(options.coordinator, join, options.loss);
+  LinkOptions link;
+  link.credentials = Credentials::Of(options);
+  return std::make_unique<CoordinatorSource>(options.coordinator, join, options.loss, link);
 }
 
 // On a device that moves the bias by itself nobody waits for what the host makes of it.
@@ -146,6 +148,9 @@ absl::StatusOr<WorkerSource> MakeWorkerSource(const WorkerOptions& options, cons
   using Versions = DeviceWorkspaceOptions::Versions;
   EVENKEEL_RETURN_IF_ERROR(CheckDivergence(options, group));
   EVENKEEL_RETURN_IF_ERROR(CheckDeviceState(options, group, join));
+  if (!options.coordinator.empty()) {
+    EVENKEEL_RETURN_IF_ERROR(CheckCredentials(Credentials::Of(options), options.coordinator));
+  }
   EVENKEEL_ASSIGN_OR_RETURN(const Reduces reduces, ReducesOf(options, group, runtime != nullptr));
   const bool has_coordinator = !options.coordinator.empty();
   WorkerSource made;
@@ -163,8 +168,9 @@ absl::StatusOr<WorkerSource> MakeWorkerSource(const WorkerOptions& options, cons
   const Commits commits = has_coordinator ? Commits::kLeader : Commits::kEveryRank;
   EVENKEEL_ASSIGN_OR_RETURN(const GroupMember member, MemberOf(group, join));
   EVENKEEL_ASSIGN_OR_RETURN(const std::string store, StoreOf(options));
-  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<Rendezvous> rendezvous,
-                            MakeRendezvous(store, PlaceOf(options, group), join.incarnation()));
+  EVENKEEL_ASSIGN_OR_RETURN(
+      std::unique_ptr<Rendezvous> rendezvous,
+      MakeRendezvous(store, PlaceOf(options, group), join.incarnation(), Credentials::Of(options)));
   Rendezvous* const meeting = rendezvous.get();
   std::unique_ptr<BiasSource> own;
   if (commits == Commits::kEveryRank || group.is_leader()) {

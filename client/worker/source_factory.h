@@ -37,7 +37,7 @@ struct WorkerSource {
 // null, and outlives what is made. INVALID_ARGUMENT, naming the option, where the ranks would move their biases by
 // different sums, which makes replicas diverge, and this was not asked for; where the group's ranks have no place to
 // find each other; where the reducer is unknown or needs a device; or where the job itself is wrong. Errors of
-// OpenNccl.
+// OpenNccl, and of CheckCredentials.
 absl::StatusOr<WorkerSource> MakeWorkerSource(const WorkerOptions& options, const Group& group,
                                               const v1::JoinRequest& join, DeviceRuntime* runtime);
 

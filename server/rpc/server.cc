@@ -1,49 +1,60 @@
 #include "server/rpc/server.h"
 
+#include <algorithm>
 #include <chrono>
+#include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
+#include "base/keepalive.h"
+#include "base/status_macros.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "server/rpc/admin_server.h"
 
 namespace evenkeel::rpc {
 namespace {
 
 constexpr auto kShutdownGrace = std::chrono::seconds(1);
-// Clients ping every 20 s (client/link); a server that allows less often than its clients ping cuts them off.
-constexpr int kMinPingIntervalMs = 5'000;
-constexpr int kKeepaliveTimeMs = 60'000;
-constexpr int kKeepaliveTimeoutMs = 20'000;
+// Longer than a client lets a push wait before it repeats it (client/link).
+constexpr int kAgeGraceMs = 60'000;
 
-// `listen` with the port that was bound in place of its own.
-std::string BoundAddress(absl::string_view listen, int port) {
-  return absl::StrCat(listen.substr(0, listen.rfind(':')), ":", port);
+void SetArguments(const v1::Limits& limits, grpc::ServerBuilder* builder) {
+  const auto set = [builder](const char* name, int value) { builder->AddChannelArgument(name, value); };
+  set(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kServerMinPingMs);
+  set(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // A peer that is silent for 80 s is gone.
+  set(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  // One that does not finish its handshakes is none, one that calls nothing for so long may come again, and all come
+  // again once an hour, with a certificate that is good then.
+  set(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
+  set(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 15 * 60'000);
+  set(GRPC_ARG_MAX_CONNECTION_AGE_MS, 60 * 60'000);
+  set(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, kAgeGraceMs);
+  // A contributor has a call or two at a time; a program may stand for all of a job over one connection.
+  set(GRPC_ARG_MAX_CONCURRENT_STREAMS, std::min(limits.max_contributors(), 1 << 20) + 16);
+  set(GRPC_ARG_MAX_METADATA_SIZE, 8 * 1024);
+  builder->SetMaxReceiveMessageSize(limits.max_message_bytes());
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Server>> Server::Start(const v1::CoordinatorConfig& config, engine::Engine* engine) {
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const v1::CoordinatorConfig& config, engine::Engine* engine,
+                                                      const Security& security) {
   grpc::EnableDefaultHealthCheckService(true);
-  std::unique_ptr<Server> server(new Server(engine));
+  std::unique_ptr<Server> server(new Server(engine, security.gate));
+  const int max_connections = ConnectionLimit(config.limits().max_connections());
+  EVENKEEL_ASSIGN_OR_RETURN(server->listener_, Listener::Open(config.listen(), max_connections, security.log));
   grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort(config.listen(), grpc::InsecureServerCredentials(), &port);
+  std::unique_ptr<Listener::Acceptor> acceptor = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      security.credentials != nullptr ? security.credentials : grpc::InsecureServerCredentials());
   builder.RegisterService(&server->service_);
-  // Without this a second coordinator would start on the same port, and the kernel would deal the workers out to both.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kMinPingIntervalMs);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.SetMaxReceiveMessageSize(config.limits().max_message_bytes());
+  SetArguments(config.limits(), &builder);
+  WithoutAdministration(&builder);
   server->server_ = builder.BuildAndStart();
-  if (server->server_ == nullptr || port == 0) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen on ", config.listen(), "; is the address taken, or not this machine's?"));
-  }
-  server->address_ = BoundAddress(config.listen(), port);
+  if (server->server_ == nullptr) return absl::UnavailableError("the gRPC server does not start");
   server->server_->GetHealthCheckService()->SetServingStatus(v1::BiasCoordinator::service_full_name(), true);
+  server->listener_->Start(std::move(acceptor));
   return server;
 }
 
@@ -56,6 +67,7 @@ void Server::Drain() {
 
 void Server::Shutdown() {
   if (server_ == nullptr) return;
+  listener_->Stop();
   server_->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
   server_.reset();
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -7,22 +8,33 @@
 #include "evenkeel/v1/coordinator_config.pb.h"
 #include "grpcpp/server.h"
 #include "server/engine/engine.h"
+#include "server/rpc/listener.h"
 #include "server/rpc/service.h"
+#include "server/security/gate.h"
 
 namespace evenkeel::rpc {
 
 // The gRPC server of a coordinator: the service, and grpc.health.v1.
 class Server {
  public:
+  // What keeps strangers out. `gate` outlives the server; `log` may come from any thread.
+  struct Security {
+    security::Gate* gate;
+    // Null: connections are not encrypted.
+    std::shared_ptr<grpc::ServerCredentials> credentials;
+    std::function<void(const std::string&)> log;
+  };
+
   // Listens on config.listen, without sharing the port. UNAVAILABLE, naming the address, when that fails.
   // `engine` outlives the server.
-  static absl::StatusOr<std::unique_ptr<Server>> Start(const v1::CoordinatorConfig& config, engine::Engine* engine);
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const v1::CoordinatorConfig& config, engine::Engine* engine,
+                                                       const Security& security);
 
   // Shuts down as Shutdown does.
   ~Server();
 
   // host:port as bound.
-  const std::string& address() const { return address_; }
+  const std::string& address() const { return listener_->address(); }
 
   // Reports NOT_SERVING, and ends every Rendezvous; other calls that come in from now on are answered by a stopping
   // engine.
@@ -31,11 +43,11 @@ class Server {
   void Shutdown();
 
  private:
-  explicit Server(engine::Engine* engine) : service_(engine) {}
+  Server(engine::Engine* engine, security::Gate* gate) : service_(engine, gate) {}
 
   Service service_;
+  std::unique_ptr<Listener> listener_;
   std::unique_ptr<grpc::Server> server_;
-  std::string address_;
 };
 
 }  // namespace evenkeel::rpc

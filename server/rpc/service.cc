@@ -1,16 +1,23 @@
 #include "server/rpc/service.h"
 
+#include <chrono>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error_detail.h"
 #include "base/grpc_status.h"
 #include "base/request_check.h"
+#include "base/status_macros.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "rendezvous/serve.h"
+#include "server/rpc/caller.h"
 #include "server/rpc/push_reactor.h"
 
 namespace evenkeel::rpc {
 namespace {
+
+security::Gate::Time Now() { return std::chrono::steady_clock::now(); }
 
 grpc::ServerUnaryReactor* FinishWith(grpc::CallbackServerContext* context, const absl::Status& status) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
@@ -20,6 +27,16 @@ grpc::ServerUnaryReactor* FinishWith(grpc::CallbackServerContext* context, const
 
 absl::Status NotBuiltYet(const char* sentence) {
   return ServiceError(absl::StatusCode::kUnimplemented, v1::ErrorDetail::NOT_SUPPORTED, sentence);
+}
+
+// Whether the call may come in, and its request has the form that it must have. `job` is empty where there is none.
+absl::StatusOr<security::Pass> Admit(security::Gate* gate, const grpc::CallbackServerContext& context,
+                                     security::Method method, const std::string& job,
+                                     const google::protobuf::Message& request) {
+  EVENKEEL_ASSIGN_OR_RETURN(security::Pass pass,
+                            gate->Admit(CallerOf(context), method, job, request.ByteSizeLong(), Now()));
+  EVENKEEL_RETURN_IF_ERROR(CheckRequest(context, request));
+  return pass;
 }
 
 // Answers with what the engine says, moved into `response`.
@@ -35,29 +52,60 @@ engine::Engine::Done<T> AnswerInto(grpc::ServerUnaryReactor* reactor, T* respons
 
 grpc::ServerUnaryReactor* Service::Join(grpc::CallbackServerContext* context, const v1::JoinRequest* request,
                                         v1::JoinResponse* response) {
-  const absl::Status status = CheckRequest(*context, *request);
-  if (!status.ok()) return FinishWith(context, status);
+  const std::string& job = request->job().name();
+  const absl::StatusOr<security::Pass> pass = Admit(gate_, *context, security::Method::kJoin, job, *request);
+  if (!pass.ok()) return FinishWith(context, pass.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_->Join(*request, AnswerInto(reactor, response));
+  if (!gate_->IsFullFor(*pass, job)) {
+    StartJoin(*pass, *request, response, reactor);
+    return reactor;
+  }
+  // Some of the caller's jobs may be gone by now.
+  engine_->List([=, pass = *pass](const absl::StatusOr<v1::ListJobsResponse>& list) {
+    std::vector<std::string> jobs;
+    if (!list.ok()) return reactor->Finish(ToGrpcStatus(list.status()));
+    for (const v1::JobSummary& summary : list->jobs()) jobs.push_back(summary.name());
+    gate_->KeepOnly(pass, jobs);
+    StartJoin(pass, *request, response, reactor);
+  });
   return reactor;
+}
+
+void Service::StartJoin(const security::Pass& pass, const v1::JoinRequest& request, v1::JoinResponse* response,
+                        grpc::ServerUnaryReactor* reactor) {
+  const absl::Status status = gate_->BeginJoin(pass, request.job());
+  if (!status.ok()) return reactor->Finish(ToGrpcStatus(status));
+  engine_->Join(request, [this, pass, job = request.job().name(), ranks = request.ranks_size(), response,
+                          reactor](absl::StatusOr<v1::JoinResponse> answer) {
+    gate_->EndJoin(pass, job, answer.ok());
+    if (answer.ok()) shapes_.Learn(answer->effective(), ranks);
+    AnswerInto(reactor, response)(std::move(answer));
+  });
 }
 
 grpc::ServerUnaryReactor* Service::Push(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
                                         grpc::ByteBuffer* response) {
+  // The caller and the size are looked at before anything is unpacked.
+  const absl::StatusOr<std::string> job = JobOf(*request);
+  if (!job.ok()) return FinishWith(context, job.status());
+  absl::Status status =
+      gate_->Admit(CallerOf(*context), security::Method::kPush, *job, request->Length(), Now()).status();
+  if (status.ok()) status = shapes_.Check(*job, request->Length());
+  if (!status.ok()) return FinishWith(context, status);
   v1::PushRequest push;
   grpc::ByteBuffer bytes(*request);
-  if (!grpc::SerializationTraits<v1::PushRequest>::Deserialize(&bytes, &push).ok()) {
+  if (!grpc::SerializationTraits<v1::PushRequest>::Deserialize(&bytes, &push).ok() || push.job() != *job) {
     return FinishWith(context, ServiceError(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::INVALID_FIELD,
                                             "the request is not a PushRequest"));
   }
-  const absl::Status status = CheckRequest(*context, push);
+  status = CheckRequest(*context, push);
   if (!status.ok()) return FinishWith(context, status);
   return PushReactor::Start(std::move(push), engine_, &replies_, response);
 }
 
 grpc::ServerUnaryReactor* Service::Leave(grpc::CallbackServerContext* context, const v1::LeaveRequest* request,
                                          v1::LeaveResponse* response) {
-  const absl::Status status = CheckRequest(*context, *request);
+  const absl::Status status = Admit(gate_, *context, security::Method::kLeave, request->job(), *request).status();
   if (!status.ok()) return FinishWith(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   engine_->Leave(*request, AnswerInto(reactor, response));
@@ -66,7 +114,7 @@ grpc::ServerUnaryReactor* Service::Leave(grpc::CallbackServerContext* context, c
 
 grpc::ServerUnaryReactor* Service::GetState(grpc::CallbackServerContext* context, const v1::GetStateRequest* request,
                                             v1::GetStateResponse* response) {
-  const absl::Status status = CheckRequest(*context, *request);
+  const absl::Status status = Admit(gate_, *context, security::Method::kGetState, request->job(), *request).status();
   if (!status.ok()) return FinishWith(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   engine_->GetState(*request, AnswerInto(reactor, response));
@@ -75,17 +123,23 @@ grpc::ServerUnaryReactor* Service::GetState(grpc::CallbackServerContext* context
 
 grpc::ServerUnaryReactor* Service::ListJobs(grpc::CallbackServerContext* context, const v1::ListJobsRequest* request,
                                             v1::ListJobsResponse* response) {
-  const absl::Status status = CheckRequest(*context, *request);
-  if (!status.ok()) return FinishWith(context, status);
+  const absl::StatusOr<security::Pass> pass = Admit(gate_, *context, security::Method::kListJobs, "", *request);
+  if (!pass.ok()) return FinishWith(context, pass.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_->List(AnswerInto(reactor, response));
+  engine_->List([pass = *pass, response, reactor](absl::StatusOr<v1::ListJobsResponse> list) {
+    if (!list.ok()) return reactor->Finish(ToGrpcStatus(list.status()));
+    for (v1::JobSummary& job : *list->mutable_jobs()) {
+      if (pass.MaySee(job.name())) response->add_jobs()->Swap(&job);
+    }
+    reactor->Finish(grpc::Status::OK);
+  });
   return reactor;
 }
 
 grpc::ServerUnaryReactor* Service::DescribeJob(grpc::CallbackServerContext* context,
                                                const v1::DescribeJobRequest* request,
                                                v1::DescribeJobResponse* response) {
-  const absl::Status status = CheckRequest(*context, *request);
+  const absl::Status status = Admit(gate_, *context, security::Method::kDescribeJob, request->job(), *request).status();
   if (!status.ok()) return FinishWith(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   engine_->Describe(request->job(), AnswerInto(reactor, response));
@@ -96,17 +150,17 @@ grpc::ServerWriteReactor<v1::CommittedVersion>* Service::Watch(grpc::CallbackSer
                                                                const v1::WatchRequest* request) {
   class Refusal final : public grpc::ServerWriteReactor<v1::CommittedVersion> {
    public:
-    Refusal() {
-      Finish(ToGrpcStatus(NotBuiltYet("Watch is not built yet; every Push is answered with the newest version")));
-    }
+    explicit Refusal(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
     void OnDone() override { delete this; }
   };
-  return new Refusal;
+  const absl::Status status = Admit(gate_, *context, security::Method::kWatch, request->job(), *request).status();
+  return new Refusal(status.ok() ? NotBuiltYet("Watch is not built yet; every Push is answered with the newest version")
+                                 : status);
 }
 
 grpc::ServerUnaryReactor* Service::PutState(grpc::CallbackServerContext* context, const v1::PutStateRequest* request,
                                             v1::PutStateResponse* response) {
-  const absl::Status status = CheckRequest(*context, *request);
+  const absl::Status status = Admit(gate_, *context, security::Method::kPutState, request->job(), *request).status();
   if (!status.ok()) return FinishWith(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   engine_->PutState(*request, AnswerInto(reactor, response));
@@ -116,7 +170,8 @@ grpc::ServerUnaryReactor* Service::PutState(grpc::CallbackServerContext* context
 grpc::ServerUnaryReactor* Service::UpdateConfig(grpc::CallbackServerContext* context,
                                                 const v1::UpdateConfigRequest* request,
                                                 v1::UpdateConfigResponse* response) {
-  const absl::Status status = CheckRequest(*context, *request);
+  const absl::Status status =
+      Admit(gate_, *context, security::Method::kUpdateConfig, request->job(), *request).status();
   if (!status.ok()) return FinishWith(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   engine_->UpdateConfig(*request, AnswerInto(reactor, response));
@@ -125,7 +180,7 @@ grpc::ServerUnaryReactor* Service::UpdateConfig(grpc::CallbackServerContext* con
 
 grpc::ServerUnaryReactor* Service::Rendezvous(grpc::CallbackServerContext* context,
                                               const v1::RendezvousRequest* request, v1::RendezvousResponse* response) {
-  const absl::Status status = CheckRequest(*context, *request);
+  const absl::Status status = Admit(gate_, *context, security::Method::kRendezvous, request->job(), *request).status();
   if (!status.ok()) return FinishWith(context, status);
   return rendezvous::Serve(context, *request, response, rendezvous_);
 }

@@ -5,7 +5,9 @@
 #include "evenkeel/v1/bias_coordinator.grpc.pb.h"
 #include "rendezvous/table.h"
 #include "server/engine/engine.h"
+#include "server/rpc/push_shape.h"
 #include "server/rpc/reply_cache.h"
+#include "server/security/gate.h"
 
 namespace evenkeel::rpc {
 
@@ -17,12 +19,13 @@ using ServiceBase = v1::BiasCoordinator::WithRawCallbackMethod_Push<
                 v1::BiasCoordinator::WithCallbackMethod_Rendezvous<v1::BiasCoordinator::WithCallbackMethod_ListJobs<
                     v1::BiasCoordinator::WithCallbackMethod_DescribeJob<v1::BiasCoordinator::Service>>>>>>>>>>;
 
-// The service of bias_coordinator.proto: parses, checks the form of a request, hands it to the engine (or, of ranks
-// that look for each other, to a table), and answers when that does. Blocks no gRPC thread.
+// The service of bias_coordinator.proto: asks a gate whether the caller may come in, parses, checks the form of a
+// request, hands it to the engine (or, of ranks that look for each other, to a table), and answers when that does.
+// Blocks no gRPC thread.
 class Service final : public ServiceBase {
  public:
-  // `engine` outlives the service's server.
-  explicit Service(engine::Engine* engine) : engine_(engine) {}
+  // `engine` and `gate` outlive the service's server.
+  Service(engine::Engine* engine, security::Gate* gate) : engine_(engine), gate_(gate) {}
 
   grpc::ServerUnaryReactor* Join(grpc::CallbackServerContext* context, const v1::JoinRequest* request,
                                  v1::JoinResponse* response) override;
@@ -51,7 +54,13 @@ class Service final : public ServiceBase {
   void DrainRendezvous() { rendezvous_->Stop(); }
 
  private:
+  // Of a Join that has been admitted.
+  void StartJoin(const security::Pass& pass, const v1::JoinRequest& request, v1::JoinResponse* response,
+                 grpc::ServerUnaryReactor* reactor);
+
   engine::Engine* const engine_;
+  security::Gate* const gate_;
+  PushShapes shapes_;
   // Of the engine's thread, on which all pushes are answered.
   ReplyCache replies_;
   const std::shared_ptr<rendezvous::Table> rendezvous_ = std::make_shared<rendezvous::Table>();

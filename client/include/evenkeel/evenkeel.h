@@ -236,6 +236,19 @@ typedef struct evenkeel_worker_options {
   /* The tokens of the global batch: no layer has more valid ones in a step, or some are counted twice. 0 (default): not
    * checked. The same on all workers. */
   uint64_t tokens_per_step;
+  /* How the connection to the coordinator is encrypted: paths of PEM files, which are read again when they have changed
+   * and a new connection is needed. The CAs that may have signed the coordinator's certificate (null or "": the
+   * connection is not encrypted); this worker's own certificate and key, where the coordinator asks for them; and the
+   * name that the coordinator's certificate must have (null or "": the host in `coordinator`). */
+  const char* tls_ca;
+  const char* tls_certificate;
+  const char* tls_private_key;
+  const char* tls_server_name;
+  /* Says to the coordinator who calls, where it asks: the token itself, or the path of a file that holds it, which is
+   * read for every call. It goes only over encrypted connections, and those that stay on this machine. Null or "": none.
+   */
+  const char* token;
+  const char* token_file;
 } evenkeel_worker_options;
 EVENKEEL_EXPORT void evenkeel_worker_options_init(evenkeel_worker_options* options, size_t struct_size);
 

@@ -115,6 +115,18 @@ enum class Resume {
              // and not counted again
 };
 
+// How the connection to the coordinator is encrypted: paths of PEM files, which are read again when they have changed
+// and a new connection is needed.
+struct TlsOptions {
+  // Certificates of the CAs that may have signed the coordinator's. Empty: the connection is not encrypted.
+  std::string ca;
+  // This worker's own certificate and key, where the coordinator asks for them.
+  std::string certificate;
+  std::string private_key;
+  // The name that the coordinator's certificate must have. Empty: the host in `coordinator`.
+  std::string server_name;
+};
+
 struct WorkerOptions {
   // host:port of evenkeeld. Empty: there is none, and every rank moves its bias by itself, or with its group, by the
   // same rule; nothing is remembered then when the training ends.
@@ -152,6 +164,11 @@ struct WorkerOptions {
   // restarts.
   std::chrono::milliseconds join_timeout{60'000};
   std::chrono::milliseconds begin_step_timeout{60'000};
+  TlsOptions tls = {};
+  // Says to the coordinator who calls, where it asks: the token itself, or the path of a file that holds it, which is
+  // read for every call. It goes only over encrypted connections, and those that stay on this machine.
+  std::string token = {};
+  std::string token_file = {};
 };
 
 // What becomes of what is routed and counted.

@@ -291,6 +291,17 @@ inline void CLoss(const LossOptions& loss, evenkeel_worker_options* result) {
   result->loss_fail_when_full = loss.fail_when_full ? 1 : 0;
 }
 
+// Points into `options`.
+inline Status CCredentials(const WorkerOptions& options, evenkeel_worker_options* result) {
+  Status status = CString("tls.ca", options.tls.ca, &result->tls_ca);
+  if (status.ok()) status = CString("tls.certificate", options.tls.certificate, &result->tls_certificate);
+  if (status.ok()) status = CString("tls.private_key", options.tls.private_key, &result->tls_private_key);
+  if (status.ok()) status = CString("tls.server_name", options.tls.server_name, &result->tls_server_name);
+  if (status.ok()) status = CString("token", options.token, &result->token);
+  if (status.ok()) status = CString("token_file", options.token_file, &result->token_file);
+  return status;
+}
+
 // Points into `options` and `layers`.
 inline Status COptions(const WorkerOptions& options, const std::vector<evenkeel_layer_options>& layers,
                        evenkeel_worker_options* result) {
@@ -316,6 +327,7 @@ inline Status COptions(const WorkerOptions& options, const std::vector<evenkeel_
   if (status.ok()) status = CString("job", options.job, &result->job);
   if (status.ok()) status = CString("balance", options.balance, &result->balance);
   if (status.ok()) status = CGroup(options.group, result);
+  if (status.ok()) status = CCredentials(options, result);
   return status;
 }
 

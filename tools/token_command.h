@@ -1,0 +1,9 @@
+#pragma once
+
+#include "tools/command.h"
+
+namespace evenkeel::tools {
+
+extern const Command kTokenCommand;
+
+}  // namespace evenkeel::tools
