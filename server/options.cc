@@ -101,7 +101,7 @@ void ReadFlags(const CommandLine& flags, v1::CoordinatorConfig* config) {
   if (!flags.tls_client_ca.empty()) config->mutable_tls()->set_client_ca(flags.tls_client_ca);
 }
 
-absl::Status CheckLimit(absl::string_view field, int value) {
+absl::Status CheckLimit(absl::string_view field, int64_t value) {
   if (value >= 1) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("limits.", field, " is ", value, "; at least 1"));
 }
@@ -112,7 +112,8 @@ absl::Status CheckLimits(const v1::Limits& limits) {
   EVENKEEL_RETURN_IF_ERROR(CheckLimit("max_layers", limits.max_layers()));
   EVENKEEL_RETURN_IF_ERROR(CheckLimit("max_experts", limits.max_experts()));
   EVENKEEL_RETURN_IF_ERROR(CheckLimit("max_connections", limits.max_connections()));
-  return CheckLimit("max_message_bytes", limits.max_message_bytes());
+  EVENKEEL_RETURN_IF_ERROR(CheckLimit("max_message_bytes", limits.max_message_bytes()));
+  return CheckLimit("max_buffer_bytes", limits.max_buffer_bytes());
 }
 
 // Held against one expert, so that all that does not depend on a layer's size is judged before a job asks.

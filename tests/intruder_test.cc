@@ -22,6 +22,7 @@
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "tests/half_sent_pushes.h"
 #include "tests/health.h"
 #include "tests/protocol_client.h"
 #include "tests/secure_coordinator.h"
@@ -197,6 +198,26 @@ TEST_F(IntruderTest, APushLargerThanItsJobIsRefusedBeforeItIsUnpacked) {
   for (int i = 0; i < 50; ++i) EXPECT_FALSE(Push(stub_.get(), push).ok());
   EXPECT_EQ(RunSteps(stub_.get(), "run", 11, 30), 20);
   ExpectGrowthBelow(int64_t{128} << 20, "oversized pushes");
+}
+
+TEST_F(IntruderTest, MessagesThatNeverEndAreEndedWhenTheyFillTheBuffers) {
+  const std::string config = NewFolder("config") + "/evenkeeld.yaml";
+  ReplaceFile(config, "limits: {max_buffer_bytes: 33554432}\n");
+  Start({"--config=" + config});
+  {
+    HalfSentPushes pushes(process_->address(), /*calls=*/100, /*bytes=*/4'000'000);
+    EXPECT_TRUE(Eventually([&] {
+      for (int i = 0; i < 100 && pushes.Go(); ++i) {
+      }
+      return pushes.refused() >= 50;
+    })) << pushes.refused();
+    std::printf("of 100 endless messages %d were ended after %ld KiB\n", pushes.refused(),
+                static_cast<long>(pushes.sent() >> 10));
+    EXPECT_GT(pushes.sent(), 32 << 20);
+    ExpectGrowthBelow(int64_t{128} << 20, "endless messages");
+  }
+  EXPECT_TRUE(Eventually([&] { return ANewcomerIsServed(); }));
+  EXPECT_EQ(RunSteps(process_->NewStub().get(), "run", 11, 30), 20);
 }
 
 TEST_F(IntruderTest, WhoPingsWithoutEndIsCutOff) {

@@ -34,6 +34,9 @@ void SetArguments(const v1::Limits& limits, grpc::ServerBuilder* builder) {
   set(GRPC_ARG_MAX_CONCURRENT_STREAMS, std::min(limits.max_contributors(), 1 << 20) + 16);
   set(GRPC_ARG_MAX_METADATA_SIZE, 8 * 1024);
   builder->SetMaxReceiveMessageSize(limits.max_message_bytes());
+  grpc::ResourceQuota quota("connections");
+  quota.Resize(limits.max_buffer_bytes());
+  builder->SetResourceQuota(quota);
 }
 
 }  // namespace
