@@ -54,9 +54,9 @@ constexpr absl::string_view kHelp =
   --job NAME       instead: puts it into that job of a running coordinator, in a new epoch, or makes the job. Its layers
                    must be the state's; its config stays. Whoever trains is to be stopped before, and to resume at the
                    step after the state's: what was routed with the bias of before is refused.
-  --tls-ca, --tls-cert, --tls-key, --tls-name, --token-file  see 'evenkeel token --help'
   --coordinator HOST:PORT, --timeout SECONDS
                    absent: 127.0.0.1:7411, and 5
+  --tls-ca, --tls-cert, --tls-key, --tls-name, --token-file  see 'evenkeel token --help'
   --allow-zero-bias
                    take a state in which a layer that its rule has moved has a bias of 0: as a rule it was not saved
   --allow-half     take tensors of BF16 and F16 too. A bias near 7 has 8 values between 6.8 and 7.1 in BF16: whoever

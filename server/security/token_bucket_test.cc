@@ -21,6 +21,16 @@ TEST(TokenBucketTest, ABurstAndThenTheRate) {
   EXPECT_EQ(bucket.Take(5, kStart + milliseconds(100)), 500);
 }
 
+TEST(TokenBucketTest, ThePromisedTimeIsEnoughAndNotAMillisecondTooLong) {
+  for (const int64_t rate : {1, 3, 7, 1'013, 3'000'003}) {
+    TokenBucket bucket(rate, seconds(1));
+    EXPECT_EQ(bucket.Take(rate, kStart), 0);
+    const int64_t wait = bucket.Take(1, kStart);
+    EXPECT_EQ(wait, (1'000 + rate - 1) / rate) << rate;
+    EXPECT_EQ(bucket.Take(1, kStart + milliseconds(wait)), 0) << rate;
+  }
+}
+
 TEST(TokenBucketTest, WhatIsRefusedIsNotTaken) {
   TokenBucket bucket(10, seconds(1));
   EXPECT_EQ(bucket.Take(8, kStart), 0);
