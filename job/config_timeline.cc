@@ -57,7 +57,7 @@ Overrides Overridden(const Overrides& base, const Overrides& patch) {
 }
 
 // Steps and notes aside.
-bool SameBalancing(v1::ConfigChange a, v1::ConfigChange b) {
+bool SameSettings(v1::ConfigChange a, v1::ConfigChange b) {
   for (v1::ConfigChange* change : {&a, &b}) {
     change->clear_from_step();
     change->clear_note();
@@ -113,9 +113,13 @@ absl::Status ConfigTimeline::Add(const JobPlan& plan, const v1::ConfigChange& pa
   *change.mutable_balance() = config::Overridden(base.balance(), patch.balance());
   *change.mutable_overrides() = Overridden(base.overrides(), patch.overrides());
   if (patch.mode() != v1::JobSpec::Mode::KIND_UNSPECIFIED) change.set_mode(patch.mode());
+  change.mutable_membership()->MergeFrom(patch.membership());
+  if (patch.missing_policy() != v1::JobSpec::MissingPolicy::KIND_UNSPECIFIED) {
+    change.set_missing_policy(patch.missing_policy());
+  }
   EVENKEEL_ASSIGN_OR_RETURN(const JobPlan planned, WithChange(plan, change));
   *change.mutable_balance() = planned.effective.balance();
-  return SameBalancing(change, base) ? absl::OkStatus() : Put(std::move(change), open_step);
+  return SameSettings(change, base) ? absl::OkStatus() : Put(std::move(change), open_step);
 }
 
 absl::Status ConfigTimeline::Undo(uint64_t from_step, const std::string& note, uint64_t open_step) {

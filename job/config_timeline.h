@@ -12,8 +12,9 @@
 
 namespace evenkeel::job {
 
-// How a job is balanced at every step: what it was made with, and the changes since, each from a step on. A step is
-// committed with what holds for it then, and nothing about a committed step changes any more. Plain data, no clock.
+// How a job is balanced at every step, and waits for its contributors: what it was made with, and the changes since,
+// each from a step on. A step is committed with what holds for it then, and nothing about a committed step changes any
+// more. Plain data, no clock.
 //
 // Errors are ServiceErrors; after one the timeline is as it was.
 class ConfigTimeline {
@@ -40,8 +41,8 @@ class ConfigTimeline {
   const v1::ConfigChange& First() const { return changes_.front(); }
 
   // From patch.from_step on (0: the open step) what was to hold there, with the fields that are present in the patch's
-  // balance, overrides and mode on top; changes from later steps stay as they are. A change from the same step is
-  // replaced. What changes nothing is not a change. `plan` is the job's, however it is balanced.
+  // balance, overrides, mode, membership and missing_policy on top; changes from later steps stay as they are. A change
+  // from the same step is replaced. What changes nothing is not a change. `plan` is the job's, however it is balanced.
   //   FAILED_PRECONDITION  STEP_BEHIND: from_step is committed; the message names the open step
   //   INVALID_ARGUMENT     from PlanJob's checks; or the mode is neither BALANCE nor FROZEN, or is the job's for ever
   //   RESOURCE_EXHAUSTED   kMaxChanges of which none can be forgotten

@@ -104,9 +104,6 @@ absl::Status CheckPolicies(const v1::JobSpec& spec) {
   if (!v1::JobSpec::InvariantPolicy::Kind_IsValid(spec.invariant_policy())) {
     return Invalid(absl::StrCat("job.invariant_policy: ", spec.invariant_policy(), " is unknown"));
   }
-  if (spec.missing_policy() > v1::JobSpec::MissingPolicy::WAIT) {
-    return NotBuiltYet(absl::StrCat("job.missing_policy ", spec.missing_policy(), " is not built yet; use WAIT"));
-  }
   if (spec.durability() > v1::JobSpec::Durability::SYNC) {
     return NotBuiltYet(absl::StrCat("job.durability ", spec.durability(), " is not built yet; use SYNC"));
   }
@@ -126,6 +123,27 @@ absl::Status CheckSizes(const v1::JobSpec& spec) {
   }
   if (spec.layers_size() == 0) return Invalid("job.layers is empty; a job has at least one layer");
   return absl::OkStatus();
+}
+
+// The names and values of the deadlines.
+absl::Status CheckMembership(const v1::JobSpec& spec) {
+  constexpr uint64_t kLongest = uint64_t{30} * 24 * 3600 * 1000;
+  const v1::Membership membership = MembershipWithDefaults(spec.membership());
+  const std::pair<const char*, uint64_t> deadlines[] = {
+      {"heartbeat_timeout_ms", membership.heartbeat_timeout_ms()},
+      {"straggler_deadline_ms", membership.straggler_deadline_ms()},
+      {"step_deadline_ms", membership.step_deadline_ms()},
+      {"recovery_grace_ms", membership.recovery_grace_ms()},
+  };
+  for (const auto& [name, milliseconds] : deadlines) {
+    if (milliseconds <= kLongest) continue;
+    return Invalid(
+        absl::StrCat("job.membership.", name, " is ", milliseconds, "; 0 to ", kLongest, " (30 days) are allowed"));
+  }
+  if (membership.min_contributors() >= 1 && membership.min_contributors() <= spec.contributors())
+    return absl::OkStatus();
+  return Invalid(absl::StrCat("job.membership.min_contributors is ", membership.min_contributors(), "; 1 to ",
+                              spec.contributors(), " (job.contributors) are allowed"));
 }
 
 absl::Status CheckLimits(const v1::JobSpec& spec, const v1::Limits& limits) {
@@ -149,7 +167,8 @@ absl::Status CheckLimits(const v1::JobSpec& spec, const v1::Limits& limits) {
 absl::Status CheckSpec(const v1::JobSpec& spec) {
   EVENKEEL_RETURN_IF_ERROR(CheckName(spec.name()));
   EVENKEEL_RETURN_IF_ERROR(CheckSizes(spec));
-  return CheckPolicies(spec);
+  EVENKEEL_RETURN_IF_ERROR(CheckPolicies(spec));
+  return CheckMembership(spec);
 }
 
 // By name, with what every layer has spelt out.
@@ -175,7 +194,9 @@ void SpellOutPolicies(v1::JobSpec* spec) {
   if (spec->skip_policy() == v1::JobSpec::SkipPolicy::KIND_UNSPECIFIED) {
     spec->set_skip_policy(v1::JobSpec::SkipPolicy::DROP);
   }
-  spec->set_missing_policy(v1::JobSpec::MissingPolicy::WAIT);
+  if (spec->missing_policy() == v1::JobSpec::MissingPolicy::KIND_UNSPECIFIED) {
+    spec->set_missing_policy(v1::JobSpec::MissingPolicy::WAIT);
+  }
   spec->set_durability(v1::JobSpec::Durability::SYNC);
 }
 
@@ -242,6 +263,17 @@ v1::Limits WithDefaults(const v1::Limits& limits) {
   return filled;
 }
 
+v1::Membership MembershipWithDefaults(const v1::Membership& membership) {
+  v1::Membership filled;
+  filled.set_heartbeat_timeout_ms(60'000);
+  filled.set_straggler_deadline_ms(30'000);
+  filled.set_step_deadline_ms(600'000);
+  filled.set_recovery_grace_ms(120'000);
+  filled.set_min_contributors(1);
+  filled.MergeFrom(membership);
+  return filled;
+}
+
 v1::Limits NoLimits() {
   constexpr int32_t kMost = std::numeric_limits<int32_t>::max();
   v1::Limits limits;
@@ -262,6 +294,7 @@ absl::StatusOr<JobPlan> PlanJob(const v1::JobSpec& spec, const v1::BalanceConfig
   EVENKEEL_RETURN_IF_ERROR(SortLayers(&plan.effective));
   SpellOutPolicies(&plan.effective);
   plan.fingerprint = Fingerprint(plan.effective);
+  *plan.effective.mutable_membership() = MembershipWithDefaults(spec.membership());
   plan.layers = LayerTable(plan.effective);
   EVENKEEL_RETURN_IF_ERROR(SetBalance(spec.has_balance() ? spec.balance() : default_balance, &plan));
   return plan;
@@ -272,6 +305,7 @@ absl::StatusOr<JobPlan> PlanStoredJob(const v1::JobSpec& effective, uint64_t fin
   JobPlan plan;
   plan.effective = effective;
   plan.fingerprint = fingerprint;
+  *plan.effective.mutable_membership() = MembershipWithDefaults(effective.membership());
   EVENKEEL_RETURN_IF_ERROR(SortLayers(&plan.effective));
   plan.layers = LayerTable(plan.effective);
   EVENKEEL_RETURN_IF_ERROR(PlanBalance(&plan));
@@ -283,12 +317,20 @@ v1::ConfigChange ChangeOf(const v1::JobSpec& spec) {
   *change.mutable_balance() = spec.balance();
   *change.mutable_overrides() = spec.overrides();
   change.set_mode(spec.mode());
+  *change.mutable_membership() = MembershipWithDefaults(spec.membership());
+  change.set_missing_policy(spec.missing_policy());
   return change;
 }
 
 absl::StatusOr<JobPlan> WithChange(JobPlan plan, const v1::ConfigChange& change) {
   *plan.effective.mutable_overrides() = change.overrides();
   plan.effective.set_mode(change.mode());
+  if (change.has_membership()) *plan.effective.mutable_membership() = change.membership();
+  if (change.missing_policy() != v1::JobSpec::MissingPolicy::KIND_UNSPECIFIED) {
+    plan.effective.set_missing_policy(change.missing_policy());
+  }
+  EVENKEEL_RETURN_IF_ERROR(CheckPolicies(plan.effective));
+  EVENKEEL_RETURN_IF_ERROR(CheckMembership(plan.effective));
   EVENKEEL_RETURN_IF_ERROR(SetBalance(change.balance(), &plan));
   return plan;
 }

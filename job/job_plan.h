@@ -35,10 +35,10 @@ absl::StatusOr<JobPlan> PlanJob(const v1::JobSpec& spec, const v1::BalanceConfig
 // since and are not asked. INVALID_ARGUMENT or UNIMPLEMENTED as above, when it is no such spec.
 absl::StatusOr<JobPlan> PlanStoredJob(const v1::JobSpec& effective, uint64_t fingerprint);
 
-// The balancing of `spec`, as a change that holds from the first step on.
+// What can be changed of `spec`, as a change that holds from the first step on.
 v1::ConfigChange ChangeOf(const v1::JobSpec& spec);
 
-// The same job with the balancing of `change`, which is checked and made explicit as PlanJob does that of a spec.
+// The same job with what `change` says, which is checked and made explicit as PlanJob does that of a spec.
 // INVALID_ARGUMENT as there.
 absl::StatusOr<JobPlan> WithChange(JobPlan plan, const v1::ConfigChange& change);
 
@@ -48,6 +48,9 @@ std::string FirstDifference(const v1::JobSpec& ours, const v1::JobSpec& theirs);
 
 // `limits` with the defaults of coordinator_config.proto for absent fields.
 v1::Limits WithDefaults(const v1::Limits& limits);
+
+// `membership` with the defaults of job.proto for absent fields.
+v1::Membership MembershipWithDefaults(const v1::Membership& membership);
 
 // Limits that no job exceeds: for a job that no coordinator is asked to hold.
 v1::Limits NoLimits();

@@ -135,11 +135,26 @@ TEST(JobPlanTest, RefusesABadConfigThatEveryLayerOverrides) {
               Invalid("job.balance: rate: must be 0 to 1e6, got -1"));
 }
 
+TEST(JobPlanTest, SpellsMembershipOutAndChecksIt) {
+  v1::JobSpec spec = TestSpec(2);
+  spec.mutable_membership()->set_step_deadline_ms(0);
+  const v1::Membership membership = TestPlan(spec).effective.membership();
+  EXPECT_EQ(membership.heartbeat_timeout_ms(), 60'000u);
+  EXPECT_EQ(membership.straggler_deadline_ms(), 30'000u);
+  EXPECT_EQ(membership.step_deadline_ms(), 0u) << "absent and 0 are two things";
+  EXPECT_EQ(membership.recovery_grace_ms(), 120'000u);
+  EXPECT_EQ(membership.min_contributors(), 1);
+  const BadSpec cases[] = {
+      {[](v1::JobSpec* s) { s->mutable_membership()->set_heartbeat_timeout_ms(uint64_t{1} << 40); },
+       "job.membership.heartbeat_timeout_ms is 1099511627776; 0 to 2592000000 (30 days) are allowed"},
+      {[](v1::JobSpec* s) { s->mutable_membership()->set_min_contributors(0); },
+       "job.membership.min_contributors is 0; 1 to 2 (job.contributors) are allowed"},
+  };
+  for (const BadSpec& bad : cases) EXPECT_THAT(Refusal(bad.spoil), Invalid(bad.sentence));
+}
+
 TEST(JobPlanTest, SaysWhatIsNotBuiltYet) {
   const BadSpec cases[] = {
-      {[](v1::JobSpec* s) { s->set_missing_policy(v1::JobSpec::MissingPolicy::FAIL); }, "job.missing_policy 2"},
-      {[](v1::JobSpec* s) { s->set_missing_policy(v1::JobSpec::MissingPolicy::COMMIT_WITHOUT); },
-       "job.missing_policy 3 is not built yet; use WAIT"},
       {[](v1::JobSpec* s) { s->set_durability(v1::JobSpec::Durability::NONE); },
        "job.durability 2 is not built yet; use SYNC"},
       {[](v1::JobSpec* s) { s->mutable_layers(0)->set_accumulator(v1::LayerSpec::Accumulator::HISTOGRAM); },

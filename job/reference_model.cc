@@ -119,6 +119,10 @@ ReferenceModel::Step ReferenceModel::Take(uint64_t step, const Deliveries& deliv
   for (int contributor = 0; contributor < static_cast<int>(options_.owned.size()); ++contributor) {
     const auto found = deliveries.find({step, contributor});
     const Delivery delivery = found == deliveries.end() ? Delivery() : found->second;
+    if (delivery.missing) {
+      for (int row = 0; row < plan_->layers.size(); ++row) result.unknown_layers.insert(row);
+      continue;
+    }
     const uint64_t routed_with = delivery.routed_with.value_or(due);
     result.ok = result.ok && Ok(contributor, step);
     if (routed_with < due) stale_versions.insert(routed_with);

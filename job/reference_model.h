@@ -25,6 +25,8 @@ class ReferenceModel {
     std::optional<uint64_t> routed_with;
     bool provisional = false;
     bool counts_lost = false;
+    // Nothing did: the step was committed without it.
+    bool missing = false;
   };
   // By step and contributor; those that are absent were on time.
   using Deliveries = std::map<std::pair<uint64_t, int>, Delivery>;

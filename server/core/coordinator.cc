@@ -1,5 +1,7 @@
 #include "server/core/coordinator.h"
 
+#include <iterator>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -12,6 +14,12 @@ namespace evenkeel::core {
 namespace {
 
 constexpr uint32_t kProtocolVersion = 1;
+constexpr absl::Duration kDefaultExpiry = absl::Hours(7 * 24);
+
+absl::Duration ExpiryOf(const v1::CoordinatorConfig& config) {
+  if (!config.has_job_expiry_ms()) return kDefaultExpiry;
+  return config.job_expiry_ms() == 0 ? absl::InfiniteDuration() : absl::Milliseconds(config.job_expiry_ms());
+}
 
 absl::Status JobUnknown(const std::string& name) {
   return ServiceError(absl::StatusCode::kNotFound, v1::ErrorDetail::JOB_UNKNOWN,
@@ -58,15 +66,33 @@ absl::StatusOr<std::shared_ptr<const BroughtStates>> BroughtBy(const v1::JoinReq
 }  // namespace
 
 Coordinator::Coordinator(const v1::CoordinatorConfig& config)
-    : default_balance_(config.default_balance()), limits_(job::WithDefaults(config.limits())) {}
+    : default_balance_(config.default_balance()),
+      limits_(job::WithDefaults(config.limits())),
+      job_expiry_(ExpiryOf(config)) {}
 
-absl::Status Coordinator::Restore(const std::vector<JobRecord>& records, Effects* effects) {
+absl::Status Coordinator::Restore(absl::Time now, const std::vector<JobRecord>& records, Effects* effects) {
   for (const JobRecord& record : records) {
-    EVENKEEL_ASSIGN_OR_RETURN(Job job, Job::Restore(record, effects));
+    EVENKEEL_ASSIGN_OR_RETURN(Job job, Job::Restore(now, record, effects));
     const std::string name = job.name();
     jobs_.emplace(name, std::move(job));
   }
   return absl::OkStatus();
+}
+
+absl::Status Coordinator::Wake(absl::Time now, const JobRecord& record, Effects* effects) {
+  EVENKEEL_RETURN_IF_ERROR(CheckRoom(record.state.spec().name()));
+  EVENKEEL_RETURN_IF_ERROR(Restore(now, {record}, effects));
+  effects->notices.push_back(absl::StrCat("job \"", record.state.spec().name(), "\" had expired, and is back at step ",
+                                          record.state.version().step()));
+  return absl::OkStatus();
+}
+
+void Coordinator::Tick(absl::Time now, Effects* effects) {
+  for (auto job = jobs_.begin(); job != jobs_.end();) {
+    job->second.Tick(now, effects);
+    const bool expires = now >= job->second.last_used() + job_expiry_ && job->second.Expire(job_expiry_, effects);
+    job = expires ? jobs_.erase(job) : std::next(job);
+  }
 }
 
 absl::StatusOr<Job*> Coordinator::FindJob(const std::string& name) {
@@ -81,48 +107,54 @@ absl::StatusOr<const Job*> Coordinator::FindJob(const std::string& name) const {
   return &found->second;
 }
 
-absl::StatusOr<Job*> Coordinator::FindOrCreate(const job::JobPlan& plan, const v1::JoinRequest& request,
+absl::StatusOr<Job*> Coordinator::FindOrCreate(absl::Time now, const job::JobPlan& plan, const v1::JoinRequest& request,
                                                Effects* effects) {
   const std::string& name = plan.effective.name();
   const auto found = jobs_.find(name);
   if (found != jobs_.end()) return &found->second;
   EVENKEEL_ASSIGN_OR_RETURN(const std::shared_ptr<const BroughtStates> brought, BroughtBy(request));
-  if (brought != nullptr) return CreateFrom(plan, *brought, effects);
-  if (request.rewind() && request.next_step() > 1) EVENKEEL_RETURN_IF_ERROR(AwaitStates(plan, request));
-  return Create(plan, request.initial_bias(), effects);
+  if (brought != nullptr) return CreateFrom(now, plan, *brought, effects);
+  if (request.rewind() && request.next_step() > 1) EVENKEEL_RETURN_IF_ERROR(AwaitStates(now, plan, request));
+  return Create(now, plan, request.initial_bias(), effects);
 }
 
-absl::StatusOr<Job*> Coordinator::Create(const job::JobPlan& plan, absl::Span<const float> initial_bias,
+absl::Status Coordinator::CheckRoom(const std::string& name) const {
+  if (static_cast<int>(jobs_.size()) < limits_.max_jobs()) return absl::OkStatus();
+  return ServiceError(absl::StatusCode::kResourceExhausted, v1::ErrorDetail::LIMIT_EXCEEDED,
+                      absl::StrCat("job \"", name, "\" would be one more than this coordinator's limits.max_jobs of ",
+                                   limits_.max_jobs()));
+}
+
+absl::StatusOr<Job*> Coordinator::Create(absl::Time now, const job::JobPlan& plan, absl::Span<const float> initial_bias,
                                          Effects* effects) {
   const std::string& name = plan.effective.name();
-  if (static_cast<int>(jobs_.size()) >= limits_.max_jobs()) {
-    return ServiceError(absl::StatusCode::kResourceExhausted, v1::ErrorDetail::LIMIT_EXCEEDED,
-                        absl::StrCat("job \"", name, "\" would be one more than this coordinator's limits.max_jobs of ",
-                                     limits_.max_jobs()));
-  }
-  EVENKEEL_ASSIGN_OR_RETURN(Job job, Job::Create(plan, initial_bias, effects));
+  EVENKEEL_RETURN_IF_ERROR(CheckRoom(name));
+  EVENKEEL_ASSIGN_OR_RETURN(Job job, Job::Create(now, plan, initial_bias, effects));
   return &jobs_.emplace(name, std::move(job)).first->second;
 }
 
-absl::StatusOr<Job*> Coordinator::CreateFrom(const job::JobPlan& plan, const BroughtStates& brought, Effects* effects) {
-  EVENKEEL_ASSIGN_OR_RETURN(Job * job, Create(plan, /*initial_bias=*/{}, effects));
+absl::StatusOr<Job*> Coordinator::CreateFrom(absl::Time now, const job::JobPlan& plan, const BroughtStates& brought,
+                                             Effects* effects) {
+  EVENKEEL_ASSIGN_OR_RETURN(Job * job, Create(now, plan, /*initial_bias=*/{}, effects));
   absl::Status status = job->TakeConfig(brought.states.state);
-  if (status.ok()) status = job->PutState(brought.states, effects);
+  if (status.ok()) status = job->PutState(now, brought.states, effects);
   if (status.ok()) return job;
   jobs_.erase(plan.effective.name());
   return status;
 }
 
 // Never OK: nobody has brought the state of a job that is not here.
-absl::Status Coordinator::AwaitStates(const job::JobPlan& plan, const v1::JoinRequest& request) {
+absl::Status Coordinator::AwaitStates(absl::Time now, const job::JobPlan& plan, const v1::JoinRequest& request) {
   const std::string& name = plan.effective.name();
   const int contributors = plan.effective.contributors();
+  std::vector<int> expected(contributors);
+  std::iota(expected.begin(), expected.end(), 0);
   const bool room = wishes_.count(name) > 0 || static_cast<int>(wishes_.size()) < limits_.max_jobs();
   if (!room) wishes_.clear();  // they are repeated
   RewindWishes& wishes = wishes_[name];
   EVENKEEL_RETURN_IF_ERROR(wishes.RefusalOf(request.contributor(), request.incarnation()));
-  wishes.Put(request.contributor(), {request.incarnation(), request.next_step(), /*brought=*/nullptr, {}});
-  if (!wishes.Agree(request.contributor(), request.next_step(), contributors)) {
+  wishes.Put(now, request.contributor(), {request.incarnation(), request.next_step(), /*brought=*/nullptr, {}});
+  if (!wishes.Agree(request.contributor(), request.next_step(), expected)) {
     return ServiceError(absl::StatusCode::kUnavailable, v1::ErrorDetail::REWIND_PENDING,
                         absl::StrCat("no job \"", name,
                                      "\" is here, and nobody has brought its state: ", wishes.Describe(contributors)));
@@ -135,13 +167,13 @@ absl::Status Coordinator::AwaitStates(const job::JobPlan& plan, const v1::JoinRe
   return wishes.RefusalOf(request.contributor(), request.incarnation());
 }
 
-std::vector<uint64_t> Coordinator::StatesFor(const v1::JoinRequest& request) const {
+std::vector<uint64_t> Coordinator::StatesFor(absl::Time now, const v1::JoinRequest& request) const {
   const auto found = jobs_.find(request.job().name());
   const bool asks = found != jobs_.end() && request.rewind() && request.next_step() > 0;
-  return asks ? found->second.StatesFor(request) : std::vector<uint64_t>();
+  return asks ? found->second.StatesFor(now, request) : std::vector<uint64_t>();
 }
 
-absl::StatusOr<v1::JoinResponse> Coordinator::Join(const v1::JoinRequest& request, Effects* effects,
+absl::StatusOr<v1::JoinResponse> Coordinator::Join(absl::Time now, const v1::JoinRequest& request, Effects* effects,
                                                    const History& history) {
   EVENKEEL_RETURN_IF_ERROR(CheckJoin(request));
   EVENKEEL_RETURN_IF_ERROR(BroughtBy(request).status());
@@ -149,8 +181,8 @@ absl::StatusOr<v1::JoinResponse> Coordinator::Join(const v1::JoinRequest& reques
   // A job that its first contributor may not join is not made.
   const bool is_new = jobs_.count(plan.effective.name()) == 0;
   Effects made;
-  EVENKEEL_ASSIGN_OR_RETURN(Job * job, FindOrCreate(plan, request, &made));
-  absl::StatusOr<v1::JoinResponse> response = job->Join(plan, request, &made, history);
+  EVENKEEL_ASSIGN_OR_RETURN(Job * job, FindOrCreate(now, plan, request, &made));
+  absl::StatusOr<v1::JoinResponse> response = job->Join(now, plan, request, &made, history);
   if (!response.ok() && is_new) {
     jobs_.erase(plan.effective.name());
     return response;
@@ -169,15 +201,21 @@ PushResult Coordinator::Push(absl::Time now, CallId call, v1::PushRequest* push,
   return (*job)->Push(now, call, push, effects);
 }
 
-absl::Status Coordinator::Leave(const v1::LeaveRequest& request, Effects* effects) {
+absl::StatusOr<v1::HeartbeatResponse> Coordinator::Heartbeat(absl::Time now, const v1::HeartbeatRequest& request) {
   EVENKEEL_ASSIGN_OR_RETURN(Job * job, FindJob(request.job()));
-  return job->Leave(request, effects);
+  return job->Heartbeat(now, request);
 }
 
-absl::StatusOr<v1::UpdateConfigResponse> Coordinator::UpdateConfig(const v1::UpdateConfigRequest& request,
+absl::Status Coordinator::Leave(absl::Time now, const v1::LeaveRequest& request, Effects* effects) {
+  EVENKEEL_ASSIGN_OR_RETURN(Job * job, FindJob(request.job()));
+  return job->Leave(now, request, effects);
+}
+
+absl::StatusOr<v1::UpdateConfigResponse> Coordinator::UpdateConfig(absl::Time now,
+                                                                   const v1::UpdateConfigRequest& request,
                                                                    Effects* effects) {
   EVENKEEL_ASSIGN_OR_RETURN(Job * job, FindJob(request.job()));
-  return job->UpdateConfig(request, effects);
+  return job->UpdateConfig(now, request, effects);
 }
 
 void Coordinator::Cancel(const std::string& job, CallId call) {
@@ -206,7 +244,8 @@ absl::StatusOr<v1::GetStateResponse> Coordinator::GetState(const v1::GetStateReq
   return response;
 }
 
-absl::StatusOr<v1::PutStateResponse> Coordinator::PutState(const v1::PutStateRequest& request, Effects* effects) {
+absl::StatusOr<v1::PutStateResponse> Coordinator::PutState(absl::Time now, const v1::PutStateRequest& request,
+                                                           Effects* effects) {
   EVENKEEL_ASSIGN_OR_RETURN(const std::shared_ptr<const BroughtStates> brought, OpenBrought(request.snapshot()));
   const auto found = jobs_.find(request.job());
   Job* job = found != jobs_.end() ? &found->second : nullptr;
@@ -214,9 +253,9 @@ absl::StatusOr<v1::PutStateResponse> Coordinator::PutState(const v1::PutStateReq
     v1::JobSpec spec = brought->states.state.spec();
     spec.set_name(request.job());
     EVENKEEL_ASSIGN_OR_RETURN(const job::JobPlan plan, job::PlanJob(spec, default_balance_, limits_));
-    EVENKEEL_ASSIGN_OR_RETURN(job, CreateFrom(plan, *brought, effects));
+    EVENKEEL_ASSIGN_OR_RETURN(job, CreateFrom(now, plan, *brought, effects));
   } else {
-    EVENKEEL_RETURN_IF_ERROR(job->PutState(brought->states, effects));
+    EVENKEEL_RETURN_IF_ERROR(job->PutState(now, brought->states, effects));
   }
   wishes_.erase(request.job());
   v1::PutStateResponse response;

@@ -21,23 +21,36 @@ namespace evenkeel::core {
 // promises. Not thread-safe.
 class Coordinator {
  public:
-  // `config`: default_balance and limits are read, absent limits have their defaults.
+  // `config`: default_balance, limits and job_expiry_ms are read; what is absent has its default.
   explicit Coordinator(const v1::CoordinatorConfig& config);
 
   // Takes over what an earlier life left. Once, before any other event. DATA_LOSS when a record is damaged.
-  absl::Status Restore(const std::vector<JobRecord>& records, Effects* effects);
+  absl::Status Restore(absl::Time now, const std::vector<JobRecord>& records, Effects* effects);
 
   // The returned response may be sent when `effects` have been carried out. `history` has the states that
   // StatesFor(request) names.
-  absl::StatusOr<v1::JoinResponse> Join(const v1::JoinRequest& request, Effects* effects, const History& history = {});
-  std::vector<uint64_t> StatesFor(const v1::JoinRequest& request) const;
+  absl::StatusOr<v1::JoinResponse> Join(absl::Time now, const v1::JoinRequest& request, Effects* effects,
+                                        const History& history = {});
+  std::vector<uint64_t> StatesFor(absl::Time now, const v1::JoinRequest& request) const;
 
   // The answer for `call` is in the effects of this event or of a later one.
   PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Effects* effects);
 
-  absl::Status Leave(const v1::LeaveRequest& request, Effects* effects);
+  absl::StatusOr<v1::HeartbeatResponse> Heartbeat(absl::Time now, const v1::HeartbeatRequest& request);
 
-  absl::StatusOr<v1::UpdateConfigResponse> UpdateConfig(const v1::UpdateConfigRequest& request, Effects* effects);
+  absl::Status Leave(absl::Time now, const v1::LeaveRequest& request, Effects* effects);
+
+  // Time has passed, for all jobs: to come a few times in every second, however little happens. Jobs that have not been
+  // used for config.job_expiry_ms expire.
+  void Tick(absl::Time now, Effects* effects);
+
+  // Whether the job is here; one that has expired is not, until it is restored by itself.
+  bool Has(const std::string& job) const { return jobs_.count(job) > 0; }
+  // Takes over a job that had expired. DATA_LOSS as Restore; RESOURCE_EXHAUSTED where limits.max_jobs are here.
+  absl::Status Wake(absl::Time now, const JobRecord& record, Effects* effects);
+
+  absl::StatusOr<v1::UpdateConfigResponse> UpdateConfig(absl::Time now, const v1::UpdateConfigRequest& request,
+                                                        Effects* effects);
 
   // The caller of `call` has gone.
   void Cancel(const std::string& job, CallId call);
@@ -50,7 +63,7 @@ class Coordinator {
   absl::StatusOr<std::vector<uint64_t>> StatesFor(const v1::GetStateRequest& request) const;
 
   // Errors of Job::PutState and, where it makes the job, of job::PlanJob.
-  absl::StatusOr<v1::PutStateResponse> PutState(const v1::PutStateRequest& request, Effects* effects);
+  absl::StatusOr<v1::PutStateResponse> PutState(absl::Time now, const v1::PutStateRequest& request, Effects* effects);
 
   absl::StatusOr<v1::JobState> State(const std::string& job) const;
   // Summary and layers only.
@@ -61,13 +74,18 @@ class Coordinator {
  private:
   absl::StatusOr<Job*> FindJob(const std::string& name);
   absl::StatusOr<const Job*> FindJob(const std::string& name) const;
-  absl::StatusOr<Job*> FindOrCreate(const job::JobPlan& plan, const v1::JoinRequest& request, Effects* effects);
-  absl::StatusOr<Job*> Create(const job::JobPlan& plan, absl::Span<const float> initial_bias, Effects* effects);
-  absl::StatusOr<Job*> CreateFrom(const job::JobPlan& plan, const BroughtStates& brought, Effects* effects);
-  absl::Status AwaitStates(const job::JobPlan& plan, const v1::JoinRequest& request);
+  absl::StatusOr<Job*> FindOrCreate(absl::Time now, const job::JobPlan& plan, const v1::JoinRequest& request,
+                                    Effects* effects);
+  absl::Status CheckRoom(const std::string& name) const;
+  absl::StatusOr<Job*> Create(absl::Time now, const job::JobPlan& plan, absl::Span<const float> initial_bias,
+                              Effects* effects);
+  absl::StatusOr<Job*> CreateFrom(absl::Time now, const job::JobPlan& plan, const BroughtStates& brought,
+                                  Effects* effects);
+  absl::Status AwaitStates(absl::Time now, const job::JobPlan& plan, const v1::JoinRequest& request);
 
   const v1::BalanceConfig default_balance_;
   const v1::Limits limits_;
+  const absl::Duration job_expiry_;
   std::map<std::string, Job> jobs_;
   // To go on with jobs that are not here: somebody has to bring their state.
   std::map<std::string, RewindWishes> wishes_;

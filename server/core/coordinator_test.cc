@@ -23,6 +23,8 @@ using ::testing::SizeIs;
 using Code = absl::StatusCode;
 using Reason = v1::ErrorDetail;
 
+constexpr absl::Time kNow = absl::UnixEpoch();
+
 v1::JoinRequest JoinOf(const std::string& job, int contributor = 0, int contributors = 1) {
   v1::JobSpec spec = job::TestSpec(contributors);
   spec.set_name(job);
@@ -48,12 +50,12 @@ class CoordinatorTest : public ::testing::Test {
  protected:
   absl::StatusOr<v1::JoinResponse> Join(const v1::JoinRequest& request) {
     effects_ = Effects();
-    return coordinator_.Join(request, &effects_);
+    return coordinator_.Join(kNow, request, &effects_);
   }
 
   PushResult Push(CallId call, v1::PushRequest push) {
     effects_ = Effects();
-    return coordinator_.Push(absl::UnixEpoch(), call, &push, &effects_);
+    return coordinator_.Push(kNow, call, &push, &effects_);
   }
 
   std::vector<std::string> Names() const {
@@ -167,9 +169,9 @@ TEST_F(CoordinatorTest, Pitfall37AJobBeginsWithTheBiasThatItsContributorsBring) 
   // The same after a restart.
   Coordinator again{v1::CoordinatorConfig()};
   Effects effects;
-  ASSERT_TRUE(again.Restore({*disk.Find("run")}, &effects).ok());
-  EXPECT_FALSE(again.Join(JoinWithBias(1, 1.5), &effects).ok());
-  const auto rejoined = again.Join(JoinWithBias(1, 1), &effects);
+  ASSERT_TRUE(again.Restore(kNow, {*disk.Find("run")}, &effects).ok());
+  EXPECT_FALSE(again.Join(kNow, JoinWithBias(1, 1.5), &effects).ok());
+  const auto rejoined = again.Join(kNow, JoinWithBias(1, 1), &effects);
   ASSERT_TRUE(rejoined.ok()) << rejoined.status();
   EXPECT_THAT(rejoined->version().bias(), ElementsAre(1, -2, 0.5, 0, 3, 0, -3));
 }
@@ -199,7 +201,7 @@ TEST_F(CoordinatorTest, AnInitialBiasThatIsNoneMakesNoJob) {
 v1::Snapshot StateAfterAStep() {
   Coordinator coordinator{v1::CoordinatorConfig()};
   Effects effects;
-  EXPECT_TRUE(coordinator.Join(JoinOf("run"), &effects).ok());
+  EXPECT_TRUE(coordinator.Join(kNow, JoinOf("run"), &effects).ok());
   v1::PushRequest push = PushOf("run");
   coordinator.Push(absl::UnixEpoch(), 1, &push, &effects);
   return job::MakeSnapshot(*coordinator.State("run"));
@@ -224,7 +226,7 @@ TEST_F(CoordinatorTest, AJobIsMadeInTheStateThatIsBrought) {
   simulation::Disk disk;
   disk.Apply(effects_.writes);
   Effects effects;
-  EXPECT_TRUE(Coordinator(v1::CoordinatorConfig()).Restore(disk.Load(), &effects).ok());
+  EXPECT_TRUE(Coordinator(v1::CoordinatorConfig()).Restore(kNow, disk.Load(), &effects).ok());
   // Others bring the same, or nothing.
   EXPECT_TRUE(Join(WishOf(1, 2)).ok());
   wish = WishOf(1, 3);
@@ -247,18 +249,18 @@ TEST_F(CoordinatorTest, AStateThatIsPutInMakesTheJobOrReplacesIts) {
   v1::PutStateRequest request;
   request.set_job("other");
   *request.mutable_snapshot() = StateAfterAStep();
-  auto put = coordinator_.PutState(request, &effects_);
+  auto put = coordinator_.PutState(kNow, request, &effects_);
   ASSERT_TRUE(put.ok()) << put.status();
   EXPECT_EQ(put->epoch(), 2);
   EXPECT_EQ(put->version().step(), 1);
-  put = coordinator_.PutState(request, &effects_);
+  put = coordinator_.PutState(kNow, request, &effects_);
   ASSERT_TRUE(put.ok()) << put.status();
   EXPECT_EQ(put->epoch(), 3);
   EXPECT_THAT(Names(), ElementsAre("other"));
   request.set_job("no name!");
-  EXPECT_EQ(coordinator_.PutState(request, &effects_).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(coordinator_.PutState(kNow, request, &effects_).status().code(), Code::kInvalidArgument);
   request.mutable_snapshot()->set_format_version(3);
-  EXPECT_THAT(coordinator_.PutState(request, &effects_).status(),
+  EXPECT_THAT(coordinator_.PutState(kNow, request, &effects_).status(),
               job::IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, "format_version is 3; this program reads"));
 }
 
@@ -294,7 +296,7 @@ TEST_F(CoordinatorTest, UnknownJobsAreNamed) {
   EXPECT_THAT(effects_.answers[0].reply.status(), unknown);
   v1::LeaveRequest leave;
   leave.set_job("ru\nn");
-  EXPECT_THAT(coordinator_.Leave(leave, &effects_), unknown);
+  EXPECT_THAT(coordinator_.Leave(kNow, leave, &effects_), unknown);
   EXPECT_THAT(coordinator_.State("ru\nn").status(), unknown);
   EXPECT_THAT(coordinator_.Describe("ru\nn").status(), unknown);
   EXPECT_THAT(coordinator_.DescribeLayers("ru\nn").status(), unknown);
@@ -307,7 +309,7 @@ TEST_F(CoordinatorTest, LeavesGoToTheirJob) {
   leave.set_job("a");
   leave.set_incarnation(100);
   effects_ = Effects();
-  EXPECT_TRUE(coordinator_.Leave(leave, &effects_).ok());
+  EXPECT_TRUE(coordinator_.Leave(kNow, leave, &effects_).ok());
   EXPECT_THAT(effects_.writes, SizeIs(1));
   EXPECT_EQ(coordinator_.Describe("a")->summary().joined(), 0);
 }
@@ -345,12 +347,12 @@ TEST(CoordinatorLimitsTest, OnlySoManyJobs) {
   config.mutable_limits()->set_max_jobs(2);
   Coordinator coordinator(config);
   Effects effects;
-  ASSERT_TRUE(coordinator.Join(JoinOf("a", 0, 2), &effects).ok());
-  ASSERT_TRUE(coordinator.Join(JoinOf("b"), &effects).ok());
-  EXPECT_THAT(coordinator.Join(JoinOf("c"), &effects).status(),
+  ASSERT_TRUE(coordinator.Join(kNow, JoinOf("a", 0, 2), &effects).ok());
+  ASSERT_TRUE(coordinator.Join(kNow, JoinOf("b"), &effects).ok());
+  EXPECT_THAT(coordinator.Join(kNow, JoinOf("c"), &effects).status(),
               job::IsRefusal(Code::kResourceExhausted, Reason::LIMIT_EXCEEDED,
                              "job \"c\" would be one more than this coordinator's limits.max_jobs of 2"));
-  EXPECT_TRUE(coordinator.Join(JoinOf("a", 1, 2), &effects).ok()) << "known jobs go on";
+  EXPECT_TRUE(coordinator.Join(kNow, JoinOf("a", 1, 2), &effects).ok()) << "known jobs go on";
 }
 
 TEST(CoordinatorLimitsTest, ConfiguredDefaultsHoldForItsJobs) {
@@ -359,10 +361,10 @@ TEST(CoordinatorLimitsTest, ConfiguredDefaultsHoldForItsJobs) {
   config.mutable_limits()->set_max_layers(1);
   Coordinator coordinator(config);
   Effects effects;
-  EXPECT_EQ(ReasonOf(coordinator.Join(JoinOf("a"), &effects).status()), Reason::LIMIT_EXCEEDED);
+  EXPECT_EQ(ReasonOf(coordinator.Join(kNow, JoinOf("a"), &effects).status()), Reason::LIMIT_EXCEEDED);
   v1::JoinRequest request = JoinOf("a");
   request.mutable_job()->mutable_layers()->RemoveLast();
-  const auto response = coordinator.Join(request, &effects);
+  const auto response = coordinator.Join(kNow, request, &effects);
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(response->effective().balance().center(), v1::BalanceConfig::DELTA);
 }
@@ -372,15 +374,15 @@ TEST(CoordinatorRestoreTest, TakesOverAllJobsInTheirNextEpochs) {
   {
     Coordinator coordinator{v1::CoordinatorConfig()};
     Effects effects;
-    ASSERT_TRUE(coordinator.Join(JoinOf("a"), &effects).ok());
-    ASSERT_TRUE(coordinator.Join(JoinOf("b", 0, 2), &effects).ok());
+    ASSERT_TRUE(coordinator.Join(kNow, JoinOf("a"), &effects).ok());
+    ASSERT_TRUE(coordinator.Join(kNow, JoinOf("b", 0, 2), &effects).ok());
     v1::PushRequest push = PushOf("a");
     coordinator.Push(absl::UnixEpoch(), 1, &push, &effects);
     disk.Apply(effects.writes);
   }
   Coordinator coordinator{v1::CoordinatorConfig()};
   Effects effects;
-  ASSERT_TRUE(coordinator.Restore(disk.Load(), &effects).ok());
+  ASSERT_TRUE(coordinator.Restore(kNow, disk.Load(), &effects).ok());
   EXPECT_THAT(effects.writes, SizeIs(2));
   disk.Apply(effects.writes);
   const v1::ListJobsResponse list = coordinator.List();
@@ -396,12 +398,12 @@ TEST(CoordinatorRestoreTest, OneDamagedRecordStopsIt) {
   simulation::Disk disk;
   Coordinator coordinator{v1::CoordinatorConfig()};
   Effects effects;
-  ASSERT_TRUE(coordinator.Join(JoinOf("a"), &effects).ok());
+  ASSERT_TRUE(coordinator.Join(kNow, JoinOf("a"), &effects).ok());
   disk.Apply(effects.writes);
   std::vector<JobRecord> records = disk.Load();
   records[0].versions.clear();
   Coordinator next{v1::CoordinatorConfig()};
-  EXPECT_EQ(next.Restore(records, &effects).code(), Code::kDataLoss);
+  EXPECT_EQ(next.Restore(kNow, records, &effects).code(), Code::kDataLoss);
 }
 
 TEST(CoordinatorRestoreTest, JobsOutliveTheLimitsTheyWereMadeUnder) {
@@ -409,7 +411,7 @@ TEST(CoordinatorRestoreTest, JobsOutliveTheLimitsTheyWereMadeUnder) {
   {
     Coordinator coordinator{v1::CoordinatorConfig()};
     Effects effects;
-    ASSERT_TRUE(coordinator.Join(JoinOf("a"), &effects).ok());
+    ASSERT_TRUE(coordinator.Join(kNow, JoinOf("a"), &effects).ok());
     disk.Apply(effects.writes);
   }
   v1::CoordinatorConfig config;
@@ -417,8 +419,8 @@ TEST(CoordinatorRestoreTest, JobsOutliveTheLimitsTheyWereMadeUnder) {
   config.mutable_default_balance()->set_preset("loss_free");
   Coordinator coordinator(config);
   Effects effects;
-  ASSERT_TRUE(coordinator.Restore(disk.Load(), &effects).ok());
-  const auto response = coordinator.Join(JoinOf("a"), &effects);
+  ASSERT_TRUE(coordinator.Restore(kNow, disk.Load(), &effects).ok());
+  const auto response = coordinator.Join(kNow, JoinOf("a"), &effects);
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(response->effective().balance().rule(), v1::BalanceConfig::PROPORTIONAL) << "as it was made";
 }

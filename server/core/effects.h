@@ -40,8 +40,9 @@ struct CommitEvent {
   uint64_t tokens = 0;
   // As in v1::CommittedVersion.
   uint64_t staleness = 0;
-  // Contributors that had lost their counts, ascending.
+  // Contributors that had lost their counts, and those that had not pushed, ascending.
   std::vector<int> lost;
+  std::vector<int> missing;
 };
 
 // Something about a step, or a state, cannot be right.

@@ -33,7 +33,8 @@ absl::StatusOr<RankEvidence> EvidenceOf(const v1::PushRequest& push, absl::Span<
 //   SAME_TOKENS      each set of ranks, of any contributors, that own the same layers and have one fingerprint
 //   TOO_MANY_TOKENS  each layer with more than the job's tokens_per_step
 //   SILENT_LAYER     with the step that ends its warm-up, or else the first: a layer that has never counted a token.
-//                    Not where a contributor that owns it has lost the counts of this step
+//                    Not where a contributor that owns it has lost the counts of this step, or
+//                    one is missing
 std::vector<v1::Violation> FindViolations(const job::JobPlan& plan, const job::JobState& before, bool ok,
                                           const job::StepSums& sums, const std::vector<RankEvidence>& evidence);
 

@@ -49,10 +49,12 @@ v1::JobState Job::State() const {
   return message;
 }
 
-absl::StatusOr<Job> Job::Create(job::JobPlan plan, absl::Span<const float> initial_bias, Effects* effects) {
+absl::StatusOr<Job> Job::Create(absl::Time now, job::JobPlan plan, absl::Span<const float> initial_bias,
+                                Effects* effects) {
   job::JobState state = job::InitialJobState(plan);
   EVENKEEL_RETURN_IF_ERROR(job::SetInitialBias(plan, initial_bias, &state));
   Job job(std::move(plan), std::move(state));
+  job.now_ = job.last_used_ = now;
   job.epoch_ = job.state_.version.epoch();
   job.versions_ = {RecordOf(job.state_)};
   effects->writes.push_back(
@@ -60,7 +62,7 @@ absl::StatusOr<Job> Job::Create(job::JobPlan plan, absl::Span<const float> initi
   return job;
 }
 
-absl::StatusOr<Job> Job::Restore(const JobRecord& record, Effects* effects) {
+absl::StatusOr<Job> Job::Restore(absl::Time now, const JobRecord& record, Effects* effects) {
   absl::StatusOr<job::JobPlan> plan = job::PlanStoredJob(record.state.spec(), record.state.fingerprint());
   if (!plan.ok()) return Damaged(record, plan.status().message());
   absl::StatusOr<job::JobState> state = FromProto(*plan, record.state);
@@ -69,7 +71,9 @@ absl::StatusOr<Job> Job::Restore(const JobRecord& record, Effects* effects) {
   if (!timeline.ok()) return Damaged(record, timeline.status().message());
   EVENKEEL_RETURN_IF_ERROR(CheckVersions(record));
   Job job(*std::move(plan), *std::move(state));
+  job.now_ = job.last_used_ = now;
   job.timeline_ = *std::move(timeline);
+  job.BeginGrace();
   job.epoch_ = record.epoch + 1;
   job.versions_ = record.versions;
   EVENKEEL_RETURN_IF_ERROR(job.RestoreEarlier(record));

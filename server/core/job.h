@@ -17,6 +17,7 @@
 #include "job/job_state.h"
 #include "job/move.h"
 #include "job/snapshot.h"
+#include "server/core/attendance.h"
 #include "server/core/contribution.h"
 #include "server/core/effects.h"
 #include "server/core/invariants.h"
@@ -33,27 +34,32 @@ using History = std::vector<v1::JobState>;
 //
 //   slot of a contributor:   free --Join--> held --Leave--> free
 //                                            held --Join of a new incarnation--> held (the old one is replaced)
-//   open step:               waiting for pushes --the last of n pushes--> committed; the next step opens
-//                            any --all n ask to go on from another state, or PutState--> that after this state; all
+//   open step:               waiting for pushes --attendance.h says that it can be--> committed; the next step opens
+//                                               --attendance.h says that it cannot be--> failed: who took part is told
+//                                               to end; the step waits for new incarnations
+//                            any --all ask to go on from another state, or PutState--> that after this state; all
 //                            join again, in a new epoch
+//
+// Time only goes forward: an event that is told an earlier time than one before is taken to come at that one's.
 //
 // Errors are ServiceErrors whose reasons bias_coordinator.proto explains.
 class Job {
  public:
   // A job that its first contributor has just made, and begins with that bias; the write that records it is added to
   // `effects`. INVALID_ARGUMENT from initial_bias.h.
-  static absl::StatusOr<Job> Create(job::JobPlan plan, absl::Span<const float> initial_bias, Effects* effects);
+  static absl::StatusOr<Job> Create(absl::Time now, job::JobPlan plan, absl::Span<const float> initial_bias,
+                                    Effects* effects);
 
   // A job as the store remembers it, in its next epoch; the write that records the epoch is added to `effects`.
   // DATA_LOSS when the record does not fit together, or a state that it needs is missing.
-  static absl::StatusOr<Job> Restore(const JobRecord& record, Effects* effects);
+  static absl::StatusOr<Job> Restore(absl::Time now, const JobRecord& record, Effects* effects);
 
   // `plan` is the plan of request.job(); whatever does not depend on the job has been checked. `history` has the states
   // that StatesFor(request) names.
-  absl::StatusOr<v1::JoinResponse> Join(const job::JobPlan& plan, const v1::JoinRequest& request, Effects* effects,
-                                        const History& history = {});
-  // Steps; none but for a Join that is the last to ask for a rewind.
-  std::vector<uint64_t> StatesFor(const v1::JoinRequest& request) const;
+  absl::StatusOr<v1::JoinResponse> Join(absl::Time now, const job::JobPlan& plan, const v1::JoinRequest& request,
+                                        Effects* effects, const History& history = {});
+  // Steps; none but for a Join that, at that time, is the last to ask for a rewind.
+  std::vector<uint64_t> StatesFor(absl::Time now, const v1::JoinRequest& request) const;
 
   // A snapshot of the state after `step` (absent: the newest), of the states that SnapshotSteps(step) names.
   //   FAILED_PRECONDITION  FUTURE_STEP: it is not committed; STATE_UNKNOWN: it is not remembered any more
@@ -62,7 +68,7 @@ class Job {
 
   // Goes on from `states`, in a new epoch, with the spec as it is: whoever contributes is to join again.
   // INVALID_ARGUMENT from job/same_shape.h.
-  absl::Status PutState(const job::SnapshotStates& states, Effects* effects);
+  absl::Status PutState(absl::Time now, const job::SnapshotStates& states, Effects* effects);
   // Of a job that was just made, to go on from `state`: the changes of its config are this job's.
   absl::Status TakeConfig(const v1::JobState& state);
 
@@ -70,11 +76,21 @@ class Job {
   // for others, in those of a later event. Takes the counts out of `push`.
   PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Effects* effects);
 
-  absl::Status Leave(const v1::LeaveRequest& request, Effects* effects);
+  absl::Status Leave(absl::Time now, const v1::LeaveRequest& request, Effects* effects);
+
+  // A contributor is alive. Errors as of Push.
+  absl::StatusOr<v1::HeartbeatResponse> Heartbeat(absl::Time now, const v1::HeartbeatRequest& request);
+
+  // Time has passed: names stragglers, and does what is to be done about who is missing.
+  void Tick(absl::Time now, Effects* effects);
+
+  // Adds the write with which the job expires, and true; false, and nothing, where a call waits. The caller forgets it.
+  bool Expire(absl::Duration unused, Effects* effects) const;
 
   // Changes how steps to come are balanced, takes a change back, or ends a halt; what has changed is written at once. A
   // request that changes nothing more, for it came before, is answered likewise. Errors of job::ConfigTimeline.
-  absl::StatusOr<v1::UpdateConfigResponse> UpdateConfig(const v1::UpdateConfigRequest& request, Effects* effects);
+  absl::StatusOr<v1::UpdateConfigResponse> UpdateConfig(absl::Time now, const v1::UpdateConfigRequest& request,
+                                                        Effects* effects);
 
   // The caller of `call` has gone: it is not answered any more. Its counts stay.
   void Cancel(CallId call);
@@ -93,6 +109,8 @@ class Job {
   const v1::Version& version() const { return state_.version; }
   uint64_t committed_step() const { return state_.version.step(); }
   uint64_t open_step() const { return committed_step() + 1; }
+  // When somebody last pushed or joined.
+  absl::Time last_used() const { return last_used_; }
 
  private:
   // One contributor's place.
@@ -113,6 +131,12 @@ class Job {
     uint64_t payload_hash = 0;
     Contribution contribution;
     RankEvidence evidence;
+    // As in Attendance.
+    bool failed = false;
+    bool late = false;
+    uint64_t first_step = 0;
+    absl::Time heard = absl::InfinitePast();
+    absl::Time last_push = absl::InfinitePast();
     // The last step of which counts of it were refused; 0: none.
     uint64_t refused_step = 0;
     // Calls that wait for the commit.
@@ -128,6 +152,22 @@ class Job {
 
   // The spec as it is in force for the open step.
   v1::JobSpec InForce() const;
+
+  // Who is here, and what is to be done about who is not.
+  void SetNow(absl::Time now) { now_ = std::max(now_, now); }
+  WaitingRules Rules() const;
+  OpenStep Open() const { return {open_step(), first_push_, grace_until_}; }
+  // Of all contributors, now.
+  std::vector<StateKind> States(const WaitingRules& rules) const;
+  void BeginGrace();
+  // Commits the open step, or fails the job, where it is time to.
+  void Review(Effects* effects);
+  int CountExcused(const WaitingRules& rules, absl::Span<const StateKind> states) const;
+  void NameStragglers(const WaitingRules& rules, absl::Span<const StateKind> states, Effects* effects);
+  void CommitWithout(const WaitingVerdict& verdict, absl::Span<const StateKind> states, Effects* effects);
+  void Fail(const WaitingVerdict& verdict, Effects* effects);
+  // Once nobody is left who was told of it.
+  void ForgetFailure();
 
   absl::Status Error(absl::StatusCode code, v1::ErrorDetail::Reason reason, absl::string_view message) const;
   // An error of a part that does not know the job, with what this one adds.
@@ -147,6 +187,8 @@ class Job {
   absl::Status Rewind(const v1::JoinRequest& request, const History& history, Effects* effects);
   absl::Status CheckShape(const job::SnapshotStates& states) const;
   absl::Status CheckSameBias(const BroughtStates& brought, const job::JobState& ours) const;
+  // Who must ask for a step before the job goes there.
+  std::vector<int> ExpectedToAsk(absl::Time now, int asking) const;
   absl::Status GoBack(uint64_t step, const History& history, Effects* effects);
   absl::Status GoOnFrom(const v1::JobState& state, absl::Span<const v1::JobState> earlier, bool begins_anew,
                         absl::string_view origin, Effects* effects);
@@ -154,7 +196,7 @@ class Job {
   absl::Status StateUnknown(uint64_t step) const;
 
   // Push, in its parts.
-  absl::Status CheckSender(const v1::PushRequest& push) const;
+  absl::Status CheckSender(int contributor, uint64_t incarnation, uint64_t epoch) const;
   // The kept version of that step, or null.
   const VersionRecord* Kept(uint64_t step) const;
   // The version that is due for the open step.
@@ -172,7 +214,8 @@ class Job {
   void Report(std::vector<v1::Violation> violations, Effects* effects);
   job::CommitInputs Inputs() const;
   v1::Version OldestRoutedWith() const;
-  void Commit(absl::Time now, Effects* effects);
+  // The open step, with the pushes that are here.
+  void Commit(Effects* effects);
 
   void Withdraw(Slot* slot);
   Write MemberWrite(const Slot& slot) const;
@@ -195,7 +238,19 @@ class Job {
   int pushed_ = 0;
   // Whether a push of the open step may make it join the move.
   bool may_join_ = false;
-  absl::Time first_push_;
+  // Of the newest event; of the open step's first push; and the end of the grace.
+  absl::Time now_ = absl::InfinitePast();
+  absl::Time first_push_ = absl::InfiniteFuture();
+  absl::Time grace_until_ = absl::InfinitePast();
+  absl::Time last_used_ = absl::InfinitePast();
+  // Contributors that the open step is not expected to wait for, as of the last review.
+  int excused_ = 0;
+  std::vector<int> stragglers_;
+  // Those that a line was last written about.
+  std::vector<int> told_stragglers_;
+  std::vector<int> told_missing_;
+  // OK while the job has not failed.
+  absl::Status failure_;
 };
 
 }  // namespace evenkeel::core

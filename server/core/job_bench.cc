@@ -34,7 +34,7 @@ JobBench::JobBench(const v1::JobSpec& spec, std::vector<std::vector<int>> owned,
       options_(OptionsOf(owned_, one_skip_in)),
       model_(std::in_place, &plan_, options_) {
   Effects effects;
-  job_ = Job::Create(plan_, /*initial_bias=*/{}, &effects).value();
+  job_ = Job::Create(now_, plan_, /*initial_bias=*/{}, &effects).value();
   Carry(std::move(effects));
 }
 
@@ -44,6 +44,9 @@ void JobBench::Carry(Effects effects) {
   for (Answer& answer : effects.answers) {
     const bool first = answers_.emplace(answer.call, std::move(answer.reply)).second;
     EVENKEEL_CHECK(first);
+  }
+  for (const CommitEvent& commit : effects.commits) {
+    for (const int contributor : commit.missing) deliveries_[{commit.step, contributor}].missing = true;
   }
   commits_.insert(commits_.end(), effects.commits.begin(), effects.commits.end());
   notices_.insert(notices_.end(), effects.notices.begin(), effects.notices.end());
@@ -61,8 +64,8 @@ v1::JoinRequest JobBench::JoinOf(int contributor) const {
 absl::StatusOr<v1::JoinResponse> JobBench::Join(const v1::JoinRequest& request) {
   Effects effects;
   const job::JobPlan plan = job::TestPlan(request.job());
-  const History history = disk_.States(job_->name(), job_->StatesFor(request));
-  absl::StatusOr<v1::JoinResponse> response = job_->Join(plan, request, &effects, history);
+  const History history = disk_.States(job_->name(), job_->StatesFor(now_, request));
+  absl::StatusOr<v1::JoinResponse> response = job_->Join(now_, plan, request, &effects, history);
   EVENKEEL_CHECK(response.ok() || (effects.writes.empty() && effects.answers.empty()));
   Carry(std::move(effects));
   return response;
@@ -84,7 +87,7 @@ absl::Status JobBench::Leave(int contributor, uint64_t incarnation) {
   request.set_contributor(contributor);
   request.set_incarnation(incarnation);
   Effects effects;
-  absl::Status status = job_->Leave(request, &effects);
+  absl::Status status = job_->Leave(now_, request, &effects);
   Carry(std::move(effects));
   return status;
 }
@@ -92,7 +95,7 @@ absl::Status JobBench::Leave(int contributor, uint64_t incarnation) {
 absl::StatusOr<v1::UpdateConfigResponse> JobBench::UpdateConfig(v1::UpdateConfigRequest request) {
   request.set_job(job_->name());
   Effects effects;
-  absl::StatusOr<v1::UpdateConfigResponse> response = job_->UpdateConfig(request, &effects);
+  absl::StatusOr<v1::UpdateConfigResponse> response = job_->UpdateConfig(now_, request, &effects);
   EVENKEEL_CHECK(response.ok() || effects.writes.empty());
   Carry(std::move(effects));
   return response;
@@ -138,6 +141,22 @@ CallId JobBench::Push(v1::PushRequest push) {
   return call;
 }
 
+absl::StatusOr<v1::HeartbeatResponse> JobBench::Heartbeat(int contributor) {
+  v1::HeartbeatRequest request;
+  request.set_job(job_->name());
+  request.set_contributor(contributor);
+  request.set_incarnation(Usual(contributor));
+  request.set_epoch(job_->epoch());
+  return job_->Heartbeat(now_, request);
+}
+
+void JobBench::Wait(absl::Duration time) {
+  now_ += time;
+  Effects effects;
+  job_->Tick(now_, &effects);
+  Carry(std::move(effects));
+}
+
 void JobBench::PushAll() {
   const uint64_t step = job_->open_step();
   for (size_t i = 0; i < owned_.size(); ++i) Push(i, step);
@@ -156,14 +175,14 @@ absl::StatusOr<v1::Snapshot> JobBench::Snapshot(std::optional<uint64_t> step) co
 
 absl::Status JobBench::PutState(const job::SnapshotStates& states) {
   Effects effects;
-  const absl::Status status = job_->PutState(states, &effects);
+  const absl::Status status = job_->PutState(now_, states, &effects);
   Carry(std::move(effects));
   return status;
 }
 
 void JobBench::Restart() {
   Effects effects;
-  absl::StatusOr<Job> job = Job::Restore(disk(), &effects);
+  absl::StatusOr<Job> job = Job::Restore(now_, disk(), &effects);
   EVENKEEL_CHECK(job.ok());
   job_ = *std::move(job);
   Carry(std::move(effects));

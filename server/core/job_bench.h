@@ -55,6 +55,9 @@ class JobBench {
   void PushAll();
   void PushAllUntil(uint64_t step);
 
+  // In its usual incarnation.
+  absl::StatusOr<v1::HeartbeatResponse> Heartbeat(int contributor);
+
   absl::StatusOr<v1::Snapshot> Snapshot(std::optional<uint64_t> step) const;
   absl::Status PutState(const job::SnapshotStates& states);
 
@@ -68,8 +71,8 @@ class JobBench {
 
   // The coordinator goes, and comes back with what the disk holds.
   void Restart();
-  // Lets time pass.
-  void Wait(absl::Duration time) { now_ += time; }
+  // Lets time pass, and tells the job so.
+  void Wait(absl::Duration time);
 
   Job& job() { return *job_; }
   const job::JobPlan& plan() const { return plan_; }

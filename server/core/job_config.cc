@@ -11,7 +11,9 @@ namespace evenkeel::core {
 namespace {
 
 bool HasChange(const v1::UpdateConfigRequest& request) {
-  return request.has_balance() || request.overrides_size() > 0 || request.mode() != v1::JobSpec::Mode::KIND_UNSPECIFIED;
+  return request.has_balance() || request.overrides_size() > 0 ||
+         request.mode() != v1::JobSpec::Mode::KIND_UNSPECIFIED || request.has_membership() ||
+         request.missing_policy() != v1::JobSpec::MissingPolicy::KIND_UNSPECIFIED;
 }
 
 absl::Status CheckWhatIsAsked(const v1::UpdateConfigRequest& request) {
@@ -19,10 +21,13 @@ absl::Status CheckWhatIsAsked(const v1::UpdateConfigRequest& request) {
     return ServiceError(absl::StatusCode::kInvalidArgument, Reason::INVALID_FIELD, message);
   };
   if (request.undo() && HasChange(request)) {
-    return refuse("undo takes a change back and makes none; balance, overrides and mode must be absent");
+    return refuse(
+        "undo takes a change back and makes none; whatever else could be changed must be absent");
   }
   if (!request.undo() && !request.resume() && !HasChange(request)) {
-    return refuse("the request asks for nothing: balance, overrides, mode, undo and resume are all absent");
+    return refuse(
+        "the request asks for nothing: balance, overrides, mode, membership, missing_policy, undo and resume are all "
+        "absent");
   }
   return absl::OkStatus();
 }
@@ -33,6 +38,8 @@ v1::ConfigChange PatchOf(const v1::UpdateConfigRequest& request) {
   *patch.mutable_balance() = request.balance();
   *patch.mutable_overrides() = request.overrides();
   patch.set_mode(request.mode());
+  *patch.mutable_membership() = request.membership();
+  patch.set_missing_policy(request.missing_policy());
   patch.set_note(request.note());
   return patch;
 }
@@ -41,7 +48,9 @@ v1::ConfigChange PatchOf(const v1::UpdateConfigRequest& request) {
 
 v1::JobSpec Job::InForce() const { return PlanAt(plan_, timeline_, open_step()).effective; }
 
-absl::StatusOr<v1::UpdateConfigResponse> Job::UpdateConfig(const v1::UpdateConfigRequest& request, Effects* effects) {
+absl::StatusOr<v1::UpdateConfigResponse> Job::UpdateConfig(absl::Time now, const v1::UpdateConfigRequest& request,
+                                                           Effects* effects) {
+  SetNow(now);
   absl::Status status = CheckWhatIsAsked(request);
   const v1::JobState before = State();
   if (status.ok() && request.undo()) status = timeline_.Undo(request.from_step(), request.note(), open_step());

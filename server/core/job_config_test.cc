@@ -86,7 +86,7 @@ TEST(JobConfigTest, AChangeIsOnDiskBeforeItIsAnswered) {
 TEST(JobConfigTest, TheSameRequestTwiceWritesOnce) {
   JobBench bench(job::TestSpec(1));
   Effects effects;
-  for (int i = 0; i < 2; ++i) ASSERT_TRUE(bench.job().UpdateConfig(Rate(5, .25), &effects).ok());
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(bench.job().UpdateConfig(absl::UnixEpoch(), Rate(5, .25), &effects).ok());
   EXPECT_THAT(effects.writes, SizeIs(1));
 }
 

@@ -1,6 +1,7 @@
 // What people and tools are told of a job: the read-only half of job.h.
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "kernels/balance/load_metrics.h"
@@ -45,6 +46,15 @@ v1::JobSummary Job::Summary() const {
   summary.set_max_violation(sum / plan_.layers.size());
   summary.set_state_hash(versions_.back().state_hash);
   summary.set_staleness(state_.staleness);
+  std::map<StateKind, int> counts;
+  for (const StateKind state : States(Rules())) ++counts[state];
+  for (const auto& [state, contributors] : counts) {
+    v1::ContributorCount* count = summary.add_counts();
+    count->set_state(state);
+    count->set_contributors(contributors);
+  }
+  *summary.mutable_stragglers() = {stragglers_.begin(), stragglers_.end()};
+  summary.set_failure(std::string(failure_.message()));
   return summary;
 }
 
@@ -75,6 +85,7 @@ v1::DescribeJobResponse Job::Describe() const {
   v1::DescribeJobResponse response = DescribeLayers();
   *response.mutable_effective() = InForce();
   *response.mutable_changes() = timeline_.ToProto();
+  const std::vector<StateKind> states = States(Rules());
   for (const Slot& slot : slots_) {
     v1::ContributorStatus* status = response.add_contributors();
     status->set_contributor(slot.member.contributor());
@@ -83,6 +94,11 @@ v1::DescribeJobResponse Job::Describe() const {
     status->set_joined(slot.joined);
     status->set_pushed(slot.pushed);
     *status->mutable_worker() = slot.worker;
+    status->set_state(states[slot.member.contributor()]);
+    if (slot.heard > absl::InfinitePast()) status->set_heard_ms_ago(absl::ToInt64Milliseconds(now_ - slot.heard));
+    if (slot.last_push > absl::InfinitePast()) {
+      status->set_pushed_ms_ago(absl::ToInt64Milliseconds(now_ - slot.last_push));
+    }
   }
   return response;
 }

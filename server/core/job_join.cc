@@ -68,7 +68,9 @@ absl::Status Job::CheckRanks(const v1::JoinRequest& request) const {
 
 absl::Status Job::CheckNextStep(const Slot& slot, const v1::JoinRequest& request) const {
   const uint64_t next_step = request.next_step();
-  if (next_step > open_step()) {
+  // Between steps: it is waited for from the next one on.
+  const bool comes_between = next_step == open_step() + 1 && committed_step() > 0 && Rules().goes_on_without();
+  if (next_step > open_step() && !comes_between) {
     return Error(absl::StatusCode::kFailedPrecondition, Reason::STEP_AHEAD,
                  absl::StrCat("next_step is ", next_step, ", but step ", open_step(),
                               " is open; is this the right coordinator, and has it its own state directory?"));
@@ -141,15 +143,20 @@ void Job::TakeSlot(const v1::JoinRequest& request, std::vector<int> owned, Slot*
   }
   const std::vector<int> ranks = RanksOf(request);
   *member.mutable_ranks() = {ranks.begin(), ranks.end()};
+  member.set_left(false);
   slot->joined = true;
+  slot->failed = slot->late = false;
+  slot->first_step = request.next_step();
+  slot->heard = last_used_ = now_;
   slot->owned = std::move(owned);
   slot->worker = request.worker();
   wishes_.Remove(request.contributor());
   effects->writes.push_back(MemberWrite(*slot));
 }
 
-absl::StatusOr<v1::JoinResponse> Job::Join(const job::JobPlan& plan, const v1::JoinRequest& request, Effects* effects,
-                                           const History& history) {
+absl::StatusOr<v1::JoinResponse> Job::Join(absl::Time now, const job::JobPlan& plan, const v1::JoinRequest& request,
+                                           Effects* effects, const History& history) {
+  SetNow(now);
   EVENKEEL_RETURN_IF_ERROR(CheckSpec(plan));
   if (request.contributor() < 0 || request.contributor() >= static_cast<int>(slots_.size())) {
     return Error(absl::StatusCode::kInvalidArgument, Reason::INVALID_FIELD,
@@ -160,6 +167,7 @@ absl::StatusOr<v1::JoinResponse> Job::Join(const job::JobPlan& plan, const v1::J
     return Error(absl::StatusCode::kAlreadyExists, Reason::REPLACED,
                  absl::StrCat("a newer incarnation holds contributor ", request.contributor()));
   }
+  if (slot.failed && slot.member.incarnation() == request.incarnation()) return failure_;
   if (AsksToGoBack(request)) EVENKEEL_RETURN_IF_ERROR(Rewind(request, history, effects));
   EVENKEEL_RETURN_IF_ERROR(CheckInitialBias(request));
   EVENKEEL_RETURN_IF_ERROR(CheckRanks(request));
@@ -174,6 +182,8 @@ absl::StatusOr<v1::JoinResponse> Job::Join(const job::JobPlan& plan, const v1::J
   EVENKEEL_RETURN_IF_ERROR(CheckCoverage(request.contributor(), *owned));
   EVENKEEL_RETURN_IF_ERROR(CheckWorld(request));
   TakeSlot(request, *std::move(owned), &slot, effects);
+  ForgetFailure();
+  excused_ = CountExcused(Rules(), States(Rules()));
 
   v1::JoinResponse response;
   response.set_epoch(epoch_);
@@ -184,7 +194,8 @@ absl::StatusOr<v1::JoinResponse> Job::Join(const job::JobPlan& plan, const v1::J
   return response;
 }
 
-absl::Status Job::Leave(const v1::LeaveRequest& request, Effects* effects) {
+absl::Status Job::Leave(absl::Time now, const v1::LeaveRequest& request, Effects* effects) {
+  SetNow(now);
   if (request.contributor() < 0 || request.contributor() >= static_cast<int>(slots_.size())) {
     return Error(absl::StatusCode::kInvalidArgument, Reason::INVALID_FIELD,
                  absl::StrCat("contributor is ", request.contributor(), "; 0 to ", slots_.size() - 1, " are allowed"));
@@ -205,8 +216,11 @@ absl::Status Job::Leave(const v1::LeaveRequest& request, Effects* effects) {
   slot.member.set_incarnation(0);
   slot.member.clear_ranks();
   slot.worker.Clear();
-  slot.joined = false;
+  slot.member.set_left(true);
+  slot.joined = slot.failed = slot.late = false;
   effects->writes.push_back(MemberWrite(slot));
+  ForgetFailure();
+  Review(effects);
   return absl::OkStatus();
 }
 
@@ -217,7 +231,7 @@ void Job::Withdraw(Slot* slot) {
   slot->contribution.SubtractFrom(plan_.layers, slot->owned, &sums_);
   slot->contribution = Contribution();
   slot->pushed = false;
-  --pushed_;
+  if (--pushed_ == 0) first_push_ = absl::InfiniteFuture();
 }
 
 Write Job::MemberWrite(const Slot& slot) const {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,33 +17,43 @@ namespace {
 // Repetitions of one push that may wait at once.
 constexpr int kMaxCallsPerSlot = 8;
 
+// Of a contributor that has not pushed: as if it had lost its counts. If it never joined, it may own anything.
+RankEvidence NoEvidence(const job::JobPlan& plan) {
+  RankEvidence evidence;
+  evidence.counts_lost = true;
+  evidence.owned.resize(plan.layers.size());
+  std::iota(evidence.owned.begin(), evidence.owned.end(), 0);
+  return evidence;
+}
+
 bool Same(const v1::Version& a, const v1::Version& b) { return a.epoch() == b.epoch() && a.step() == b.step(); }
 
 }  // namespace
 
-absl::Status Job::CheckSender(const v1::PushRequest& push) const {
-  if (push.epoch() > epoch_) {
+absl::Status Job::CheckSender(int contributor, uint64_t incarnation, uint64_t epoch) const {
+  if (epoch > epoch_) {
     return Error(absl::StatusCode::kFailedPrecondition, Reason::EPOCH_AHEAD,
-                 absl::StrCat("the push is of epoch ", push.epoch(), ", this coordinator is in ", epoch_,
+                 absl::StrCat("the caller joined in epoch ", epoch, ", this coordinator is in ", epoch_,
                               "; it is not the job's newest coordinator"));
   }
-  if (push.contributor() < 0 || push.contributor() >= static_cast<int>(slots_.size())) {
+  if (contributor < 0 || contributor >= static_cast<int>(slots_.size())) {
     return Error(absl::StatusCode::kInvalidArgument, Reason::INVALID_FIELD,
-                 absl::StrCat("contributor is ", push.contributor(), "; 0 to ", slots_.size() - 1, " are allowed"));
+                 absl::StrCat("contributor is ", contributor, "; 0 to ", slots_.size() - 1, " are allowed"));
   }
-  const Slot& slot = slots_[push.contributor()];
-  if (WasReplaced(slot.member, push.incarnation())) {
+  const Slot& slot = slots_[contributor];
+  if (WasReplaced(slot.member, incarnation)) {
     return Error(absl::StatusCode::kAlreadyExists, Reason::REPLACED,
-                 absl::StrCat("a newer incarnation holds contributor ", push.contributor()));
+                 absl::StrCat("a newer incarnation holds contributor ", contributor));
   }
-  if (push.epoch() < epoch_) {
+  if (slot.failed && slot.member.incarnation() == incarnation) return failure_;
+  if (epoch < epoch_) {
     return Error(absl::StatusCode::kFailedPrecondition, Reason::STALE_EPOCH,
-                 absl::StrCat("the push is of epoch ", push.epoch(), ", the coordinator has restarted into ", epoch_,
+                 absl::StrCat("the caller joined in epoch ", epoch, ", the coordinator has restarted into ", epoch_,
                               "; join again, then push again"));
   }
-  if (!slot.joined || slot.member.incarnation() != push.incarnation()) {
+  if (!slot.joined || slot.member.incarnation() != incarnation) {
     return Error(absl::StatusCode::kFailedPrecondition, Reason::NOT_JOINED,
-                 absl::StrCat("contributor ", push.contributor(), " has not joined as this incarnation; join first"));
+                 absl::StrCat("contributor ", contributor, " has not joined as this incarnation; join first"));
   }
   return absl::OkStatus();
 }
@@ -146,9 +157,12 @@ absl::Status Job::CheckRoom(const Slot& slot, bool may_join, const Contribution&
 }
 
 PushResult Job::Push(absl::Time now, CallId call, v1::PushRequest* push, Effects* effects) {
-  absl::Status status = CheckSender(*push);
+  SetNow(now);
+  absl::Status status = CheckSender(push->contributor(), push->incarnation(), push->epoch());
   if (!status.ok()) return Refuse(call, std::move(status), effects);
   Slot& slot = slots_[push->contributor()];
+  slot.heard = slot.last_push = last_used_ = now_;
+  slot.late = false;
   if (push->step() <= committed_step()) return AnswerLate(slot, call, *push, effects);
   if (push->step() > open_step()) {
     return Refuse(call,
@@ -184,8 +198,8 @@ PushResult Job::Push(absl::Time now, CallId call, v1::PushRequest* push, Effects
   slot.pushed = true;
   slot.calls.push_back(call);
   may_join_ = may_join;
-  if (pushed_++ == 0) first_push_ = now;
-  if (pushed_ == static_cast<int>(slots_.size())) Commit(now, effects);
+  if (pushed_++ == 0) first_push_ = now_;
+  if (pushed_ + excused_ >= static_cast<int>(slots_.size())) Review(effects);
   return PushResult::kAccepted;
 }
 
@@ -213,6 +227,7 @@ job::CommitInputs Job::Inputs() const {
   inputs.version.set_step(open_step());
   std::map<uint64_t, v1::Version> stale_versions;
   for (const Slot& slot : slots_) {
+    if (!slot.pushed) continue;
     inputs.ok = inputs.ok && slot.ok;
     inputs.replayed = inputs.replayed || slot.replayed;
     const uint64_t routed_with = slot.routed_with.step();
@@ -223,7 +238,7 @@ job::CommitInputs Job::Inputs() const {
   }
   for (auto& [step, version] : stale_versions) inputs.stale_versions.push_back(std::move(version));
   std::vector<RankEvidence> evidence;
-  for (const Slot& slot : slots_) evidence.push_back(slot.evidence);
+  for (const Slot& slot : slots_) evidence.push_back(slot.pushed ? slot.evidence : NoEvidence(plan_));
   inputs.violations = FindViolations(plan_, state_, inputs.ok, sums_, evidence);
   return inputs;
 }
@@ -233,13 +248,13 @@ job::CommitInputs Job::Inputs() const {
 v1::Version Job::OldestRoutedWith() const {
   v1::Version oldest = Due();
   for (const Slot& slot : slots_) {
-    if (slot.provisional || slot.counts_lost) continue;
+    if (!slot.pushed || slot.provisional || slot.counts_lost) continue;
     if (slot.routed_with.step() < oldest.step()) oldest = slot.routed_with;
   }
   return oldest;
 }
 
-void Job::Commit(absl::Time now, Effects* effects) {
+void Job::Commit(Effects* effects) {
   if (timeline_.At(open_step()).from_step() == open_step()) plan_ = PlanAt(std::move(plan_), timeline_, open_step());
   const v1::Version routed_with = OldestRoutedWith();
   const bool stale = routed_with.step() < Due().step();
@@ -252,12 +267,13 @@ void Job::Commit(absl::Time now, Effects* effects) {
 
   effects->writes.push_back({name(), std::make_shared<const v1::JobState>(State()), epoch_, {record}, /*members=*/{}});
   effects->writes.back().commit = RoutedStep{routed_with, stale};
-  effects->commits.push_back(
-      {name(), committed_step(), now - first_push_, reply_->tokens(), reply_->staleness(), /*lost=*/{}});
+  effects->commits.push_back({name(), committed_step(), now_ - first_push_, reply_->tokens(), reply_->staleness(),
+                              /*lost=*/{}, /*missing=*/{}});
   for (const v1::Violation& violation : state_.violations) {
     effects->violations.push_back({name(), committed_step(), violation});
   }
   for (Slot& slot : slots_) {
+    if (!slot.pushed) continue;
     if (slot.counts_lost) effects->commits.back().lost.push_back(slot.member.contributor());
     for (const CallId call : slot.calls) effects->answers.push_back({call, reply_});
     slot.calls.clear();
@@ -269,6 +285,9 @@ void Job::Commit(absl::Time now, Effects* effects) {
   sums_.Clear();
   pushed_ = 0;
   may_join_ = false;
+  first_push_ = absl::InfiniteFuture();
+  if (stragglers_.empty()) told_stragglers_.clear();
+  stragglers_.clear();
 }
 
 }  // namespace evenkeel::core

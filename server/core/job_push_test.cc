@@ -311,10 +311,10 @@ TEST(JobPushTest, KnowsAStaleCoordinatorWhenItIsOne) {
   v1::PushRequest push = bench.PushOf(0, 1);
   push.set_epoch(2);
   EXPECT_THAT(bench.AnswerTo(bench.Push(push)).status(),
-              job::IsRefusal(Code::kFailedPrecondition, Reason::EPOCH_AHEAD, "the push is of epoch 2"));
+              job::IsRefusal(Code::kFailedPrecondition, Reason::EPOCH_AHEAD, "the caller joined in epoch 2"));
   push.set_epoch(0);
   EXPECT_THAT(bench.AnswerTo(bench.Push(push)).status(),
-              job::IsRefusal(Code::kFailedPrecondition, Reason::STALE_EPOCH, "the push is of epoch 0"));
+              job::IsRefusal(Code::kFailedPrecondition, Reason::STALE_EPOCH, "the caller joined in epoch 0"));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

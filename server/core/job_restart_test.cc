@@ -40,7 +40,7 @@ TEST(JobRestartTest, EveryLifeHasAnEpochOfItsOwn) {
 TEST(JobRestartTest, TheEpochIsTheOnlyWrite) {
   JobBench bench(job::TestSpec(1));
   Effects effects;
-  ASSERT_TRUE(Job::Restore(bench.disk(), &effects).ok());
+  ASSERT_TRUE(Job::Restore(absl::UnixEpoch(), bench.disk(), &effects).ok());
   ASSERT_THAT(effects.writes, SizeIs(1));
   EXPECT_EQ(effects.writes[0].job, "job");
   EXPECT_EQ(effects.writes[0].epoch, 2u);
@@ -68,7 +68,7 @@ TEST(JobRestartTest, ContributorsAreSentToJoinAgain) {
   bench.Restart();
   const absl::Status status = bench.AnswerTo(bench.Push(old)).status();
   EXPECT_THAT(status, job::IsRefusal(Code::kFailedPrecondition, Reason::STALE_EPOCH,
-                                     "the push is of epoch 1, the coordinator has restarted into 2"));
+                                     "the caller joined in epoch 1, the coordinator has restarted into 2"));
   EXPECT_EQ(DetailOf(status).epoch(), 2u);
   EXPECT_THAT(bench.AnswerTo(bench.Push(0, 1)).status(),
               job::IsRefusal(Code::kFailedPrecondition, Reason::NOT_JOINED, "contributor 0 has not joined"))
@@ -333,7 +333,7 @@ TEST(JobRestartTest, ADamagedRecordIsNoJob) {
     JobRecord record = bench.disk();
     damage.make(&record);
     Effects effects;
-    const absl::Status status = Job::Restore(record, &effects).status();
+    const absl::Status status = Job::Restore(absl::UnixEpoch(), record, &effects).status();
     EXPECT_EQ(status.code(), Code::kDataLoss) << damage.sentence;
     EXPECT_THAT(std::string(status.message()), HasSubstr(damage.sentence));
     EXPECT_THAT(std::string(status.message()), HasSubstr("job \"job\": "));

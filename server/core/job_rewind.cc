@@ -53,11 +53,27 @@ absl::StatusOr<v1::Snapshot> Job::Snapshot(std::optional<uint64_t> step, const H
   return job::MakeSnapshot(states.back(), AllButLast(states));
 }
 
-std::vector<uint64_t> Job::StatesFor(const v1::JoinRequest& request) const {
+// Who has left is not waited for; nor is, where a job goes on without who is missing, one that has not asked by the
+// step's deadline, as long as enough have.
+std::vector<int> Job::ExpectedToAsk(absl::Time now, int asking) const {
+  const WaitingRules rules = Rules();
+  std::vector<int> asked;
+  std::vector<int> expected;
+  for (int i = 0; i < static_cast<int>(slots_.size()); ++i) {
+    if (i == asking || wishes_.Find(i) != nullptr) asked.push_back(i);
+    if (i == asking || !slots_[i].member.left()) expected.push_back(i);
+  }
+  const bool enough = static_cast<int>(asked.size()) >= rules.min_contributors;
+  const bool overdue = now >= wishes_.since() + rules.step_deadline;
+  return rules.goes_on_without() && enough && overdue ? asked : expected;
+}
+
+std::vector<uint64_t> Job::StatesFor(absl::Time now, const v1::JoinRequest& request) const {
   const bool known = request.contributor() >= 0 && request.contributor() < static_cast<int>(slots_.size());
   const bool goes_back = known && AsksToGoBack(request) && request.next_step() <= committed_step();
-  const int contributors = static_cast<int>(slots_.size());
-  if (!goes_back || !wishes_.Agree(request.contributor(), request.next_step(), contributors)) return {};
+  if (!goes_back) return {};
+  const std::vector<int> expected = ExpectedToAsk(std::max(now, now_), request.contributor());
+  if (!wishes_.Agree(request.contributor(), request.next_step(), expected)) return {};
   const absl::StatusOr<std::vector<uint64_t>> steps = SnapshotSteps(request.next_step() - 1);
   return steps.ok() ? *steps : std::vector<uint64_t>();
 }
@@ -101,11 +117,11 @@ absl::Status Job::Rewind(const v1::JoinRequest& request, const History& history,
     return brought != nullptr ? CheckSameBias(*brought, state_) : absl::OkStatus();
   }
   EVENKEEL_RETURN_IF_ERROR(wishes_.RefusalOf(request.contributor(), request.incarnation()));
-  const int contributors = static_cast<int>(slots_.size());
-  wishes_.Put(request.contributor(), {request.incarnation(), request.next_step(), std::move(brought), {}});
-  if (!wishes_.Agree(request.contributor(), request.next_step(), contributors)) {
+  wishes_.Put(now_, request.contributor(), {request.incarnation(), request.next_step(), std::move(brought), {}});
+  const std::vector<int> expected = ExpectedToAsk(now_, request.contributor());
+  if (!wishes_.Agree(request.contributor(), request.next_step(), expected)) {
     return Error(absl::StatusCode::kUnavailable, Reason::REWIND_PENDING,
-                 absl::StrCat(wishes_.Describe(contributors), "; step ", open_step(),
+                 absl::StrCat(wishes_.Describe(static_cast<int>(expected.size())), "; step ", open_step(),
                               " is open, and the job goes to another when all ask for the same"));
   }
   const absl::Status status = GoBack(request.next_step() - 1, history, effects);
@@ -147,7 +163,8 @@ absl::Status Job::TakeConfig(const v1::JobState& state) {
   return absl::OkStatus();
 }
 
-absl::Status Job::PutState(const job::SnapshotStates& states, Effects* effects) {
+absl::Status Job::PutState(absl::Time now, const job::SnapshotStates& states, Effects* effects) {
+  SetNow(now);
   EVENKEEL_RETURN_IF_ERROR(CheckShape(states));
   return GoOnFrom(states.state, states.earlier, /*begins_anew=*/true, "from the state that was put in", effects);
 }
@@ -227,6 +244,10 @@ void Job::StartOver(Effects* effects) {
   sums_ = job::StepSums(plan_.layers);
   pushed_ = 0;
   may_join_ = false;
+  first_push_ = absl::InfiniteFuture();
+  failure_ = absl::OkStatus();
+  stragglers_.clear();
+  BeginGrace();
 }
 
 }  // namespace evenkeel::core

@@ -73,6 +73,9 @@ struct Write {
   std::vector<v1::JobState> earlier = {};
   // Of the commit that made the state; absent where something else did.
   std::optional<RoutedStep> commit = {};
+  // The job expires: of its states are kept the newest and those of EarlierSteps, and it is not loaded any more unless
+  // it is asked for by its name. The next write of the job wakes it.
+  bool expires = false;
 };
 
 using job::kKeptVersions;

@@ -7,23 +7,19 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "server/core/attendance.h"
 
 namespace evenkeel::core {
 namespace {
 
 constexpr size_t kShown = 3;
 
-std::string Contributors(const std::vector<int>& contributors) {
-  const size_t shown = std::min(contributors.size(), kShown);
-  std::string text = absl::StrCat(contributors.size() == 1 ? "contributor " : "contributors ",
-                                  absl::StrJoin(contributors.begin(), contributors.begin() + shown, ", "));
-  if (shown < contributors.size()) absl::StrAppend(&text, " and ", contributors.size() - shown, " more");
-  return text;
-}
-
 }  // namespace
 
-void RewindWishes::Put(int contributor, Wish wish) {
+void RewindWishes::Put(absl::Time now, int contributor, Wish wish) {
+  const bool is_first =
+      std::none_of(wishes_.begin(), wishes_.end(), [](const auto& other) { return other.second.refusal.ok(); });
+  if (is_first) since_ = now;
   // What all bring is kept once.
   const auto same = std::find_if(wishes_.begin(), wishes_.end(), [&wish](const auto& other) {
     const std::shared_ptr<const BroughtStates>& brought = other.second.brought;
@@ -47,12 +43,14 @@ void RewindWishes::RefuseAll(const absl::Status& refusal) {
   for (auto& [contributor, wish] : wishes_) wish.refusal = refusal;
 }
 
-bool RewindWishes::Agree(int contributor, uint64_t next_step, int contributors) const {
-  int agreeing = 1;
-  for (const auto& [other, wish] : wishes_) {
-    agreeing += other != contributor && wish.next_step == next_step && wish.refusal.ok();
-  }
-  return agreeing == contributors;
+bool RewindWishes::Agree(int contributor, uint64_t next_step, absl::Span<const int> expected) const {
+  const auto agrees = [&](int other) {
+    if (other == contributor) return true;
+    const Wish* wish = Find(other);
+    return wish != nullptr && wish->next_step == next_step && wish->refusal.ok();
+  };
+  return std::all_of(expected.begin(), expected.end(), agrees) &&
+         std::all_of(wishes_.begin(), wishes_.end(), [&](const auto& wish) { return agrees(wish.first); });
 }
 
 absl::StatusOr<std::shared_ptr<const BroughtStates>> RewindWishes::Brought() const {
@@ -83,7 +81,7 @@ std::string RewindWishes::Describe(int contributors) const {
                    [](const auto& a, const auto& b) { return a.second.size() > b.second.size(); });
   std::vector<std::string> parts;
   for (size_t i = 0; i < std::min(steps.size(), kShown); ++i) {
-    parts.push_back(absl::StrCat("at step ", steps[i].first, " ", Contributors(steps[i].second)));
+    parts.push_back(absl::StrCat("at step ", steps[i].first, " ", NamesOf(steps[i].second)));
   }
   if (steps.size() > kShown) parts.push_back(absl::StrCat("at other steps ", steps.size() - kShown, " groups"));
   return absl::StrCat(asked, " of ", contributors, " contributors have asked to go on: ", absl::StrJoin(parts, "; "));

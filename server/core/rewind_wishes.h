@@ -7,6 +7,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "server/core/brought_states.h"
 
 namespace evenkeel::core {
@@ -27,9 +29,12 @@ class RewindWishes {
   };
 
   // In place of what the contributor wished before.
-  void Put(int contributor, Wish wish);
+  void Put(absl::Time now, int contributor, Wish wish);
   void Remove(int contributor) { wishes_.erase(contributor); }
   void Clear() { wishes_.clear(); }
+
+  // When the first of those that are here was put in; InfiniteFuture while none is.
+  absl::Time since() const { return wishes_.empty() ? absl::InfiniteFuture() : since_; }
 
   // Null where the contributor has none.
   const Wish* Find(int contributor) const;
@@ -38,8 +43,8 @@ class RewindWishes {
   // Refuses what everybody wishes.
   void RefuseAll(const absl::Status& refusal);
 
-  // Whether all `contributors` ask for `next_step`, when `contributor` does.
-  bool Agree(int contributor, uint64_t next_step, int contributors) const;
+  // Whether all those `expected`, and whoever else asks, ask for `next_step`, when `contributor` does.
+  bool Agree(int contributor, uint64_t next_step, absl::Span<const int> expected) const;
   // What is brought to the step on which all agree; null where nothing is. INVALID_ARGUMENT, with both checksums, when
   // two contributors bring different snapshots.
   absl::StatusOr<std::shared_ptr<const BroughtStates>> Brought() const;
@@ -50,6 +55,7 @@ class RewindWishes {
 
  private:
   std::map<int, Wish> wishes_;
+  absl::Time since_ = absl::InfiniteFuture();
 };
 
 }  // namespace evenkeel::core

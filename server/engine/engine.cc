@@ -42,7 +42,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(const v1::CoordinatorConfi
   EVENKEEL_ASSIGN_OR_RETURN(const std::vector<core::JobRecord> records, store->Load());
   std::unique_ptr<Engine> engine(new Engine(config, std::move(store), metrics, recorder, std::move(listener)));
   core::Effects effects;
-  EVENKEEL_RETURN_IF_ERROR(engine->coordinator_.Restore(records, &effects));
+  EVENKEEL_RETURN_IF_ERROR(engine->coordinator_.Restore(absl::Now(), records, &effects));
   if (!effects.writes.empty()) EVENKEEL_RETURN_IF_ERROR(engine->store_->Apply(effects.writes));
   if (recorder != nullptr) recorder->Restore(records);
   engine->Publish(effects, /*store_seconds=*/0);
@@ -154,9 +154,10 @@ void Engine::Join(v1::JoinRequest request, Done<v1::JoinResponse> done) {
   Ask<v1::JoinResponse>(
       std::move(done),
       [this, request = std::move(request)](core::Effects* effects) -> absl::StatusOr<v1::JoinResponse> {
-        EVENKEEL_ASSIGN_OR_RETURN(const core::History history,
-                                  Remembered(request.job().name(), coordinator_.StatesFor(request), *effects));
-        return coordinator_.Join(request, effects, history);
+        EVENKEEL_ASSIGN_OR_RETURN(
+            const core::History history,
+            Remembered(request.job().name(), coordinator_.StatesFor(absl::Now(), request), *effects));
+        return coordinator_.Join(absl::Now(), request, effects, history);
       });
 }
 
@@ -164,7 +165,7 @@ void Engine::Leave(v1::LeaveRequest request, Done<v1::LeaveResponse> done) {
   Ask<v1::LeaveResponse>(
       std::move(done),
       [this, request = std::move(request)](core::Effects* effects) -> absl::StatusOr<v1::LeaveResponse> {
-        EVENKEEL_RETURN_IF_ERROR(coordinator_.Leave(request, effects));
+        EVENKEEL_RETURN_IF_ERROR(coordinator_.Leave(absl::Now(), request, effects));
         return v1::LeaveResponse();
       });
 }
@@ -175,7 +176,7 @@ void Engine::UpdateConfig(v1::UpdateConfigRequest request, Done<v1::UpdateConfig
     done(std::move(response));
   };
   Ask<v1::UpdateConfigResponse>(std::move(tell), [this, request = std::move(request)](core::Effects* effects) {
-    return coordinator_.UpdateConfig(request, effects);
+    return coordinator_.UpdateConfig(absl::Now(), request, effects);
   });
 }
 
@@ -191,7 +192,7 @@ void Engine::GetState(v1::GetStateRequest request, Done<v1::GetStateResponse> do
 
 void Engine::PutState(v1::PutStateRequest request, Done<v1::PutStateResponse> done) {
   Ask<v1::PutStateResponse>(std::move(done), [this, request = std::move(request)](core::Effects* effects) {
-    return coordinator_.PutState(request, effects);
+    return coordinator_.PutState(absl::Now(), request, effects);
   });
 }
 

@@ -8,7 +8,7 @@ namespace evenkeel::engine {
 namespace {
 
 core::CommitEvent Commit(uint64_t step, uint64_t tokens, uint64_t staleness, std::vector<int> lost) {
-  return {"job", step, absl::ZeroDuration(), tokens, staleness, std::move(lost)};
+  return {"job", step, absl::ZeroDuration(), tokens, staleness, std::move(lost), /*missing=*/{}};
 }
 
 core::ViolationEvent SameTokens() {

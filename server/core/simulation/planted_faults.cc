@@ -34,7 +34,7 @@ class SumsRepetitions final : public Parts {
     push.set_contributor((push.contributor() + 1) % state->spec().contributors());
     push.set_incarnation(push.incarnation() / 2 + 1);
     const v1::JoinRequest join = job::TestJoin(state->spec(), push.contributor(), push.incarnation(), push.step());
-    if (!coordinator->Join(join, effects).ok()) return;
+    if (!coordinator->Join(now, join, effects).ok()) return;
     coordinator->Push(now, kNobody, &push, effects);
     coordinator->Cancel(push.job(), kNobody);
     std::vector<Answer>& answers = effects->answers;

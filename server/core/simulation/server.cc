@@ -38,7 +38,7 @@ void Server::Start() {
   coordinator_.emplace(v1::CoordinatorConfig());
   ++life_;
   world_->journal.Note("server: life ", life_, " begins");
-  const absl::Status status = coordinator_->Restore(parts_->Load(world_->disk), &effects_);
+  const absl::Status status = coordinator_->Restore(world_->loop.now(), parts_->Load(world_->disk), &effects_);
   if (!status.ok()) return world_->journal.Complain("Restore: ", status.ToString());
   const v1::ListJobsResponse list = coordinator_->List();
   for (const v1::JobSummary& job : list.jobs()) {
@@ -74,11 +74,11 @@ void Server::Stop() {
 
 void Server::Join(const v1::JoinRequest& request, Done<v1::JoinResponse> done) {
   if (!up()) return done(Unreachable());
-  const std::vector<uint64_t> steps = coordinator_->StatesFor(request);
+  const std::vector<uint64_t> steps = coordinator_->StatesFor(world_->loop.now(), request);
   // What is read from the disk has all that was decided before.
   if (!steps.empty()) Write();
   const History history = world_->disk.States(request.job().name(), steps);
-  const absl::StatusOr<v1::JoinResponse> answer = coordinator_->Join(request, &effects_, history);
+  const absl::StatusOr<v1::JoinResponse> answer = coordinator_->Join(world_->loop.now(), request, &effects_, history);
   world_->journal.Note("server: Join of ", request.job().name(), "/", request.contributor(), " incarnation ",
                        request.incarnation(), ": ", answer.status().ToString());
   replies_.push_back([this, request, answer, done = std::move(done)] {
@@ -131,7 +131,7 @@ void Server::Cancel(const std::string& job, uint64_t caller) {
 
 void Server::Leave(const v1::LeaveRequest& request, Done<v1::LeaveResponse> done) {
   if (!up()) return done(Unreachable());
-  const absl::Status status = coordinator_->Leave(request, &effects_);
+  const absl::Status status = coordinator_->Leave(world_->loop.now(), request, &effects_);
   world_->journal.Note("server: Leave of ", request.job(), "/", request.contributor(), " incarnation ",
                        request.incarnation(), ": ", status.ToString());
   if (status.ok()) checkers_.at(request.job())->OnLeave(request.incarnation());

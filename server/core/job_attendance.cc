@@ -1,0 +1,153 @@
+// Who is here, and what a job does about who is not: the part of job.h that time drives.
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+#include "base/error_detail.h"
+#include "base/status_macros.h"
+#include "server/core/job.h"
+#include "server/core/job_events.h"
+
+namespace evenkeel::core {
+namespace {
+
+using State = v1::ContributorState;
+
+// Whether anybody is here to be told something.
+bool IsHere(StateKind state) {
+  return state == State::PUSHED || state == State::AWAITED || state == State::LATE || state == State::COMING;
+}
+
+// States in which a step that goes on without missing contributors does not wait for one.
+bool IsExcused(StateKind state) {
+  return state == State::LATE || state == State::LOST || state == State::LEFT || state == State::COMING ||
+         state == State::FAILED;
+}
+
+}  // namespace
+
+WaitingRules Job::Rules() const {
+  const v1::ConfigChange& in_force = timeline_.At(open_step());
+  const v1::JobSpec& spec = plan_.effective;
+  const bool told = in_force.has_membership();
+  return WaitingRules::Of(told ? in_force.missing_policy() : spec.missing_policy(),
+                          told ? in_force.membership() : spec.membership());
+}
+
+std::vector<StateKind> Job::States(const WaitingRules& rules) const {
+  const OpenStep open = Open();
+  std::vector<StateKind> states;
+  states.reserve(slots_.size());
+  for (const Slot& slot : slots_) {
+    Attendance attendance;
+    attendance.held = slot.member.incarnation() != 0;
+    attendance.left = slot.member.left();
+    attendance.joined = slot.joined;
+    attendance.failed = slot.failed;
+    attendance.pushed = slot.pushed;
+    attendance.late = slot.late;
+    attendance.first_step = slot.first_step;
+    attendance.heard = slot.heard;
+    states.push_back(StateOf(attendance, rules, open, now_));
+  }
+  return states;
+}
+
+void Job::BeginGrace() {
+  grace_until_ = now_ + absl::Milliseconds(timeline_.At(open_step()).has_membership()
+                                               ? timeline_.At(open_step()).membership().recovery_grace_ms()
+                                               : plan_.effective.membership().recovery_grace_ms());
+}
+
+absl::StatusOr<v1::HeartbeatResponse> Job::Heartbeat(absl::Time now, const v1::HeartbeatRequest& request) {
+  SetNow(now);
+  EVENKEEL_RETURN_IF_ERROR(CheckSender(request.contributor(), request.incarnation(), request.epoch()));
+  slots_[request.contributor()].heard = now_;
+  v1::HeartbeatResponse response;
+  response.set_open_step(open_step());
+  return response;
+}
+
+void Job::Tick(absl::Time now, Effects* effects) {
+  SetNow(now);
+  Review(effects);
+}
+
+int Job::CountExcused(const WaitingRules& rules, absl::Span<const StateKind> states) const {
+  if (!rules.goes_on_without()) return 0;
+  return static_cast<int>(std::count_if(states.begin(), states.end(), IsExcused));
+}
+
+void Job::Review(Effects* effects) {
+  const WaitingRules rules = Rules();
+  const std::vector<StateKind> states = States(rules);
+  excused_ = CountExcused(rules, states);
+  const WaitingVerdict verdict = Judge(states, rules, Open(), now_);
+  switch (verdict.action) {
+    case WaitingVerdict::Action::kWait:
+      return NameStragglers(rules, states, effects);
+    case WaitingVerdict::Action::kCommit:
+      return CommitWithout(verdict, states, effects);
+    case WaitingVerdict::Action::kFail:
+      if (std::any_of(states.begin(), states.end(), IsHere)) Fail(verdict, effects);
+  }
+}
+
+void Job::NameStragglers(const WaitingRules& rules, absl::Span<const StateKind> states, Effects* effects) {
+  stragglers_ = Stragglers(states, rules, Open(), now_);
+  if (stragglers_.empty() || stragglers_ == told_stragglers_) return;
+  told_stragglers_ = stragglers_;
+  effects->notices.push_back(absl::StrCat("job \"", name(), "\": step ", open_step(), " has waited ",
+                                          absl::FormatDuration(now_ - first_push_), " for ", NamesOf(stragglers_), "; ",
+                                          pushed_, " of ", slots_.size(), " have pushed"));
+}
+
+void Job::CommitWithout(const WaitingVerdict& verdict, absl::Span<const StateKind> states, Effects* effects) {
+  for (const int contributor : verdict.missing) slots_[contributor].late = states[contributor] == State::LATE;
+  if (verdict.missing != told_missing_) {
+    told_missing_ = verdict.missing;
+    effects->notices.push_back(verdict.missing.empty()
+                                   ? absl::StrCat("job \"", name(), "\": all take part in step ", open_step(), " again")
+                                   : absl::StrCat("job \"", name(), "\": step ", open_step(), " is committed without ",
+                                                  NamesOf(verdict.missing), ": ", verdict.reason));
+  }
+  Commit(effects);
+  effects->commits.back().missing = verdict.missing;
+}
+
+// Whoever took part is told, those too that are missing, should they come back.
+void Job::Fail(const WaitingVerdict& verdict, Effects* effects) {
+  failure_ = Error(absl::StatusCode::kAborted, Reason::JOB_FAILED,
+                   absl::StrCat("step ", open_step(), " has failed without ", NamesOf(verdict.missing), " (",
+                                verdict.reason, "), as its missing_policy FAIL asks; start the training again"));
+  AnswerAll(failure_, effects);
+  for (Slot& slot : slots_) {
+    Withdraw(&slot);
+    slot.failed = slot.failed || slot.member.incarnation() != 0;
+    slot.joined = false;
+  }
+  stragglers_.clear();
+  effects->notices.push_back(std::string(failure_.message()));
+}
+
+void Job::ForgetFailure() {
+  if (std::none_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.failed; })) {
+    failure_ = absl::OkStatus();
+  }
+}
+
+bool Job::Expire(absl::Duration unused, Effects* effects) const {
+  if (std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return !slot.calls.empty(); })) return false;
+  Write write;
+  write.job = name();
+  write.epoch = epoch_;
+  write.expires = true;
+  effects->writes.push_back(std::move(write));
+  effects->notices.push_back(absl::StrCat("job \"", name(), "\" has not been used for ", absl::FormatDuration(unused),
+                                          " and expires; its state after step ", committed_step(), " is kept"));
+  return true;
+}
+
+}  // namespace evenkeel::core
