@@ -1,0 +1,150 @@
+// What a step costs the coordinator: a real evenkeeld, durable, and 1 to 1,024 workers that push to it, on one machine;
+// and beside it, turn by turn, a bare gRPC server with the same fan-in that answers with as many bytes.
+//
+//   bazel run //server:load_benchmark                      the cases of doc/operations.md
+//   ... -- --cases 64x61x256,1024x61x256                   WORKERSxLAYERSxEXPERTS
+//   ... -- --quick                                         1x8x8 and 8x64x64, for a look
+//   ... -- --cases 8x61x256 --jobs 16                      jobs at once: does each get its share?
+//   ... -- --channels 16                                   connections that the workers share; 0: one for each
+//   ... -- --json                                          one object, whose fields are named as the lines are
+//   ... -- --state_dir DIR                                 the disk to write to; default: the temporary directory
+//
+// A turn lasts --seconds; there are --rounds of each side. Ratios are medians over rounds, each of turns that follow
+// one another, so that whatever else the machine does meets both. The workers are one thread that holds prepared
+// pushes: on two cores it takes its part of them from both sides alike, and says how much. Measure with nothing else to
+// do.
+
+#include <stdlib.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/check.h"
+#include "tests/load/load_case.h"
+#include "tests/load/load_run.h"
+
+ABSL_FLAG(std::string, cases, "1x8x8,16x61x256,64x61x256,256x61x256,1024x61x256",
+          "WORKERSxLAYERSxEXPERTS, separated by commas");
+ABSL_FLAG(bool, quick, false, "1x8x8 and 8x64x64 in short turns");
+ABSL_FLAG(int, jobs, 1, "jobs at once, 1 to 64");
+ABSL_FLAG(int, channels, 0, "connections that the workers of a job share; 0: one for each worker");
+ABSL_FLAG(int, rounds, 7, "turns of each side");
+ABSL_FLAG(double, seconds, 1, "of a turn");
+ABSL_FLAG(bool, json, false, "one JSON object");
+ABSL_FLAG(std::string, state_dir, "", "folder whose disk is written to; default: the temporary directory");
+ABSL_FLAG(std::string, machine, "", "what to call this machine in the JSON");
+
+namespace evenkeel::load {
+namespace {
+
+constexpr char kQuickCases[] = "1x8x8,8x64x64";
+constexpr int kQuickRounds = 3;
+constexpr double kQuickSeconds = 0.2;
+
+int Refuse(const std::string& why) {
+  std::fprintf(stderr, "load_benchmark: %s\n", why.c_str());
+  return 2;
+}
+
+// A folder that goes with this process, and is what the processes of tests/ take for a test's: there they have their
+// folders, and there, beside the working directory, they find the programs.
+class Scratch {
+ public:
+  explicit Scratch(const std::string& parent) : path_(parent + "/evenkeel_load_XXXXXX") {
+    EVENKEEL_CHECK(mkdtemp(path_.data()) != nullptr);
+    setenv("TEST_TMPDIR", path_.c_str(), /*replace=*/1);
+    setenv("TEST_SRCDIR", "..", /*replace=*/0);
+  }
+  ~Scratch() { std::filesystem::remove_all(path_); }
+
+ private:
+  std::string path_;
+};
+
+// The processor's name, as the kernel has it.
+std::string Processor() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.compare(0, 10, "model name") == 0 && line.find(": ") != std::string::npos) {
+      return line.substr(line.find(": ") + 2);
+    }
+  }
+  return "unknown";
+}
+
+std::string LoadAverage() {
+  double averages[3] = {};
+  return getloadavg(averages, 3) == 3 ? absl::StrFormat("%.2f, %.2f, %.2f", averages[0], averages[1], averages[2]) : "";
+}
+
+step_benchmark::Report ReportOfMachine() {
+  utsname system = {};
+  uname(&system);
+  const std::string machine = absl::GetFlag(FLAGS_machine).empty() ? Processor() : absl::GetFlag(FLAGS_machine);
+  step_benchmark::Report report("context",
+                                absl::StrFormat("%s, %u cores, Linux %s; load average %s at the start", machine,
+                                                std::thread::hardware_concurrency(), system.release, LoadAverage()));
+  report.AddWords("machine", machine);
+  report.AddFigure("cores", std::thread::hardware_concurrency());
+  report.AddWords("kernel", system.release);
+  report.AddWords("date", absl::FormatTime(absl::Now(), absl::UTCTimeZone()));
+  report.AddWords("load_average", LoadAverage());
+  return report;
+}
+
+int Run(const std::vector<LoadCase>& cases, const RunOptions& options) {
+  const bool json = absl::GetFlag(FLAGS_json);
+  const std::string parent = absl::GetFlag(FLAGS_state_dir);
+  const Scratch scratch(parent.empty() ? std::filesystem::temp_directory_path().string()
+                                       : std::filesystem::absolute(parent).string());
+  const step_benchmark::Report context = ReportOfMachine();
+  std::fputs(json ? absl::StrCat("{", context.Json()).c_str() : context.Text().c_str(), stdout);
+  for (const LoadCase& load_case : cases) {
+    const auto report = load_case.jobs == 1 ? CompareWithEcho(load_case, options) : ShareAmongJobs(load_case, options);
+    if (!report.ok()) return Refuse(absl::StrCat(load_case.name(), ": ", report.status().message()));
+    std::fputs(json ? absl::StrCat(",\n", report->Json()).c_str() : absl::StrCat("\n", report->Text()).c_str(), stdout);
+    std::fflush(stdout);
+  }
+  if (json) std::fputs("}\n", stdout);
+  return 0;
+}
+
+int Main() {
+  const bool quick = absl::GetFlag(FLAGS_quick);
+  absl::StatusOr<std::vector<LoadCase>> cases = ParseLoadCases(quick ? kQuickCases : absl::GetFlag(FLAGS_cases));
+  if (!cases.ok()) return Refuse(absl::StrCat("--cases: ", cases.status().message()));
+  const int jobs = absl::GetFlag(FLAGS_jobs);
+  if (jobs < 1 || jobs > 64) return Refuse(absl::StrCat("--jobs is ", jobs, "; 1 to 64 are allowed"));
+  for (LoadCase& load_case : *cases) load_case.jobs = jobs;
+
+  RunOptions options;
+  options.channels = absl::GetFlag(FLAGS_channels);
+  options.rounds = quick ? kQuickRounds : absl::GetFlag(FLAGS_rounds);
+  options.seconds = quick ? kQuickSeconds : absl::GetFlag(FLAGS_seconds);
+  if (options.channels < 0) return Refuse(absl::StrCat("--channels is ", options.channels, "; at least 0"));
+  if (options.rounds < 1) return Refuse(absl::StrCat("--rounds is ", options.rounds, "; at least 1"));
+  if (!(options.seconds > 0)) return Refuse(absl::StrCat("--seconds is ", options.seconds, "; above 0"));
+  return Run(*cases, options);
+}
+
+}  // namespace
+}  // namespace evenkeel::load
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage("Measures evenkeeld under load, beside a bare gRPC server; see load_benchmark.cc.");
+  absl::ParseCommandLine(argc, argv);
+  return evenkeel::load::Main();
+}
