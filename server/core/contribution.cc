@@ -10,6 +10,7 @@
 #include "base/error_detail.h"
 #include "base/status_macros.h"
 #include "kernels/balance/update.h"
+#include "server/core/count_range.h"
 #include "xxhash.h"
 
 namespace evenkeel::core {
@@ -95,6 +96,16 @@ uint64_t At(const v1::Counts& counts, int i) {
   return counts.low(i) | (counts.high_size() > 0 ? uint64_t{counts.high(i)} << 32 : 0);
 }
 
+// Of a row whose counts begin at these indices of the two planes.
+absl::Status CheckDispatched(const job::LayerTable::Row& row, const v1::Counts& routed, int first_routed,
+                             const v1::Counts& dispatched, int first_dispatched) {
+  for (int expert = 0; expert < row.num_experts; ++expert) {
+    EVENKEEL_RETURN_IF_ERROR(
+        CheckDispatched(row, expert, At(dispatched, first_dispatched + expert), At(routed, first_routed + expert)));
+  }
+  return absl::OkStatus();
+}
+
 // Feeds arrays and scalars to one hash, each with its length, so that no two messages run into each other.
 class Hasher {
  public:
@@ -131,14 +142,13 @@ absl::StatusOr<Contribution> Contribution::Take(const job::LayerTable& layers, c
   int next_dispatched = 0;
   for (size_t i = 0; i < owned.size(); ++i) {
     const job::LayerTable::Row& row = layers[owned[i]];
-    unsigned __int128 sum = 0;
-    for (int expert = 0; expert < row.num_experts; ++expert) {
-      const uint64_t routed = At(contribution.routed_, next++);
-      sum += routed;
-      if (row.dispatched_offset < 0) continue;
-      const uint64_t dispatched = At(contribution.dispatched_, next_dispatched++);
-      EVENKEEL_RETURN_IF_ERROR(CheckDispatched(row, expert, dispatched, routed));
+    if (row.dispatched_offset >= 0) {
+      EVENKEEL_RETURN_IF_ERROR(
+          CheckDispatched(row, contribution.routed_, next, contribution.dispatched_, next_dispatched));
+      next_dispatched += row.num_experts;
     }
+    const unsigned __int128 sum = SumOfCounts(contribution.routed_, next, row.num_experts);
+    next += row.num_experts;
     const uint64_t short_slots = push->short_slots_size() > 0 ? push->short_slots(i) : 0;
     EVENKEEL_RETURN_IF_ERROR(CheckSum(row, sum, contribution.tokens_[i], short_slots));
   }
@@ -146,28 +156,29 @@ absl::StatusOr<Contribution> Contribution::Take(const job::LayerTable& layers, c
 }
 
 template <typename Apply>
-void Contribution::ForEach(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums,
-                           Apply apply) const {
+void Contribution::ForEachRow(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums,
+                              Apply apply) const {
   int next = 0;
   int next_dispatched = 0;
   for (size_t i = 0; i < tokens_.size(); ++i) {
     const job::LayerTable::Row& row = layers[owned[i]];
-    for (int expert = 0; expert < row.num_experts; ++expert) {
-      apply(At(routed_, next++), &sums->counts[row.offset + expert]);
-      if (row.dispatched_offset < 0) continue;
-      apply(At(dispatched_, next_dispatched++), &sums->dispatched[row.dispatched_offset + expert]);
-    }
-    apply(tokens_[i], &sums->tokens[owned[i]]);
+    apply(routed_, next, row.num_experts, &sums->counts[row.offset]);
+    next += row.num_experts;
+    if (row.dispatched_offset < 0) continue;
+    apply(dispatched_, next_dispatched, row.num_experts, &sums->dispatched[row.dispatched_offset]);
+    next_dispatched += row.num_experts;
   }
 }
 
 void Contribution::AddTo(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums) const {
-  ForEach(layers, owned, sums, [](uint64_t number, uint64_t* sum) { *sum += number; });
+  ForEachRow(layers, owned, sums, AddCounts);
+  for (size_t i = 0; i < tokens_.size(); ++i) sums->tokens[owned[i]] += tokens_[i];
 }
 
 void Contribution::SubtractFrom(const job::LayerTable& layers, const std::vector<int>& owned,
                                 job::StepSums* sums) const {
-  ForEach(layers, owned, sums, [](uint64_t number, uint64_t* sum) { *sum -= number; });
+  ForEachRow(layers, owned, sums, SubtractCounts);
+  for (size_t i = 0; i < tokens_.size(); ++i) sums->tokens[owned[i]] -= tokens_[i];
 }
 
 uint64_t PayloadHash(const v1::PushRequest& push) {

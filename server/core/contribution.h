@@ -31,9 +31,9 @@ class Contribution {
   void SubtractFrom(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums) const;
 
  private:
-  // Calls `apply` with each number and its place in `sums`.
+  // Calls `apply` with the counts of each row, in each plane that it has, and their place in `sums`.
   template <typename Apply>
-  void ForEach(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums, Apply apply) const;
+  void ForEachRow(const job::LayerTable& layers, const std::vector<int>& owned, job::StepSums* sums, Apply apply) const;
 
   v1::Counts routed_;
   v1::Counts dispatched_;
