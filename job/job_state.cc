@@ -155,8 +155,7 @@ std::shared_ptr<const v1::CommittedVersion> CommittedVersionOf(const JobPlan& pl
     const JobState::Layer& layer = state.layers[i];
     if (sends_bias) Append(layer.balance.bias, reply->mutable_bias());
     reply->add_reasons(ReasonToProto(layer.balance.last_reason));
-    reply->add_max_violation(
-        static_cast<float>(balance::ComputeLoadMetrics(layer.last_counts, plan.balance[i].target).max_violation));
+    reply->add_max_violation(static_cast<float>(balance::MaxViolation(layer.last_counts, plan.balance[i].target)));
     of_layer = layer.last_tokens + (plan.layers[i].stream > 0 ? of_layer : 0);
     tokens = std::max(tokens, of_layer);
   }

@@ -1,5 +1,6 @@
 // evenkeeld: the coordinator. Wires store, engine, gRPC and metrics together, and waits for a signal.
 
+#include <malloc.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -65,6 +66,13 @@ constexpr char kUsage[] =
     "it read its certificates and identities again, which it also does by itself when they change.";
 
 void Log(const std::string& line) { std::fprintf(stderr, "evenkeeld: %s\n", line.c_str()); }
+
+// Memory of a step comes again with the next: given back to the system in between, every page of it would be cleared
+// and mapped anew at each step.
+void KeepMemory() {
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+}
 
 // Blocked in all threads, and taken by WaitForStop.
 sigset_t Signals() {
@@ -223,6 +231,7 @@ int main(int argc, char** argv) {
     evenkeel::Log(absl::StrCat("unexpected argument \"", words[1], "\"; see --help"));
     return 2;
   }
+  evenkeel::KeepMemory();
   const sigset_t signals = evenkeel::Signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   // What is malformed is answered to its sender; a log line for each would let anyone fill the disk.

@@ -11,6 +11,12 @@ namespace {
 
 constexpr double kStarvedLoad = 0.1;
 
+double Total(absl::Span<const uint64_t> counts) {
+  double total = 0;
+  for (const uint64_t count : counts) total += static_cast<double>(count);
+  return total;
+}
+
 // Calls function(count, load) for each expert that has a wanted count.
 template <typename Function>
 void ForEachLoad(absl::Span<const uint64_t> counts, absl::Span<const float> target, double sum, Function function) {
@@ -34,8 +40,7 @@ struct LoadMoments {
 LoadMetrics ComputeLoadMetrics(absl::Span<const uint64_t> counts, absl::Span<const float> target) {
   Check(target.empty() || target.size() == counts.size(), "counts have the size of the target");
   LoadMetrics metrics;
-  double total = 0;
-  for (const uint64_t count : counts) total += static_cast<double>(count);
+  const double total = Total(counts);
   if (total == 0) return metrics;
 
   LoadMoments loads;
@@ -65,6 +70,20 @@ LoadMetrics ComputeLoadMetrics(absl::Span<const uint64_t> counts, absl::Span<con
   metrics.cv = std::sqrt(squares / loads.experts) / mean;
   metrics.entropy = loads.experts == 1 ? 1 : std::min(1.0, entropy / std::log(loads.experts));
   return metrics;
+}
+
+double MaxViolation(absl::Span<const uint64_t> counts, absl::Span<const float> target) {
+  Check(target.empty() || target.size() == counts.size(), "counts have the size of the target");
+  const double total = Total(counts);
+  if (total == 0) return 0;
+  if (target.empty()) {
+    // The same divisor for all, and a rounded quotient never falls as the dividend grows.
+    const uint64_t most = *std::max_element(counts.begin(), counts.end());
+    return static_cast<double>(most) / (total / static_cast<double>(counts.size())) - 1;
+  }
+  double max = -1;
+  ForEachLoad(counts, target, total, [&](uint64_t, double load) { max = std::max(max, load); });
+  return max < 0 ? 0 : max - 1;
 }
 
 }  // namespace evenkeel::balance

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <random>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -121,6 +122,20 @@ TEST(LoadMetricsTest, LargeCounts) {
 }
 
 TEST(LoadMetricsDeathTest, SizesMustAgree) { EXPECT_DEATH(ComputeLoadMetrics({1, 2}, {1.0f}), "size of the target"); }
+
+TEST(LoadMetricsTest, MaxViolationAloneIsTheSameToTheBit) {
+  std::mt19937_64 random(11);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<uint64_t> counts(1 + random() % 300);
+    std::vector<float> target(counts.size());
+    for (uint64_t& count : counts) count = round % 7 == 0 ? random() >> 17 : random() % (1 + round);
+    for (float& share : target) share = static_cast<float>(random() % 5) / 100 - 0.01f;
+    EXPECT_EQ(MaxViolation(counts), ComputeLoadMetrics(counts).max_violation) << "round " << round;
+    EXPECT_EQ(MaxViolation(counts, target), ComputeLoadMetrics(counts, target).max_violation) << "round " << round;
+  }
+  EXPECT_EQ(MaxViolation({0, 0}), 0);
+  EXPECT_EQ(MaxViolation({3, 4}, {-1, 0}), 0);
+}
 
 }  // namespace
 }  // namespace evenkeel::balance
