@@ -62,6 +62,10 @@ struct Effects {
   std::vector<std::string> notices;
   std::vector<ViolationEvent> violations;
 
+  bool IsEmpty() const {
+    return writes.empty() && answers.empty() && commits.empty() && notices.empty() && violations.empty();
+  }
+
   // Adds the effects of a later event.
   void Append(Effects&& later) {
     std::move(later.writes.begin(), later.writes.end(), std::back_inserter(writes));

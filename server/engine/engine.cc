@@ -52,11 +52,11 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(const v1::CoordinatorConfi
 
 Engine::Engine(const v1::CoordinatorConfig& config, std::unique_ptr<store::Store> store, telemetry::Metrics* metrics,
                recorder::Recorder* recorder, Listener listener)
-    : coordinator_(config),
-      store_(std::move(store)),
-      metrics_(metrics),
+    : metrics_(metrics),
       recorder_(recorder),
-      listener_(std::move(listener)) {}
+      listener_(std::move(listener)),
+      coordinator_(config),
+      store_(std::move(store)) {}
 
 Engine::~Engine() { Stop(); }
 
@@ -90,9 +90,13 @@ void Engine::Run() {
   while (true) {
     {
       MutexLock lock(&mutex_);
-      while (queue_.empty() && !stop_) wake_.Wait(&mutex_);
-      if (queue_.empty()) return;
+      const auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return queue_.empty() && pushes_.empty() && !due_;
+      };
+      while (idle() && !stop_) wake_.Wait(&mutex_);
+      if (idle()) return;
       events.swap(queue_);
+      due_ = false;
     }
     RunBatch(events);
     events.clear();
@@ -105,12 +109,23 @@ void Engine::RunBatch(const std::vector<Event>& events) {
   core::Effects effects;
   std::vector<std::function<void()>> replies;
   replies.reserve(events.size());
-  for (const Event& event : events) replies.push_back(event(&effects));
+  std::vector<Reply> answers;
+  {
+    MutexLock lock(&core_);
+    effects = std::exchange(decided_, {});
+    for (const Event& event : events) replies.push_back(event(&effects));
+    DecideQueuedPushes(&effects);
+    answers = Unpark(std::move(effects.answers));
+  }
 
   const auto start = std::chrono::steady_clock::now();
   if (!Write(effects)) return;
   const std::chrono::duration<double> store_seconds = std::chrono::steady_clock::now() - start;
-  for (core::Answer& answer : effects.answers) Answer(std::move(answer));
+  // A job is shown before anyone hears of it: what its contributors do next is counted as its.
+  for (const core::Write& write : effects.writes) {
+    if (totals_.count(write.job) == 0) Show(write.job);
+  }
+  for (Reply& answer : answers) answer.done(std::move(answer.reply));
   for (const std::function<void()>& reply : replies) {
     if (reply) reply();
   }
@@ -207,20 +222,61 @@ void Engine::List(Done<v1::ListJobsResponse> done) {
 }
 
 core::CallId Engine::Push(v1::PushRequest request, PushDone done) {
-  // std::function asks for copyable captures; the request is large, and moves.
-  auto shared = std::make_shared<v1::PushRequest>(std::move(request));
-  MutexLock lock(&mutex_);
-  const core::CallId call = next_call_++;
-  queue_.push_back([this, call, shared, done = std::move(done)](core::Effects* effects) -> std::function<void()> {
-    if (shutting_down_) return [done] { done(ShuttingDown()); };
-    const std::string job = shared->job();
-    parked_.emplace(call, ParkedPush{job, done});
-    const core::PushResult result = coordinator_.Push(absl::Now(), call, shared.get(), effects);
-    CountPush(job, result, *effects);
-    return nullptr;
-  });
-  wake_.NotifyOne();
+  core::CallId call = 0;
+  {
+    MutexLock lock(&mutex_);
+    call = next_call_++;
+    pushes_.push_back({call, std::move(request), std::move(done)});
+  }
+  DecidePushes();
   return call;
+}
+
+void Engine::DecidePushes() {
+  for (bool left = true; left;) {
+    if (!core_.TryLock()) return;
+    DecideQueuedPushes(&decided_);
+    const bool due = !decided_.IsEmpty();
+    core_.Unlock();
+    // One that came meanwhile, and found core taken, has not been decided by its own thread.
+    MutexLock lock(&mutex_);
+    left = !pushes_.empty();
+    if (due && !due_) wake_.NotifyOne();
+    due_ = due_ || due;
+  }
+}
+
+void Engine::DecideQueuedPushes(core::Effects* effects) {
+  std::vector<QueuedPush> pushes;
+  {
+    MutexLock lock(&mutex_);
+    pushes.swap(pushes_);
+  }
+  for (QueuedPush& push : pushes) DecidePush(std::move(push), effects);
+}
+
+void Engine::DecidePush(QueuedPush push, core::Effects* effects) {
+  const std::string job = push.request.job();
+  parked_.emplace(push.call, ParkedPush{job, std::move(push.done)});
+  if (shutting_down_) {
+    effects->answers.push_back({push.call, ShuttingDown()});
+    return;
+  }
+  const core::PushResult result = coordinator_.Push(absl::Now(), push.call, &push.request, effects);
+  CountPush(job, result, *effects);
+}
+
+// A call whose answer was decided twice (a commit and a cancellation) hears the first.
+std::vector<Engine::Reply> Engine::Unpark(std::vector<core::Answer> answers) {
+  std::vector<Reply> replies;
+  replies.reserve(answers.size());
+  for (core::Answer& answer : answers) {
+    const auto parked = parked_.find(answer.call);
+    if (parked == parked_.end()) continue;
+    replies.push_back({std::move(parked->second.done), std::move(answer.reply)});
+    parked_.erase(parked);
+  }
+  return replies;
 }
 
 void Engine::Cancel(core::CallId call) {
@@ -240,15 +296,6 @@ void Engine::CountPush(const std::string& job, core::PushResult result, const co
   metrics_->CountPush(label == "job_unknown" ? absl::string_view() : job, label);
 }
 
-// A call whose answer was decided twice in one batch (a commit and a cancellation) hears the first.
-void Engine::Answer(core::Answer answer) {
-  const auto parked = parked_.find(answer.call);
-  if (parked == parked_.end()) return;
-  const PushDone done = std::move(parked->second.done);
-  parked_.erase(parked);
-  done(std::move(answer.reply));
-}
-
 void Engine::Publish(const core::Effects& effects, double store_seconds) {
   for (const core::CommitEvent& commit : effects.commits) {
     totals_[commit.job].Add(commit);
@@ -263,10 +310,16 @@ void Engine::Publish(const core::Effects& effects, double store_seconds) {
     jobs.insert(event.job);
   }
   for (const core::Write& write : effects.writes) jobs.insert(write.job);
-  for (const std::string& job : jobs) {
-    const absl::StatusOr<v1::DescribeJobResponse> description = coordinator_.DescribeLayers(job);
-    if (description.ok()) metrics_->Publish(MakeJobView(*description, totals_[job]));
+  for (const std::string& job : jobs) Show(job);
+}
+
+void Engine::Show(const std::string& job) {
+  absl::StatusOr<v1::DescribeJobResponse> description;
+  {
+    MutexLock lock(&core_);
+    description = coordinator_.DescribeLayers(job);
   }
+  if (description.ok()) metrics_->Publish(MakeJobView(*description, totals_[job]));
 }
 
 }  // namespace evenkeel::engine

@@ -22,9 +22,13 @@
 
 namespace evenkeel::engine {
 
-// Runs the coordinator: the one thread that owns core and store. Calls arrive from any thread as events in a queue; the
-// thread takes all that are waiting, lets core decide, makes what they changed durable in one transaction, and only
-// then answers. So commits of several jobs share a disk write, and nobody hears of what is not on disk.
+// Runs the coordinator. Calls arrive from any thread as events in a queue; the engine's own thread takes all that are
+// waiting, lets core decide, makes what they changed durable in one transaction, and only then answers. So commits of
+// several jobs share a disk write, and nobody hears of what is not on disk.
+//
+// Most pushes only wait for the others of their step. They are decided at once by a thread that brings one, which takes
+// those along that other threads have left: core is one thread's at a time, and no thread waits for it. The engine's
+// thread is woken for what there is to write or to answer, in the order in which it was decided.
 //
 // All methods are thread-safe and none blocks, but for Start and Stop. Callbacks run on the engine's thread, each
 // exactly once, and must not block.
@@ -80,6 +84,16 @@ class Engine {
     std::string job;
     PushDone done;
   };
+  struct QueuedPush {
+    core::CallId call = 0;
+    v1::PushRequest request;
+    PushDone done;
+  };
+  // An answer that may be sent once what was decided before it is durable.
+  struct Reply {
+    PushDone done;
+    absl::StatusOr<std::shared_ptr<const v1::CommittedVersion>> reply;
+  };
 
   Engine(const v1::CoordinatorConfig& config, std::unique_ptr<store::Store> store, telemetry::Metrics* metrics,
          recorder::Recorder* recorder, Listener listener);
@@ -96,26 +110,43 @@ class Engine {
   template <typename T>
   void Ask(Done<T> done, std::function<absl::StatusOr<T>(core::Effects*)> question);
 
-  void CountPush(const std::string& job, core::PushResult result, const core::Effects& effects);
-  void Answer(core::Answer answer);
-  void Publish(const core::Effects& effects, double store_seconds);
+  // Lets core decide the queued pushes, unless another thread does just now, which then looks again.
+  void DecidePushes();
+  // By whoever has core.
+  void DecideQueuedPushes(core::Effects* effects);
+  void DecidePush(QueuedPush push, core::Effects* effects);
+  std::vector<Reply> Unpark(std::vector<core::Answer> answers);
 
-  // Of the engine's thread.
-  core::Coordinator coordinator_;
-  const std::unique_ptr<store::Store> store_;
+  void CountPush(const std::string& job, core::PushResult result, const core::Effects& effects);
+  void Publish(const core::Effects& effects, double store_seconds);
+  // Puts the job's view on the metrics page.
+  void Show(const std::string& job);
+
   telemetry::Metrics* const metrics_;
   recorder::Recorder* const recorder_;
   const Listener listener_;
+
+  // Taken before mutex_. Events run with it, which the analysis of annotations does not see: what it guards has none.
+  Mutex core_;
+  core::Coordinator coordinator_;
   std::unordered_map<core::CallId, ParkedPush> parked_;
+  // Of pushes that were decided on other threads, for the engine's next batch to begin with.
+  core::Effects decided_;
+  bool shutting_down_ = false;
+
+  // Of the engine's thread.
+  const std::unique_ptr<store::Store> store_;
   std::unordered_map<std::string, JobTotals> totals_;
   // Of the batch: writes that are durable.
   size_t written_ = 0;
   bool failed_ = false;
-  bool shutting_down_ = false;
 
   Mutex mutex_;
   CondVar wake_;
   std::vector<Event> queue_ ABSL_GUARDED_BY(mutex_);
+  std::vector<QueuedPush> pushes_ ABSL_GUARDED_BY(mutex_);
+  // Whether there is something in decided_.
+  bool due_ ABSL_GUARDED_BY(mutex_) = false;
   core::CallId next_call_ ABSL_GUARDED_BY(mutex_) = 1;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
 
