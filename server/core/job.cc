@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "base/error_detail.h"
 #include "base/status_macros.h"
 #include "job/initial_bias.h"
@@ -70,6 +71,11 @@ absl::StatusOr<Job> Job::Restore(absl::Time now, const JobRecord& record, Effect
   absl::StatusOr<job::ConfigTimeline> timeline = job::ConfigTimeline::FromProto(*plan, record.state.changes());
   if (!timeline.ok()) return Damaged(record, timeline.status().message());
   EVENKEEL_RETURN_IF_ERROR(CheckVersions(record));
+  const uint64_t hash = job::StateHash(*state);
+  if (hash != record.versions.back().state_hash) {
+    return Damaged(record, absl::StrFormat("the bias after step %d hashes to %016x, and was committed as %016x",
+                                           state->version.step(), hash, record.versions.back().state_hash));
+  }
   Job job(*std::move(plan), *std::move(state));
   job.now_ = job.last_used_ = now;
   job.timeline_ = *std::move(timeline);

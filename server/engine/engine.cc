@@ -42,7 +42,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(const v1::CoordinatorConfi
   EVENKEEL_ASSIGN_OR_RETURN(const std::vector<core::JobRecord> records, store->Load());
   std::unique_ptr<Engine> engine(new Engine(config, std::move(store), metrics, recorder, std::move(listener)));
   core::Effects effects;
-  EVENKEEL_RETURN_IF_ERROR(engine->coordinator_.Restore(absl::Now(), records, &effects));
+  const absl::Status restored = engine->coordinator_.Restore(absl::Now(), records, &effects);
+  if (!restored.ok()) return engine->store_->Explain(restored);
   if (!effects.writes.empty()) EVENKEEL_RETURN_IF_ERROR(engine->store_->Apply(effects.writes));
   if (recorder != nullptr) recorder->Restore(records);
   engine->Publish(effects, /*store_seconds=*/0);
@@ -151,7 +152,11 @@ absl::StatusOr<core::History> Engine::Remembered(const std::string& job, const s
   if (steps.empty()) return states;
   if (!Write(effects)) return ShuttingDown();  // which nobody hears
   for (const uint64_t step : steps) {
-    EVENKEEL_ASSIGN_OR_RETURN(std::optional<v1::JobState> state, store_->State(job, step));
+    absl::StatusOr<std::optional<v1::JobState>> read = store_->State(job, step);
+    if (!read.ok()) {
+      return ServiceError(read.status().code(), v1::ErrorDetail::STATE_UNKNOWN, read.status().message());
+    }
+    std::optional<v1::JobState> state = *std::move(read);
     if (state.has_value()) states.push_back(*std::move(state));
   }
   return states;

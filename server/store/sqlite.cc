@@ -109,6 +109,15 @@ absl::StatusOr<std::string> Database::Ask(absl::string_view sql) {
   return answer.value_or("");
 }
 
+absl::Status Database::AddFunction(const std::string& name, Function* function) {
+  constexpr int kAnyNumber = -1;
+  if (sqlite3_create_function(database_.get(), name.c_str(), kAnyNumber, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
+                              function, nullptr, nullptr) == SQLITE_OK) {
+    return absl::OkStatus();
+  }
+  return LastError(database_.get(), absl::StrCat("add the function ", name));
+}
+
 absl::Status Database::RunScript(const std::string& sql) {
   if (sqlite3_exec(database_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
     return LastError(database_.get(), absl::StrCat("run \"", sql, "\""));

@@ -78,6 +78,10 @@ class Database {
   // Of the row that was inserted last.
   int64_t last_insert_rowid() const { return sqlite3_last_insert_rowid(database_.get()); }
 
+  // A function that SQL may call by `name`, with any number of values; the same values give the same result.
+  using Function = void(sqlite3_context* context, int count, sqlite3_value** values);
+  absl::Status AddFunction(const std::string& name, Function* function);
+
   // Runs any number of statements, once.
   absl::Status RunScript(const std::string& sql);
 

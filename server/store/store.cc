@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -21,29 +22,46 @@ namespace evenkeel::store {
 namespace {
 
 constexpr char kPutJob[] =
-    "INSERT INTO jobs (name, epoch) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch "
-    "WHERE epoch != excluded.epoch";
-constexpr char kPutEpoch[] = "UPDATE jobs SET epoch = ?2 WHERE name = ?1 AND epoch != ?2";
+    "INSERT INTO jobs (name, epoch, checksum) VALUES (?1, ?2, row_checksum(?1, ?2)) ON CONFLICT (name) DO UPDATE SET "
+    "epoch = excluded.epoch, checksum = excluded.checksum WHERE epoch != excluded.epoch";
+constexpr char kPutEpoch[] =
+    "UPDATE jobs SET epoch = ?2, checksum = row_checksum(?1, ?2) WHERE name = ?1 AND epoch != ?2";
 constexpr char kGetPlaces[] = "SELECT step, place FROM states WHERE job = ?";
 constexpr char kReplaceState[] = "UPDATE states SET step = ?2, state = ?3 WHERE place = ?1";
 constexpr char kAddState[] = "INSERT INTO states (job, step, state) VALUES (?, ?, ?)";
 constexpr char kDropState[] = "DELETE FROM states WHERE place = ?";
-constexpr char kPutMember[] = "INSERT OR REPLACE INTO members (job, contributor, member) VALUES (?, ?, ?)";
+constexpr char kPutMember[] =
+    "INSERT OR REPLACE INTO members (job, contributor, member, checksum) "
+    "VALUES (?1, ?2, ?3, row_checksum(?1, ?2, ?3))";
 constexpr char kPutVersion[] =
-    "INSERT OR REPLACE INTO versions (job, step, epoch, ok, state_hash, committed_at) VALUES (?, ?, ?, ?, ?, ?)";
+    "INSERT OR REPLACE INTO versions (job, step, epoch, ok, state_hash, committed_at, checksum) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, row_checksum(?1, ?2, ?3, ?4, ?5, ?6))";
 constexpr char kDropVersions[] = "DELETE FROM versions WHERE job = ?";
 // In unsigned order, in which what shows as negative comes last.
 constexpr char kDropLaterVersions[] = "DELETE FROM versions WHERE job = ?1 AND (step < 0, step) > (?2 < 0, ?2)";
 constexpr char kPruneVersions[] =
     "DELETE FROM versions WHERE job = ?1 AND step NOT IN (SELECT step FROM versions WHERE job = ?1 "
     "ORDER BY epoch < 0 DESC, epoch DESC, step < 0 DESC, step DESC LIMIT ?2)";
-constexpr char kGetJobs[] = "SELECT name, epoch FROM jobs ORDER BY name";
+constexpr char kGetJobs[] = "SELECT name, epoch, checksum = row_checksum(name, epoch) FROM jobs ORDER BY name";
 constexpr char kGetState[] = "SELECT state FROM states WHERE job = ? AND step = ?";
-constexpr char kGetMembers[] = "SELECT contributor, member FROM members WHERE job = ? ORDER BY contributor";
-constexpr char kGetVersions[] = "SELECT step, epoch, ok, state_hash FROM versions WHERE job = ?";
+constexpr char kGetMembers[] =
+    "SELECT contributor, member, checksum = row_checksum(job, contributor, member) FROM members WHERE job = ? "
+    "ORDER BY contributor";
+constexpr char kGetVersions[] =
+    "SELECT step, epoch, ok, state_hash, checksum = row_checksum(job, step, epoch, ok, state_hash, committed_at) "
+    "FROM versions WHERE job = ?";
 
 absl::Status Damage(absl::string_view job, absl::string_view what) {
   return absl::DataLossError(absl::StrCat("job \"", absl::CHexEscape(job), "\": ", what));
+}
+
+absl::Status WithRemedy(const std::string& path, const absl::Status& status) {
+  std::string message(status.message());
+  if (!absl::StrContains(message, path)) message = absl::StrCat(path, ": ", message);
+  if (!absl::IsDataLoss(status)) return absl::Status(status.code(), message);
+  return absl::DataLossError(absl::StrCat(
+      message, ". Nothing of it is used: restore the file from a backup, or move the state directory away and let the ",
+      "workers bring the state of their checkpoint"));
 }
 
 // The rows of a job's states, by step.
@@ -180,10 +198,6 @@ absl::Status ReadStates(Database* database, const std::string& job, core::JobRec
     return Damage(job, absl::StrCat("the newest state is of step ", places.rbegin()->first,
                                     ", the newest version of step ", newest->step));
   }
-  const uint64_t epoch = record->state.version().epoch();
-  if (epoch > record->epoch) {
-    return Damage(job, absl::StrCat("the row says epoch ", record->epoch, ", the state epoch ", epoch));
-  }
   for (const uint64_t step : core::EarlierSteps(record->state, record->versions.front().step)) {
     EVENKEEL_ASSIGN_OR_RETURN(v1::JobState state, ReadState(database, job, step));
     record->earlier.push_back(std::move(state));
@@ -198,7 +212,8 @@ absl::StatusOr<v1::Member> ReadMember(const v1::JobSpec& spec, const Row& row) {
     return Damage(spec.name(), absl::StrCat("a member is contributor ", contributor, " of ", spec.contributors()));
   }
   v1::Member member;
-  if (!member.ParseFromString(std::string(row.Bytes(1))) || member.contributor() != contributor) {
+  const bool intact = row.Int(2) != 0;
+  if (!intact || !member.ParseFromString(std::string(row.Bytes(1))) || member.contributor() != contributor) {
     return Damage(spec.name(), absl::StrCat("the member of contributor ", contributor, " is damaged"));
   }
   return member;
@@ -219,7 +234,8 @@ absl::Status ReadMembers(Database* database, core::JobRecord* record) {
 absl::Status ReadVersions(Database* database, const std::string& job, core::JobRecord* record) {
   EVENKEEL_RETURN_IF_ERROR(database->ForEach(
       kGetVersions,
-      [&](const Row& row) {
+      [&](const Row& row) -> absl::Status {
+        if (row.Int(4) == 0) return Damage(job, absl::StrCat("the row of version ", row.Uint(0), " is damaged"));
         record->versions.push_back({row.Uint(0), row.Uint(1), row.Int(2) != 0, row.Uint(3)});
         return absl::OkStatus();
       },
@@ -232,6 +248,7 @@ absl::Status ReadVersions(Database* database, const std::string& job, core::JobR
 }  // namespace
 
 struct Store::Impl {
+  std::string path;  // of the database
   // Locked before the database is opened, and until it is closed.
   DirectoryLock lock;
   Database database;
@@ -259,9 +276,11 @@ struct Store::Impl {
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& directory) {
   EVENKEEL_ASSIGN_OR_RETURN(DirectoryLock lock, DirectoryLock::Acquire(directory));
-  EVENKEEL_ASSIGN_OR_RETURN(Database database, OpenStateDatabase(absl::StrCat(directory, "/", kDatabaseName)));
+  const std::string path = absl::StrCat(directory, "/", kDatabaseName);
+  absl::StatusOr<Database> database = OpenStateDatabase(path);
+  if (!database.ok()) return WithRemedy(path, database.status());
   return std::unique_ptr<Store>(
-      new Store(std::unique_ptr<Impl>(new Impl{std::move(lock), std::move(database), {}, {}})));
+      new Store(std::unique_ptr<Impl>(new Impl{path, std::move(lock), *std::move(database), {}, {}})));
 }
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -272,16 +291,20 @@ absl::StatusOr<std::vector<core::JobRecord>> Store::Load() {
   EVENKEEL_RETURN_IF_ERROR(impl_->failure);
   Database* const database = &impl_->database;
   std::vector<core::JobRecord> records;
-  EVENKEEL_RETURN_IF_ERROR(database->ForEach(kGetJobs, [&](const Row& row) {
+  const absl::Status status = database->ForEach(kGetJobs, [&](const Row& row) -> absl::Status {
     const std::string job(row.Bytes(0));
+    if (row.Int(2) == 0) return Damage(job, "its row is damaged");
     core::JobRecord& record = records.emplace_back();
     record.epoch = row.Uint(1);
     EVENKEEL_RETURN_IF_ERROR(ReadVersions(database, job, &record));
     EVENKEEL_RETURN_IF_ERROR(ReadStates(database, job, &record));
     return ReadMembers(database, &record);
-  }));
+  });
+  if (!status.ok()) return Explain(status);
   return records;
 }
+
+absl::Status Store::Explain(const absl::Status& status) const { return WithRemedy(impl_->path, status); }
 
 absl::StatusOr<std::optional<v1::JobState>> Store::State(const std::string& job, uint64_t step) {
   EVENKEEL_RETURN_IF_ERROR(impl_->failure);

@@ -17,9 +17,9 @@ namespace evenkeel::store {
 // process at a time may hold. Not thread-safe: one thread owns it.
 class Store {
  public:
-  // Makes the directory if it is missing, locks it, opens or creates the database, and checks its integrity and
-  // schema version. Every message names the path.
-  //   FAILED_PRECONDITION  another process holds the directory, or the database is of another schema version or of
+  // Makes the directory if it is missing, locks it, opens or creates the database, checks its integrity, and brings one
+  // of an earlier schema version to this one. Every message names the path.
+  //   FAILED_PRECONDITION  another process holds the directory, or the database is of a later schema version or of
   //                        another program
   //   DATA_LOSS            the database is damaged
   //   UNAVAILABLE          the directory cannot be made, read or written (the message carries the cause)
@@ -30,10 +30,14 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   // Every job, in ascending order of names.
-  //   DATA_LOSS            naming the job: a state's checksum or shape is wrong, the newest version's state or one that
-  //                        it needs (core::EarlierSteps) is missing, or a member is not the job's
+  //   DATA_LOSS            naming path and job: the checksum of a row or a state is wrong, a state is misshapen, the
+  //                        newest version's state or one that it needs (core::EarlierSteps) is missing, or a member is
+  //                        not the job's
   //   FAILED_PRECONDITION  naming the job: a state is in the format of a newer program
   absl::StatusOr<std::vector<core::JobRecord>> Load();
+
+  // An error about what was loaded, with the path, and with what people can do about damage.
+  absl::Status Explain(const absl::Status& status) const;
 
   // The state of a job after `step`; none where it is not kept. Errors as of Load.
   absl::StatusOr<std::optional<v1::JobState>> State(const std::string& job, uint64_t step);

@@ -1,5 +1,6 @@
 // What a durable commit costs: Store::Apply of jobs of 61 layers with 256 experts, against the same bytes appended to a
-// file and synced (write + fdatasync), turn by turn on the same disk.
+// file and synced (write + fdatasync), turn by turn on the same disk; and what the next start costs, which checks the
+// integrity of all of it and reads what jobs need.
 //
 //   store_benchmark [DIRECTORY]     the disk to measure; default: the temporary directory
 
@@ -55,7 +56,8 @@ double Quantile(std::vector<double> values, double q) {
 }
 
 void Measure(const std::string& directory, int jobs) {
-  const auto store = Store::Open(absl::StrCat(directory, "/store", jobs));
+  const std::string state_directory = absl::StrCat(directory, "/store", jobs);
+  auto store = Store::Open(state_directory);
   EVENKEEL_CHECK(store.ok());
   RawLog log(absl::StrCat(directory, "/log", jobs));
   std::vector<double> encode, apply, raw;
@@ -73,18 +75,23 @@ void Measure(const std::string& directory, int jobs) {
     raw.push_back(Milliseconds([&] { log.Append(bytes); }));
     apply.push_back(Milliseconds([&] { EVENKEEL_CHECK((*store)->Apply(writes).ok()); }));
   }
-  std::printf("%4d  %9zu  %8.3f  %6.3f %6.3f  %6.3f %6.3f  %5.2f\n", jobs, size, Quantile(encode, 0.5),
+  store->reset();
+  const double start = Milliseconds([&] {
+    store = Store::Open(state_directory);
+    EVENKEEL_CHECK(store.ok() && (*store)->Load().ok());
+  });
+  std::printf("%4d  %9zu  %8.3f  %6.3f %6.3f  %6.3f %6.3f  %5.2f  %9.0f\n", jobs, size, Quantile(encode, 0.5),
               Quantile(raw, 0.5), Quantile(raw, 0.99), Quantile(apply, 0.5), Quantile(apply, 0.99),
-              Quantile(apply, 0.5) / Quantile(raw, 0.5));
+              Quantile(apply, 0.5) / Quantile(raw, 0.5), start);
 }
 
 void Run(const std::string& parent) {
   std::string directory = parent + "/evenkeel_store_benchmark_XXXXXX";
   EVENKEEL_CHECK(mkdtemp(directory.data()) != nullptr);
   std::printf("%d commits of %d x %d experts, in %s; milliseconds\n", kRounds, kLayers, kExperts, directory.c_str());
-  std::printf("jobs      bytes    encode  write + fdatasync  Store::Apply  ratio\n");
+  std::printf("jobs      bytes    encode  write + fdatasync  Store::Apply  ratio  Open, Load\n");
   std::printf("                      p50     p50    p99     p50    p99    p50\n");
-  for (const int jobs : {1, 4}) Measure(directory, jobs);
+  for (const int jobs : {1, 4, 16}) Measure(directory, jobs);
   std::filesystem::remove_all(directory);
 }
 

@@ -207,12 +207,32 @@ TEST_F(StoreTest, GivesTheStateOfAStepOnDemand) {
   EXPECT_TRUE(store->Load().ok()) << "what a job does not need is not read";
 }
 
-// Written by the program that wrote snapshots of format 1, after 21 steps of two workers.
-TEST_F(StoreTest, ADatabaseOfFormat1IsReadAndGoneOnFrom) {
-  std::ifstream file("server/store/testdata/state_format1.sql");
-  const std::string script((std::istreambuf_iterator<char>(file)), {});
-  ASSERT_GT(script.size(), 5000);
-  ASSERT_EQ(Database::Open(DatabasePath())->RunScript(script), absl::OkStatus());
+// Every program's database so far, after 21 steps of two workers; testdata/schemaN.sql is a dump of one of schema N.
+class MigrationTest : public StoreTest, public testing::WithParamInterface<int> {
+ protected:
+  void SetUp() override {
+    std::ifstream file(absl::StrCat("server/store/testdata/schema", GetParam(), ".sql"));
+    const std::string script((std::istreambuf_iterator<char>(file)), {});
+    ASSERT_GT(script.size(), 4000);
+    ASSERT_EQ(Database::Open(DatabasePath())->RunScript(script), absl::OkStatus());
+  }
+
+  // The next step, in the next epoch.
+  static core::Write Next(const core::JobRecord& record) {
+    core::Write next;
+    next.job = "finetune";
+    next.epoch = 3;
+    v1::JobState state = record.state;
+    state.mutable_version()->set_step(22);
+    state.mutable_version()->set_epoch(3);
+    if (state.has_move()) state.mutable_move()->set_base_step(21);
+    next.state = std::make_shared<v1::JobState>(state);
+    next.versions = {{22, 3, true, 1}};
+    return next;
+  }
+};
+
+TEST_P(MigrationTest, KeepsTheStateAndGoesOnFromIt) {
   const auto records = OpenOrDie()->Load();
   ASSERT_TRUE(records.ok()) << records.status();
   ASSERT_THAT(*records, SizeIs(1));
@@ -220,23 +240,33 @@ TEST_F(StoreTest, ADatabaseOfFormat1IsReadAndGoneOnFrom) {
   EXPECT_EQ(record.state.spec().name(), "finetune");
   EXPECT_EQ(record.epoch, 2);
   EXPECT_EQ(record.state.version().step(), 21);
-  EXPECT_THAT(record.versions, SizeIs(22));
+  EXPECT_EQ(record.state.layers_size(), 3);
+  EXPECT_EQ(record.versions.back().step, 21);
+  EXPECT_EQ(record.versions.back().epoch, record.state.version().epoch());
+  EXPECT_EQ(record.versions.back().state_hash, static_cast<uint64_t>(-652961641503983762));
   EXPECT_THAT(record.members, SizeIs(2));
+  EXPECT_EQ(record.members[1].joined_after(), 20);
+  EXPECT_EQ(Ask("PRAGMA user_version"), absl::StrCat(kSchemaVersion));
 
-  const std::unique_ptr<Store> store = OpenOrDie();
-  core::Write next;
-  next.job = "finetune";
-  next.epoch = 3;
-  v1::JobState state = record.state;
-  state.mutable_version()->set_step(22);
-  state.mutable_version()->set_epoch(3);
-  state.mutable_move()->set_base_step(21);
-  next.state = std::make_shared<v1::JobState>(state);
-  next.versions = {{22, 3, true, 1}};
-  ASSERT_EQ(store->Apply({next}), absl::OkStatus());
-  EXPECT_EQ(StepsOf("finetune"), "20,21,22");
-  EXPECT_EQ((*store->Load())[0].state.SerializeAsString(), state.SerializeAsString());
+  const core::Write next = Next(record);
+  ASSERT_EQ(OpenOrDie()->Apply({next}), absl::OkStatus());
+  EXPECT_EQ(StepsOf("finetune"), GetParam() == 1 ? "21,22" : "20,21,22");
+  EXPECT_EQ((*OpenOrDie()->Load())[0].state.SerializeAsString(), next.state->SerializeAsString());
 }
+
+TEST_P(MigrationTest, ThatIsCutShortLeavesItAsItWas) {
+  const std::string before = Ask("SELECT group_concat(sql) FROM sqlite_schema");
+  Tamper("ALTER TABLE versions ADD COLUMN checksum INTEGER");
+  const absl::Status status = StatusOfOpen();
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(std::string(status.message()), HasSubstr(DatabasePath()));
+  EXPECT_EQ(Ask("PRAGMA user_version"), absl::StrCat(GetParam()));
+  Tamper("ALTER TABLE versions DROP COLUMN checksum");
+  EXPECT_EQ(Ask("SELECT group_concat(sql) FROM sqlite_schema"), before);
+  EXPECT_EQ(StatusOfOpen(), absl::OkStatus());
+}
+
+INSTANTIATE_TEST_SUITE_P(EarlierSchemas, MigrationTest, testing::Range(1, kSchemaVersion));
 
 TEST_F(StoreTest, NumbersUpToTheLargestSurvive) {
   constexpr uint64_t kLargest = std::numeric_limits<uint64_t>::max();
@@ -453,18 +483,19 @@ TEST_F(StoreTest, ADamagedPageIsDataLoss) {
   }
   const absl::Status status = StatusOfOpen();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("is damaged"));
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("is damaged"), HasSubstr("from a backup")));
 }
 
-TEST_F(StoreTest, AnotherSchemaIsRefusedAndLeftAlone) {
+TEST_F(StoreTest, ASchemaOfTheFutureIsRefusedAndLeftAlone) {
   WriteTwoJobs();
-  for (const char* version : {"1", "3"}) {
+  for (const int version : {kSchemaVersion + 1, 1000, -1, 0}) {
     Tamper(absl::StrCat("PRAGMA user_version = ", version));
     const absl::Status status = StatusOfOpen();
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
     EXPECT_THAT(std::string(status.message()),
-                HasSubstr(absl::StrCat("(user_version) ", version, "; this program reads and writes 2")));
-    EXPECT_EQ(Ask("PRAGMA user_version"), version);
+                AllOf(HasSubstr(DatabasePath()), HasSubstr(absl::StrCat("(user_version) ", version)),
+                      HasSubstr("Start the program that wrote it")));
+    EXPECT_EQ(Ask("PRAGMA user_version"), absl::StrCat(version));
   }
 }
 
@@ -512,7 +543,15 @@ TEST_F(StoreTest, WhatDoesNotBelongTogetherIsDataLoss) {
       {"the newest state is of step 3, the newest version of step 1",
        [&] { Tamper("DELETE FROM versions WHERE job = 'b' AND step >= 2"); }},
       {"no version is kept", [&] { Tamper("DELETE FROM versions WHERE job = 'b'"); }},
-      {"the row says epoch 0, the state epoch 1", [&] { Tamper("UPDATE jobs SET epoch = 0 WHERE name = 'b'"); }},
+      {"its row is damaged", [&] { Tamper("UPDATE jobs SET epoch = 9 WHERE name = 'b'"); }},
+      {"the row of version 2 is damaged",
+       [&] { Tamper("UPDATE versions SET state_hash = 7 WHERE job = 'b' AND step = 2"); }},
+      {"the row of version 1 is damaged",
+       [&] { Tamper("UPDATE versions SET committed_at = 7 WHERE job = 'b' AND step = 1"); }},
+      {"the row of version 1 is damaged",
+       [&] { Tamper("UPDATE OR REPLACE versions SET job = 'b' WHERE job = 'a' AND step = 1"); }},
+      {"the member of contributor 1 is damaged",
+       [&] { Tamper("UPDATE OR REPLACE members SET job = 'b' WHERE job = 'a' AND contributor = 1"); }},
       {"a member is contributor 2 of 2",
        [&] { Tamper("UPDATE members SET contributor = 2 WHERE contributor = 1 AND job = 'b'"); }},
       {"a member is contributor -1 of 2",
@@ -528,7 +567,8 @@ TEST_F(StoreTest, WhatDoesNotBelongTogetherIsDataLoss) {
     damage();
     const absl::Status status = StatusOfLoad();
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << message;
-    EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("job \"b\": "), HasSubstr(message)));
+    EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("job \"b\": "), HasSubstr(message),
+                                                     HasSubstr(DatabasePath()), HasSubstr("from a backup")));
   }
 }
 
