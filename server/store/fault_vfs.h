@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "sqlite3.h"
 
@@ -21,16 +23,31 @@ class FaultVfs {
   // Changes (writes, truncations, syncs and deletions of files) since the start, failed ones included.
   int changes() const { return changes_; }
   // Every change fails with `result`, an SQLite result code, once there were `changes` of them; until Repair.
-  void FailAfter(int changes, int result);
+  void FailAfter(int changes, int result) { FailBetween(changes, kForEver, result); }
+  // Only the next one after `changes` of them does.
+  void FailOnceAfter(int changes, int result) { FailBetween(changes, changes + 1, result); }
   void Repair() { result_ = SQLITE_OK; }
+  // Whether a change has failed.
+  bool has_failed() const { return has_failed_; }
 
   // Writes the files of the directory `from` into the directory `to` as a disk has them that keeps nothing but what was
   // synced: each with its contents at its last sync, none that never was, and those that were deleted if their
-  // directory was not synced after.
+  // directory was not synced after. What a file held when it was opened first was synced.
   void CopySynced(const std::string& from, const std::string& to) const;
+  // Likewise, but some of what was not synced is there as well, by the sector of 512 bytes: the writes up to one of
+  // them, the last in part; or, as disks do that reorder, any. `seed` says which.
+  void CopyTorn(const std::string& from, const std::string& to, uint64_t seed) const;
 
  private:
+  static constexpr int kForEver = 1 << 30;
   struct File;
+  // A change of a file that was not synced since.
+  struct Unsynced {
+    std::string path;
+    int64_t offset;
+    std::string bytes;
+    bool truncates;  // to `offset` bytes
+  };
   struct Vfs : sqlite3_vfs {
     FaultVfs* owner;
   };
@@ -48,6 +65,7 @@ class FaultVfs {
 
   // The result of one more change: SQLITE_OK when it may go ahead.
   int Change();
+  void FailBetween(int first, int last, int result);
   void KeepContents(const std::string& path);
   void KeepDeletions();
 
@@ -55,9 +73,13 @@ class FaultVfs {
   Vfs vfs_;
   int changes_ = 0;
   int fail_after_ = 0;
+  int fail_until_ = 0;
   int result_ = SQLITE_OK;
+  bool has_failed_ = false;
   std::map<std::string, std::string> synced_;  // contents by path
-  std::set<std::string> deleted_;              // of those, with no sync of a directory since; all are in one
+  std::vector<Unsynced> unsynced_;
+  std::set<std::string> opened_;
+  std::set<std::string> deleted_;  // of those, with no sync of a directory since; all are in one
 };
 
 }  // namespace evenkeel::store

@@ -112,49 +112,5 @@ TEST(StoreCrashTest, AnAppliedStateSurvivesALossOfPower) {
   }
 }
 
-// Opens a store and applies the tags 1 to 3. Returns the last that was applied, or -1 when there is no store.
-int ApplyThree(const std::string& directory, absl::Status* failure) {
-  const auto store = Store::Open(directory);
-  *failure = store.status();
-  if (!store.ok()) return -1;
-  for (int tag = 1; tag <= 3; ++tag) {
-    *failure = ApplyTag(store->get(), tag);
-    if (!failure->ok()) return tag - 1;
-  }
-  return 3;
-}
-
-// The disk fails for good at any one of its changes: the failure is told, and the next start finds the last state that
-// was applied or the one that failed, whole; so does a start after a loss of power.
-void FailAtEveryChange(int result, absl::StatusCode code) {
-  FaultVfs vfs;
-  int failures = 0;
-  for (int good_changes = 0;; ++good_changes) {
-    SCOPED_TRACE(testing::Message() << "the disk fails after " << good_changes << " changes");
-    const ScratchDirectory scratch;
-    const ScratchDirectory after_power_loss;
-    vfs.FailAfter(vfs.changes() + good_changes, result);
-    absl::Status failure;
-    const int applied = ApplyThree(scratch.path(), &failure);
-    vfs.CopySynced(scratch.path(), after_power_loss.path());
-    vfs.Repair();
-    if (failure.ok()) break;
-    ++failures;
-    EXPECT_EQ(failure.code(), code) << failure;
-    for (const std::string& directory : {scratch.path(), after_power_loss.path()}) {
-      const std::string text = TextIn(directory);
-      const bool expected = text == TextOfTag(applied < 0 ? 0 : applied) || text == TextOfTag(applied + 1);
-      ASSERT_TRUE(expected) << applied << " applied; " << directory << " holds: " << text;
-    }
-  }
-  EXPECT_GT(failures, 20);
-}
-
-TEST(StoreCrashTest, AFailedSyncOrWriteIsToldAndMixesNothing) {
-  FailAtEveryChange(SQLITE_IOERR_FSYNC, absl::StatusCode::kUnavailable);
-}
-
-TEST(StoreCrashTest, AFullDiskIsToldAndMixesNothing) { FailAtEveryChange(SQLITE_FULL, absl::StatusCode::kUnavailable); }
-
 }  // namespace
 }  // namespace evenkeel::store
