@@ -33,6 +33,8 @@ std::vector<std::string> CommandOf(const std::vector<std::string>& flags,
     command.insert(command.end(), limits.begin(), limits.end());
     command.push_back("--");
   }
+  if (!options.environment.empty()) command.push_back("env");
+  command.insert(command.end(), options.environment.begin(), options.environment.end());
   command.push_back(BuiltProgram("server/evenkeeld"));
   command.insert(command.end(), flags.begin(), flags.end());
   return command;

@@ -20,6 +20,8 @@ class EvenkeeldProcess {
     std::vector<std::string> flags;
     // RLIMIT_FSIZE of the process, bytes; 0: none. A disk that is full, without one.
     long max_file_bytes = 0;
+    // "NAME=value", besides this process's.
+    std::vector<std::string> environment;
     // RLIMIT_NOFILE of the process, soft and hard; 0: this process's.
     int max_open_files = 0;
   };

@@ -28,10 +28,29 @@ absl::StatusCode CodeOf(int result) {
   }
 }
 
+// What the operating system was asked, for an I/O error of the file: " in fsync", say.
+absl::string_view CallOf(int result) {
+  switch (result) {
+    case SQLITE_IOERR_READ:
+    case SQLITE_IOERR_SHORT_READ:
+      return " in read";
+    case SQLITE_IOERR_WRITE:
+      return " in write";
+    case SQLITE_IOERR_FSYNC:
+    case SQLITE_IOERR_DIR_FSYNC:
+      return " in fsync";
+    case SQLITE_IOERR_TRUNCATE:
+      return " in truncate";
+    default:
+      return "";
+  }
+}
+
 absl::Status Error(absl::string_view path, absl::string_view action, absl::string_view words, int result,
                    int system_error) {
   const absl::StatusCode code = CodeOf(result);
-  std::string message = absl::StrCat(path, ": cannot ", action, ": ", words, " (SQLite result ", result);
+  std::string message =
+      absl::StrCat(path, ": cannot ", action, ": ", words, CallOf(result), " (SQLite result ", result);
   // The errno of an earlier call stays; it says something only when the outside world is to blame.
   if (system_error != 0 && code == absl::StatusCode::kUnavailable) {
     absl::StrAppend(&message, ", ", strerror(system_error));
