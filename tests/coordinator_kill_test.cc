@@ -43,7 +43,8 @@ std::vector<uint64_t> ReferenceHashes(const v1::JobSpec& job, uint64_t last) {
   core::Effects effects;
   v1::JoinResponse joined;
   for (int contributor = 0; contributor < kContributors; ++contributor) {
-    joined = coordinator.Join(JoinOf(job, contributor, IncarnationOf(contributor), 1), &effects).value();
+    joined =
+        coordinator.Join(absl::UnixEpoch(), JoinOf(job, contributor, IncarnationOf(contributor), 1), &effects).value();
   }
   std::vector<uint64_t> hashes;
   for (uint64_t step = 1; step <= last; ++step) {

@@ -324,6 +324,7 @@ TEST_F(CApiTest, WhatAJobDoesGoesIntoTheJoin) {
   expect_none("mode", &evenkeel_worker_options::mode, EVENKEEL_MODE_OBSERVE + 1);
   expect_none("on_skip", &evenkeel_worker_options::on_skip, EVENKEEL_ON_SKIP_APPLY + 1);
   expect_none("on_violation", &evenkeel_worker_options::on_violation, EVENKEEL_ON_VIOLATION_HALT + 1);
+  expect_none("on_missing", &evenkeel_worker_options::on_missing, EVENKEEL_ON_MISSING_COMMIT_WITHOUT + 1);
   options_.mode = EVENKEEL_MODE_FROZEN;
   options_.on_skip = EVENKEEL_ON_SKIP_APPLY;
   layer_.balance = "{\"rate\": 0.5}";

@@ -142,10 +142,11 @@ absl::StatusOr<Counts> CountsOf(const evenkeel_counts* given) {
 absl::Status ReadReport(const evenkeel::client::Worker& worker, evenkeel_report* report) {
   EVENKEEL_RETURN_IF_ERROR(CheckStruct("evenkeel_report", report));
   const StepReport& known = worker.report();
-  WriteStruct(evenkeel_report{sizeof(evenkeel_report), known.epoch, known.step, known.ok ? 1 : 0, known.bias_hash,
-                              known.tokens, known.max_violation.data(), known.max_violation.size(), known.staleness,
-                              known.undelivered_steps, known.lost_steps, known.violations, known.halted ? 1 : 0},
-              report);
+  WriteStruct(
+      evenkeel_report{sizeof(evenkeel_report), known.epoch, known.step, known.ok ? 1 : 0, known.bias_hash, known.tokens,
+                      known.max_violation.data(), known.max_violation.size(), known.staleness, known.undelivered_steps,
+                      known.lost_steps, known.violations, known.halted ? 1 : 0, known.contributors},
+      report);
   return absl::OkStatus();
 }
 

@@ -118,6 +118,9 @@ absl::Status ReadJobOptions(const evenkeel_worker_options& options, WorkerOption
   EVENKEEL_RETURN_IF_ERROR(ReadEnum("on_skip", options.on_skip, OnSkip::kApply, "ON_SKIP", &result->on_skip));
   EVENKEEL_RETURN_IF_ERROR(
       ReadEnum("on_violation", options.on_violation, OnViolation::kHalt, "ON_VIOLATION", &result->on_violation));
+  EVENKEEL_RETURN_IF_ERROR(
+      ReadEnum("on_missing", options.on_missing, OnMissing::kCommitWithout, "ON_MISSING", &result->on_missing));
+  result->membership = StringOf(options.membership);
   if (options.state == nullptr && options.state_size > 0) {
     return absl::InvalidArgumentError(absl::StrCat("state is null for ", options.state_size, " bytes"));
   }

@@ -33,6 +33,11 @@ absl::Status Connection::Push(const v1::PushRequest& request, const Patience& pa
   return Call(&v1::BiasCoordinator::Stub::Push, request, patience, version);
 }
 
+absl::Status Connection::Heartbeat(const v1::HeartbeatRequest& request, const Patience& patience,
+                                   v1::HeartbeatResponse* response) {
+  return Call(&v1::BiasCoordinator::Stub::Heartbeat, request, patience, response);
+}
+
 absl::Status Connection::Leave(const v1::LeaveRequest& request, const Patience& patience) {
   v1::LeaveResponse response;
   return Call(&v1::BiasCoordinator::Stub::Leave, request, patience, &response);

@@ -34,6 +34,8 @@ class Connection {
 
   absl::Status Join(const v1::JoinRequest& request, const Patience& patience, v1::JoinResponse* response);
   absl::Status Push(const v1::PushRequest& request, const Patience& patience, v1::CommittedVersion* version);
+  absl::Status Heartbeat(const v1::HeartbeatRequest& request, const Patience& patience,
+                         v1::HeartbeatResponse* response);
   absl::Status Leave(const v1::LeaveRequest& request, const Patience& patience);
   absl::Status GetState(const v1::GetStateRequest& request, const Patience& patience, v1::GetStateResponse* response);
   absl::Status Rendezvous(const v1::RendezvousRequest& request, const Patience& patience,

@@ -43,6 +43,7 @@ absl::Status Link::Deliver(Deadline deadline, v1::PushRequest* push, v1::Committ
 }
 
 absl::Status Link::Leave(Deadline deadline) {
+  heartbeat_.reset();
   v1::LeaveRequest request;
   request.set_job(join_.job().name());
   request.set_contributor(join_.contributor());
@@ -115,7 +116,11 @@ absl::Status Link::JoinOnce(uint64_t next_step, const Patience& patience, v1::Jo
   EVENKEEL_RETURN_IF_ERROR(VerifyVersion(join_.job(), response->version()));
   if (response->has_previous()) EVENKEEL_RETURN_IF_ERROR(VerifyVersion(join_.job(), response->previous()));
   joined_epoch_ = response->epoch();
-  return absl::OkStatus();
+  if (heartbeat_ == nullptr) heartbeat_ = std::make_unique<Heartbeat>(coordinator_, join_, options_.credentials);
+  heartbeat_->Beat(joined_epoch_, std::chrono::milliseconds(response->effective().membership().heartbeat_timeout_ms()));
+  if (response->open_step() >= next_step) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("step ", response->open_step(), " is still open, and this worker takes ",
+                                             "part from step ", next_step, " on"));
 }
 
 absl::Status Link::PushOnce(const v1::PushRequest& push, const Patience& patience, v1::CommittedVersion* version) {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -10,6 +11,7 @@
 #include "base/mutex.h"
 #include "client/link/backoff.h"
 #include "client/link/connection.h"
+#include "client/link/heartbeat.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 
 namespace evenkeel::client {
@@ -28,7 +30,8 @@ struct LinkOptions {
 // What the transport loses is sent again, unchanged but for the epoch; verdict.h says what is tried again, what joins
 // again, and what is final. The coordinator counts a repeated push once. Of coordinators the newest epoch is heeded:
 // one that answers with an epoch below the highest seen is stale, and is asked again until it is gone.
-// A version is given out only when version_check.h finds it unharmed.
+// A version is given out only when version_check.h finds it unharmed. From Join to Leave it says now and then that the
+// contributor is alive.
 //
 // Every call blocks, never longer than told, and is for one thread at a time; Stop and obstacle are for any.
 class Link {
@@ -77,6 +80,8 @@ class Link {
   const LinkOptions options_;
   Connection connection_;
   v1::JoinRequest join_;
+  // Between Join and Leave.
+  std::unique_ptr<Heartbeat> heartbeat_;
   uint64_t joined_epoch_ = 0;
   uint64_t highest_epoch_ = 0;
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error_detail.h"
+#include "base/status_macros.h"
 #include "client/link/scripted_coordinator.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -321,6 +322,38 @@ TEST_F(LinkTest, AVersionOfAnEarlierStepIsNoAnswer) {
     return absl::OkStatus();
   });
   EXPECT_EQ(Deliver(1).code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(LinkTest, SaysThatItIsAliveWhateverPushesDo) {
+  coordinator_.ScriptJoin([this](const auto& request, auto* response) {
+    EVENKEEL_RETURN_IF_ERROR(coordinator_.AnswerJoin(request, response));
+    response->mutable_effective()->mutable_membership()->set_heartbeat_timeout_ms(200);
+    return absl::OkStatus();
+  });
+  coordinator_.ScriptPush([this](const auto&, auto*) { return coordinator_.Park(); });
+  Join();
+  std::future<absl::Status> delivery = BeginToDeliver(1);
+  coordinator_.AwaitPushes(1);
+  for (const v1::HeartbeatRequest& heartbeat : coordinator_.AwaitHeartbeats(5)) {
+    EXPECT_EQ(heartbeat.job(), "run");
+    EXPECT_EQ(heartbeat.contributor(), 0);
+    EXPECT_EQ(heartbeat.incarnation(), kIncarnation);
+    EXPECT_EQ(heartbeat.epoch(), 1u);
+  }
+  link_->Stop();
+  EXPECT_EQ(delivery.get().code(), absl::StatusCode::kCancelled);
+}
+
+TEST_F(LinkTest, WhoComesBetweenStepsWaitsForItsOwn) {
+  for (int i = 0; i < 2; ++i) {
+    coordinator_.ScriptJoin([this](const auto& request, auto* response) {
+      EVENKEEL_RETURN_IF_ERROR(coordinator_.AnswerJoin(request, response));
+      response->set_open_step(request.next_step() - 1);
+      return absl::OkStatus();
+    });
+  }
+  Join();
+  EXPECT_EQ(coordinator_.Joins().size(), 3u);
 }
 
 TEST_F(LinkTest, DeliveryIsBoundAndMayBeRepeated) {

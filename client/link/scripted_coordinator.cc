@@ -37,6 +37,13 @@ class ScriptedCoordinator::Service final : public v1::BiasCoordinator::Service {
     return ToGrpcStatus(answer ? answer(*request, version) : owner_.AnswerPush(*request, version));
   }
 
+  grpc::Status Heartbeat(grpc::ServerContext*, const v1::HeartbeatRequest* request, v1::HeartbeatResponse*) override {
+    MutexLock lock(&owner_.mutex_);
+    owner_.heartbeats_.push_back(*request);
+    owner_.changed_.NotifyAll();
+    return grpc::Status::OK;
+  }
+
   grpc::Status Leave(grpc::ServerContext*, const v1::LeaveRequest* request, v1::LeaveResponse*) override {
     MutexLock lock(&owner_.mutex_);
     owner_.leaves_.push_back(*request);
@@ -173,6 +180,12 @@ std::vector<v1::LeaveRequest> ScriptedCoordinator::Leaves() const {
 void ScriptedCoordinator::AwaitJoins(size_t count) {
   MutexLock lock(&mutex_);
   AwaitSize(joins_, count);
+}
+
+std::vector<v1::HeartbeatRequest> ScriptedCoordinator::AwaitHeartbeats(size_t count) {
+  MutexLock lock(&mutex_);
+  AwaitSize(heartbeats_, count);
+  return heartbeats_;
 }
 
 void ScriptedCoordinator::AwaitPushes(size_t count) {

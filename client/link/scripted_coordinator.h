@@ -54,6 +54,7 @@ class ScriptedCoordinator {
   std::vector<v1::LeaveRequest> Leaves() const;
   void AwaitJoins(size_t count);
   void AwaitPushes(size_t count);
+  std::vector<v1::HeartbeatRequest> AwaitHeartbeats(size_t count);
 
  private:
   class Service;
@@ -81,6 +82,7 @@ class ScriptedCoordinator {
   std::vector<v1::JoinRequest> joins_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::PushRequest> pushes_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::LeaveRequest> leaves_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::HeartbeatRequest> heartbeats_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace evenkeel::client

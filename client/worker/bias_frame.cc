@@ -41,6 +41,7 @@ void WriteVersion(const v1::CommittedVersion& version, uint64_t routes, const La
   header.tokens = version.tokens();
   header.violations = version.violations_size();
   header.halted = IsHalted(version);
+  header.contributors = version.participants_size();
   std::memcpy(frame, &header, sizeof(header));
   std::memcpy(frame + BiasFrame::ViolationsAt(), version.max_violation().data(), sizeof(float) * layers.total_rows());
   // A job that is only observed has none.
@@ -91,6 +92,7 @@ absl::Status ReadFrame(const char* frame, uint64_t routes, const LayerTable& lay
   report->tokens = header.tokens;
   report->violations = static_cast<int>(header.violations);
   report->halted = header.halted != 0;
+  report->contributors = static_cast<int>(header.contributors);
   std::vector<float> violations(layers.total_rows());
   std::memcpy(violations.data(), frame + BiasFrame::ViolationsAt(), sizeof(float) * violations.size());
   ReportViolations(layers, violations, report);

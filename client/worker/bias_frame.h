@@ -25,6 +25,7 @@ struct BiasFrame {
     uint64_t tokens;
     uint64_t violations;
     uint64_t halted;
+    uint64_t contributors;
     int64_t code;  // of a failure, with the beginning of its sentence
     char message[448];
   };

@@ -28,6 +28,7 @@ v1::CommittedVersion Version() {
   version.set_state_hash(UINT64_MAX - 1);
   version.set_tokens(uint64_t{1} << 50);
   for (int i = 0; i < 3; ++i) version.add_violations();
+  for (int i = 0; i < 5; ++i) version.add_participants(i);
   version.add_reasons(v1::UpdateReason::HALTED);
   for (const float violation : {0.25f, 7.5f}) version.add_max_violation(violation);
   for (int i = 0; i < 5; ++i) version.add_bias(1.0f + static_cast<float>(i) / 8);
@@ -72,6 +73,7 @@ void ExpectTellsVersion(const std::vector<char>& frame, uint64_t routes) {
   EXPECT_EQ(report.bias_hash, UINT64_MAX - 1);
   EXPECT_EQ(report.tokens, uint64_t{1} << 50);
   EXPECT_EQ(report.violations, 3);
+  EXPECT_EQ(report.contributors, 5);
   EXPECT_TRUE(report.halted);
   EXPECT_THAT(report.max_violation, ElementsAre(7.5f, 0.25f)) << "in the caller's order";
 }

@@ -332,6 +332,7 @@ absl::StatusOr<uint64_t> DeviceWorkspace::Report(uint64_t step, StepReport* repo
   report->tokens = heard_.tokens;
   report->violations = heard_.violations;
   report->halted = heard_.halted;
+  report->contributors = heard_.contributors;
   report->max_violation = heard_.max_violation;
   return heard_step_ == kLeaving ? heard_.step + 1 : heard_step_;
 }

@@ -77,6 +77,17 @@ v1::JobSpec::Mode::Kind ModeOf(JobMode mode) {
   }
 }
 
+v1::JobSpec::MissingPolicy::Kind MissingPolicyOf(OnMissing on_missing) {
+  switch (on_missing) {
+    case OnMissing::kFail:
+      return v1::JobSpec::MissingPolicy::FAIL;
+    case OnMissing::kCommitWithout:
+      return v1::JobSpec::MissingPolicy::COMMIT_WITHOUT;
+    default:
+      return v1::JobSpec::MissingPolicy::WAIT;
+  }
+}
+
 // What a job is asked to be, its layers apart.
 absl::Status DescribeJob(const WorkerOptions& options, const Group& group, v1::JobSpec* job) {
   job->set_name(options.job);
@@ -89,6 +100,10 @@ absl::Status DescribeJob(const WorkerOptions& options, const Group& group, v1::J
   job->set_invariant_policy(options.on_violation == OnViolation::kHalt ? v1::JobSpec::InvariantPolicy::HALT
                                                                        : v1::JobSpec::InvariantPolicy::REPORT);
   job->set_tokens_per_step(options.tokens_per_step);
+  job->set_missing_policy(MissingPolicyOf(options.on_missing));
+  if (!options.membership.empty()) {
+    EVENKEEL_RETURN_IF_ERROR(config::ParseText(options.membership, "membership", job->mutable_membership()));
+  }
   if (options.balance.empty()) return absl::OkStatus();
   return config::ParseText(options.balance, "balance", job->mutable_balance());
 }

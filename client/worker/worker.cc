@@ -271,6 +271,7 @@ void Worker::Adopt() {
   report_.tokens = version_.tokens();
   report_.violations = version_.violations_size();
   report_.halted = IsHalted(version_);
+  report_.contributors = version_.participants_size();
   ReportViolations(layers_, version_.max_violation(), &report_);
 }
 

@@ -539,6 +539,8 @@ TEST_F(WorkerCountingTest, JobModesGoIntoTheJoin) {
   options.mode = JobMode::kFrozen;
   options.on_skip = OnSkip::kApply;
   options.on_violation = OnViolation::kHalt;
+  options.on_missing = OnMissing::kCommitWithout;
+  options.membership = R"({"step_deadline_ms": 5000})";
   options.tokens_per_step = 4096;
   options.layers[kCounted].balance = "rate: 0.5";
   Join(options);
@@ -546,6 +548,9 @@ TEST_F(WorkerCountingTest, JobModesGoIntoTheJoin) {
   EXPECT_EQ(job.mode(), v1::JobSpec::Mode::FROZEN);
   EXPECT_EQ(job.skip_policy(), v1::JobSpec::SkipPolicy::APPLY);
   EXPECT_EQ(job.invariant_policy(), v1::JobSpec::InvariantPolicy::HALT);
+  EXPECT_EQ(job.missing_policy(), v1::JobSpec::MissingPolicy::COMMIT_WITHOUT);
+  EXPECT_EQ(job.membership().step_deadline_ms(), 5000u);
+  EXPECT_FALSE(job.membership().has_heartbeat_timeout_ms());
   EXPECT_EQ(job.tokens_per_step(), 4096);
   EXPECT_EQ(job.world_size(), 1);
   ASSERT_EQ(job.overrides_size(), 1);

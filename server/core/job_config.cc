@@ -21,8 +21,7 @@ absl::Status CheckWhatIsAsked(const v1::UpdateConfigRequest& request) {
     return ServiceError(absl::StatusCode::kInvalidArgument, Reason::INVALID_FIELD, message);
   };
   if (request.undo() && HasChange(request)) {
-    return refuse(
-        "undo takes a change back and makes none; whatever else could be changed must be absent");
+    return refuse("undo takes a change back and makes none; whatever else could be changed must be absent");
   }
   if (!request.undo() && !request.resume() && !HasChange(request)) {
     return refuse(

@@ -74,7 +74,7 @@ struct Write {
   // Of the commit that made the state; absent where something else did.
   std::optional<RoutedStep> commit = {};
   // The job expires: of its states are kept the newest and those of EarlierSteps, and it is not loaded any more unless
-  // it is asked for by its name. The next write of the job wakes it.
+  // it is asked for by its name. The next write of the job takes that back.
   bool expires = false;
 };
 

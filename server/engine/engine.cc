@@ -15,6 +15,9 @@
 namespace evenkeel::engine {
 namespace {
 
+// How often time is an event: deadlines are kept that exactly.
+constexpr std::chrono::milliseconds kTick(200);
+
 absl::Status ShuttingDown() {
   return ServiceError(absl::StatusCode::kUnavailable, v1::ErrorDetail::SHUTTING_DOWN,
                       "the coordinator is stopping; retry");
@@ -42,7 +45,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(const v1::CoordinatorConfi
   EVENKEEL_ASSIGN_OR_RETURN(const std::vector<core::JobRecord> records, store->Load());
   std::unique_ptr<Engine> engine(new Engine(config, std::move(store), metrics, recorder, std::move(listener)));
   core::Effects effects;
-  const absl::Status restored = engine->coordinator_.Restore(absl::Now(), records, &effects);
+  const absl::Status restored = engine->coordinator_.Restore(engine->clock_.Now(), records, &effects);
   if (!restored.ok()) return engine->store_->Explain(restored);
   if (!effects.writes.empty()) EVENKEEL_RETURN_IF_ERROR(engine->store_->Apply(effects.writes));
   if (recorder != nullptr) recorder->Restore(records);
@@ -88,23 +91,28 @@ void Engine::Post(Event event) {
 
 void Engine::Run() {
   std::vector<Event> events;
+  auto next_tick = std::chrono::steady_clock::now() + kTick;
   while (true) {
+    bool ticks = false;
     {
       MutexLock lock(&mutex_);
       const auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
         return queue_.empty() && pushes_.empty() && !due_;
       };
-      while (idle() && !stop_) wake_.Wait(&mutex_);
-      if (idle()) return;
+      while (idle() && !stop_ && !ticks) ticks = !wake_.WaitUntil(&mutex_, next_tick);
+      if (idle() && stop_) return;
       events.swap(queue_);
       due_ = false;
     }
-    RunBatch(events);
+    const auto now = std::chrono::steady_clock::now();
+    ticks = now >= next_tick;
+    if (ticks) next_tick = now + kTick;
+    RunBatch(events, ticks);
     events.clear();
   }
 }
 
-void Engine::RunBatch(const std::vector<Event>& events) {
+void Engine::RunBatch(const std::vector<Event>& events, bool ticks) {
   if (failed_) return;
   written_ = 0;
   core::Effects effects;
@@ -116,6 +124,7 @@ void Engine::RunBatch(const std::vector<Event>& events) {
     effects = std::exchange(decided_, {});
     for (const Event& event : events) replies.push_back(event(&effects));
     DecideQueuedPushes(&effects);
+    if (ticks && !shutting_down_) coordinator_.Tick(clock_.Now(), &effects);
     answers = Unpark(std::move(effects.answers));
   }
 
@@ -162,6 +171,16 @@ absl::StatusOr<core::History> Engine::Remembered(const std::string& job, const s
   return states;
 }
 
+absl::Status Engine::Wake(const std::string& job, core::Effects* effects) {
+  if (coordinator_.Has(job)) return absl::OkStatus();
+  if (!Write(*effects)) return ShuttingDown();  // which nobody hears
+  EVENKEEL_ASSIGN_OR_RETURN(const std::optional<core::JobRecord> record, store_->LoadExpired(job));
+  if (!record.has_value()) return absl::OkStatus();
+  EVENKEEL_RETURN_IF_ERROR(coordinator_.Wake(clock_.Now(), *record, effects));
+  if (recorder_ != nullptr) recorder_->Restore({*record});
+  return absl::OkStatus();
+}
+
 template <typename T>
 void Engine::Ask(Done<T> done, std::function<absl::StatusOr<T>(core::Effects*)> question) {
   Post([this, done = std::move(done), question = std::move(question)](core::Effects* effects) {
@@ -170,22 +189,36 @@ void Engine::Ask(Done<T> done, std::function<absl::StatusOr<T>(core::Effects*)> 
   });
 }
 
+template <typename T>
+void Engine::AskAbout(std::string job, Done<T> done, std::function<absl::StatusOr<T>(core::Effects*)> question) {
+  Ask<T>(std::move(done), [this, job = std::move(job), question = std::move(question)](core::Effects* effects) {
+    const absl::Status awake = Wake(job, effects);
+    return awake.ok() ? question(effects) : absl::StatusOr<T>(awake);
+  });
+}
+
 void Engine::Join(v1::JoinRequest request, Done<v1::JoinResponse> done) {
-  Ask<v1::JoinResponse>(
-      std::move(done),
+  AskAbout<v1::JoinResponse>(
+      request.job().name(), std::move(done),
       [this, request = std::move(request)](core::Effects* effects) -> absl::StatusOr<v1::JoinResponse> {
         EVENKEEL_ASSIGN_OR_RETURN(
             const core::History history,
-            Remembered(request.job().name(), coordinator_.StatesFor(absl::Now(), request), *effects));
-        return coordinator_.Join(absl::Now(), request, effects, history);
+            Remembered(request.job().name(), coordinator_.StatesFor(clock_.Now(), request), *effects));
+        return coordinator_.Join(clock_.Now(), request, effects, history);
       });
+}
+
+void Engine::Heartbeat(v1::HeartbeatRequest request, Done<v1::HeartbeatResponse> done) {
+  Ask<v1::HeartbeatResponse>(std::move(done), [this, request = std::move(request)](core::Effects*) {
+    return coordinator_.Heartbeat(clock_.Now(), request);
+  });
 }
 
 void Engine::Leave(v1::LeaveRequest request, Done<v1::LeaveResponse> done) {
   Ask<v1::LeaveResponse>(
       std::move(done),
       [this, request = std::move(request)](core::Effects* effects) -> absl::StatusOr<v1::LeaveResponse> {
-        EVENKEEL_RETURN_IF_ERROR(coordinator_.Leave(absl::Now(), request, effects));
+        EVENKEEL_RETURN_IF_ERROR(coordinator_.Leave(clock_.Now(), request, effects));
         return v1::LeaveResponse();
       });
 }
@@ -195,14 +228,15 @@ void Engine::UpdateConfig(v1::UpdateConfigRequest request, Done<v1::UpdateConfig
     if (response.ok()) listener_.log(ConfigLine(job, *response));
     done(std::move(response));
   };
-  Ask<v1::UpdateConfigResponse>(std::move(tell), [this, request = std::move(request)](core::Effects* effects) {
-    return coordinator_.UpdateConfig(absl::Now(), request, effects);
-  });
+  AskAbout<v1::UpdateConfigResponse>(request.job(), std::move(tell),
+                                     [this, request = std::move(request)](core::Effects* effects) {
+                                       return coordinator_.UpdateConfig(clock_.Now(), request, effects);
+                                     });
 }
 
 void Engine::GetState(v1::GetStateRequest request, Done<v1::GetStateResponse> done) {
-  Ask<v1::GetStateResponse>(
-      std::move(done),
+  AskAbout<v1::GetStateResponse>(
+      request.job(), std::move(done),
       [this, request = std::move(request)](core::Effects* effects) -> absl::StatusOr<v1::GetStateResponse> {
         EVENKEEL_ASSIGN_OR_RETURN(const std::vector<uint64_t> steps, coordinator_.StatesFor(request));
         EVENKEEL_ASSIGN_OR_RETURN(const core::History states, Remembered(request.job(), steps, *effects));
@@ -211,14 +245,15 @@ void Engine::GetState(v1::GetStateRequest request, Done<v1::GetStateResponse> do
 }
 
 void Engine::PutState(v1::PutStateRequest request, Done<v1::PutStateResponse> done) {
-  Ask<v1::PutStateResponse>(std::move(done), [this, request = std::move(request)](core::Effects* effects) {
-    return coordinator_.PutState(absl::Now(), request, effects);
-  });
+  AskAbout<v1::PutStateResponse>(request.job(), std::move(done),
+                                 [this, request = std::move(request)](core::Effects* effects) {
+                                   return coordinator_.PutState(clock_.Now(), request, effects);
+                                 });
 }
 
-void Engine::Describe(std::string job, Done<v1::DescribeJobResponse> done) {
-  Ask<v1::DescribeJobResponse>(std::move(done),
-                               [this, job = std::move(job)](core::Effects*) { return coordinator_.Describe(job); });
+void Engine::Describe(const std::string& job, Done<v1::DescribeJobResponse> done) {
+  AskAbout<v1::DescribeJobResponse>(job, std::move(done),
+                                    [this, job](core::Effects*) { return coordinator_.Describe(job); });
 }
 
 void Engine::List(Done<v1::ListJobsResponse> done) {
@@ -267,7 +302,7 @@ void Engine::DecidePush(QueuedPush push, core::Effects* effects) {
     effects->answers.push_back({push.call, ShuttingDown()});
     return;
   }
-  const core::PushResult result = coordinator_.Push(absl::Now(), push.call, &push.request, effects);
+  const core::PushResult result = coordinator_.Push(clock_.Now(), push.call, &push.request, effects);
   CountPush(job, result, *effects);
 }
 
@@ -324,7 +359,10 @@ void Engine::Show(const std::string& job) {
     MutexLock lock(&core_);
     description = coordinator_.DescribeLayers(job);
   }
-  if (description.ok()) metrics_->Publish(MakeJobView(*description, totals_[job]));
+  if (description.ok()) return metrics_->Publish(MakeJobView(*description, totals_[job]));
+  // It has expired.
+  totals_.erase(job);
+  metrics_->Remove(job);
 }
 
 }  // namespace evenkeel::engine

@@ -16,6 +16,7 @@
 #include "server/core/coordinator.h"
 #include "server/core/effects.h"
 #include "server/engine/job_view.h"
+#include "server/engine/running_clock.h"
 #include "server/recorder/recorder.h"
 #include "server/store/store.h"
 #include "server/telemetry/metrics.h"
@@ -29,6 +30,11 @@ namespace evenkeel::engine {
 // Most pushes only wait for the others of their step. They are decided at once by a thread that brings one, which takes
 // those along that other threads have left: core is one thread's at a time, and no thread waits for it. The engine's
 // thread is woken for what there is to write or to answer, in the order in which it was decided.
+//
+// A few times in every second time itself is an event. It is the time in which this process has been able to listen
+// (running_clock.h): nobody is found missing because the coordinator stood still.
+//
+// A job that has expired wakes when it is called by its name.
 //
 // All methods are thread-safe and none blocks, but for Start and Stop. Callbacks run on the engine's thread, each
 // exactly once, and must not block.
@@ -62,12 +68,13 @@ class Engine {
   // Answers the call with CANCELLED, if it still waits. Its counts stay.
   void Cancel(core::CallId call);
 
+  void Heartbeat(v1::HeartbeatRequest request, Done<v1::HeartbeatResponse> done);
   void Leave(v1::LeaveRequest request, Done<v1::LeaveResponse> done);
   // What has changed is told by a line of the log.
   void UpdateConfig(v1::UpdateConfigRequest request, Done<v1::UpdateConfigResponse> done);
   void GetState(v1::GetStateRequest request, Done<v1::GetStateResponse> done);
   void PutState(v1::PutStateRequest request, Done<v1::PutStateResponse> done);
-  void Describe(std::string job, Done<v1::DescribeJobResponse> done);
+  void Describe(const std::string& job, Done<v1::DescribeJobResponse> done);
   void List(Done<v1::ListJobsResponse> done);
 
   // Answers parked calls, and all that come later, with UNAVAILABLE (SHUTTING_DOWN).
@@ -100,15 +107,21 @@ class Engine {
 
   void Post(Event event);
   void Run();
-  void RunBatch(const std::vector<Event>& events);
+  // `ticks`: time is one of them, and the last.
+  void RunBatch(const std::vector<Event>& events, bool ticks);
   // Makes durable what has been decided so far. False when that failed, and the process must end.
   bool Write(const core::Effects& effects);
   // The states of those steps that are remembered, ascending, all that was decided before included.
   absl::StatusOr<core::History> Remembered(const std::string& job, const std::vector<uint64_t>& steps,
                                            const core::Effects& effects);
+  // Takes the job over from the store, where it has expired.
+  absl::Status Wake(const std::string& job, core::Effects* effects);
   // An event that asks core and answers with what it says.
   template <typename T>
   void Ask(Done<T> done, std::function<absl::StatusOr<T>(core::Effects*)> question);
+  // The same about a job, which wakes where it has expired.
+  template <typename T>
+  void AskAbout(std::string job, Done<T> done, std::function<absl::StatusOr<T>(core::Effects*)> question);
 
   // Lets core decide the queued pushes, unless another thread does just now, which then looks again.
   void DecidePushes();
@@ -129,6 +142,7 @@ class Engine {
   // Taken before mutex_. Events run with it, which the analysis of annotations does not see: what it guards has none.
   Mutex core_;
   core::Coordinator coordinator_;
+  RunningClock clock_;
   std::unordered_map<core::CallId, ParkedPush> parked_;
   // Of pushes that were decided on other threads, for the engine's next batch to begin with.
   core::Effects decided_;

@@ -112,7 +112,8 @@ class Bench {
 std::vector<uint64_t> HashesOf(const std::string& job, int contributors, uint64_t steps) {
   core::Coordinator coordinator{v1::CoordinatorConfig()};
   core::Effects effects;
-  for (int i = 0; i < contributors; ++i) EXPECT_TRUE(coordinator.Join(JoinOf(job, contributors, i), &effects).ok());
+  for (int i = 0; i < contributors; ++i)
+    EXPECT_TRUE(coordinator.Join(absl::UnixEpoch(), JoinOf(job, contributors, i), &effects).ok());
   std::vector<uint64_t> hashes;
   for (uint64_t step = 1; step <= steps; ++step) {
     effects = {};

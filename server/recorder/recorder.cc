@@ -67,6 +67,7 @@ void Recorder::Restore(absl::Span<const core::JobRecord> records) {
 
 void Recorder::Take(absl::Span<const core::Write> writes) {
   for (const core::Write& write : writes) {
+    if (write.expires) states_.erase(write.job);
     if (write.state == nullptr) continue;
     WholeState& known = states_[write.job];
     std::optional<v1::RecordedState::Cause> cause;

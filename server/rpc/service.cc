@@ -119,6 +119,15 @@ grpc::ServerUnaryReactor* Service::Push(grpc::CallbackServerContext* context, co
   return PushReactor::Start(std::move(push), engine_, &replies_, response);
 }
 
+grpc::ServerUnaryReactor* Service::Heartbeat(grpc::CallbackServerContext* context, const v1::HeartbeatRequest* request,
+                                             v1::HeartbeatResponse* response) {
+  const absl::Status status = Admit(gate_, *context, security::Method::kHeartbeat, request->job(), *request).status();
+  if (!status.ok()) return FinishWith(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  engine_->Heartbeat(*request, AnswerInto(reactor, response));
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* Service::Leave(grpc::CallbackServerContext* context, const v1::LeaveRequest* request,
                                          v1::LeaveResponse* response) {
   const absl::Status status = Admit(gate_, *context, security::Method::kLeave, request->job(), *request).status();

@@ -12,12 +12,12 @@
 namespace evenkeel::rpc {
 
 // All calls by the callback API, but for Push, which is handled as bytes so that the answers can share theirs.
-using ServiceBase = v1::BiasCoordinator::WithRawCallbackMethod_Push<
-    v1::BiasCoordinator::WithCallbackMethod_Join<v1::BiasCoordinator::WithCallbackMethod_Watch<
+using ServiceBase = v1::BiasCoordinator::WithRawCallbackMethod_Push<v1::BiasCoordinator::WithCallbackMethod_Join<
+    v1::BiasCoordinator::WithCallbackMethod_Watch<v1::BiasCoordinator::WithCallbackMethod_Heartbeat<
         v1::BiasCoordinator::WithCallbackMethod_Leave<v1::BiasCoordinator::WithCallbackMethod_GetState<
             v1::BiasCoordinator::WithCallbackMethod_PutState<v1::BiasCoordinator::WithCallbackMethod_UpdateConfig<
                 v1::BiasCoordinator::WithCallbackMethod_Rendezvous<v1::BiasCoordinator::WithCallbackMethod_ListJobs<
-                    v1::BiasCoordinator::WithCallbackMethod_DescribeJob<v1::BiasCoordinator::Service>>>>>>>>>>;
+                    v1::BiasCoordinator::WithCallbackMethod_DescribeJob<v1::BiasCoordinator::Service>>>>>>>>>>>;
 
 // The service of bias_coordinator.proto: asks a gate whether the caller may come in, parses, checks the form of a
 // request, hands it to the engine (or, of ranks that look for each other, to a table), and answers when that does.
@@ -31,6 +31,8 @@ class Service final : public ServiceBase {
                                  v1::JoinResponse* response) override;
   grpc::ServerUnaryReactor* Push(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
                                  grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* Heartbeat(grpc::CallbackServerContext* context, const v1::HeartbeatRequest* request,
+                                      v1::HeartbeatResponse* response) override;
   grpc::ServerUnaryReactor* Leave(grpc::CallbackServerContext* context, const v1::LeaveRequest* request,
                                   v1::LeaveResponse* response) override;
   grpc::ServerUnaryReactor* GetState(grpc::CallbackServerContext* context, const v1::GetStateRequest* request,

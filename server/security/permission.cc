@@ -16,8 +16,8 @@ bool MayCall(Role::Kind role, Method method) {
     case Role::OPERATOR:
       return true;
     case Role::WORKER:
-      return method == Method::kJoin || method == Method::kPush || method == Method::kLeave ||
-             method == Method::kRendezvous || method == Method::kGetState;
+      return method == Method::kJoin || method == Method::kPush || method == Method::kHeartbeat ||
+             method == Method::kLeave || method == Method::kRendezvous || method == Method::kGetState;
     case Role::READER:
       return method == Method::kListJobs || method == Method::kDescribeJob || method == Method::kGetState ||
              method == Method::kWatch;
@@ -36,6 +36,8 @@ absl::string_view NameOf(Method method) {
       return "Push";
     case Method::kWatch:
       return "Watch";
+    case Method::kHeartbeat:
+      return "Heartbeat";
     case Method::kLeave:
       return "Leave";
     case Method::kGetState:

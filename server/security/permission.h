@@ -12,6 +12,7 @@ enum class Method {
   kJoin,
   kPush,
   kWatch,
+  kHeartbeat,
   kLeave,
   kGetState,
   kPutState,

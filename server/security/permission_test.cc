@@ -12,9 +12,9 @@ namespace {
 
 using Role = v1::Identity::Role;
 
-constexpr Method kMethods[] = {Method::kJoin,     Method::kPush,       Method::kWatch,        Method::kLeave,
-                               Method::kGetState, Method::kPutState,   Method::kUpdateConfig, Method::kRendezvous,
-                               Method::kListJobs, Method::kDescribeJob};
+constexpr Method kMethods[] = {Method::kJoin,       Method::kPush,     Method::kWatch,      Method::kHeartbeat,
+                               Method::kLeave,      Method::kGetState, Method::kPutState,   Method::kUpdateConfig,
+                               Method::kRendezvous, Method::kListJobs, Method::kDescribeJob};
 
 v1::Identity IdentityOf(Role::Kind role, const std::vector<std::string>& jobs) {
   v1::Identity identity;
@@ -25,8 +25,8 @@ v1::Identity IdentityOf(Role::Kind role, const std::vector<std::string>& jobs) {
 }
 
 TEST(PermissionTest, ARoleMayCallWhatItIsFor) {
-  const std::set<Method> workers = {Method::kJoin, Method::kPush, Method::kLeave, Method::kRendezvous,
-                                    Method::kGetState};
+  const std::set<Method> workers = {Method::kJoin,  Method::kPush,       Method::kHeartbeat,
+                                    Method::kLeave, Method::kRendezvous, Method::kGetState};
   const std::set<Method> readers = {Method::kListJobs, Method::kDescribeJob, Method::kGetState, Method::kWatch};
   for (const Method method : kMethods) {
     SCOPED_TRACE(NameOf(method));

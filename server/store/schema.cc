@@ -18,6 +18,7 @@ constexpr char kTables[] = R"sql(
 CREATE TABLE jobs (
   name     TEXT NOT NULL PRIMARY KEY,
   epoch    INTEGER NOT NULL,   -- of the job: the newest life of a coordinator that knew it
+  expired  INTEGER NOT NULL,   -- 1: nobody used it for long; it is loaded when somebody asks for it
   checksum INTEGER NOT NULL
 ) STRICT;
 
@@ -69,12 +70,13 @@ ALTER TABLE jobs DROP COLUMN step;
 ALTER TABLE jobs DROP COLUMN ok;
 ALTER TABLE jobs DROP COLUMN state;
 )sql",
-    // 2 had no checksums of rows.
+    // 2 had no checksums of rows, and no job expired.
     R"sql(
+ALTER TABLE jobs ADD COLUMN expired INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE members ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE versions ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
-UPDATE jobs SET checksum = row_checksum(name, epoch);
+UPDATE jobs SET checksum = row_checksum(name, epoch, expired);
 UPDATE members SET checksum = row_checksum(job, contributor, member);
 UPDATE versions SET checksum = row_checksum(job, step, epoch, ok, state_hash, committed_at);
 )sql",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -22,10 +23,13 @@ namespace evenkeel::store {
 namespace {
 
 constexpr char kPutJob[] =
-    "INSERT INTO jobs (name, epoch, checksum) VALUES (?1, ?2, row_checksum(?1, ?2)) ON CONFLICT (name) DO UPDATE SET "
-    "epoch = excluded.epoch, checksum = excluded.checksum WHERE epoch != excluded.epoch";
+    "INSERT INTO jobs (name, epoch, expired, checksum) VALUES (?1, ?2, 0, row_checksum(?1, ?2, 0)) "
+    "ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, expired = 0, checksum = excluded.checksum "
+    "WHERE epoch != excluded.epoch OR expired";
 constexpr char kPutEpoch[] =
-    "UPDATE jobs SET epoch = ?2, checksum = row_checksum(?1, ?2) WHERE name = ?1 AND epoch != ?2";
+    "UPDATE jobs SET epoch = ?2, expired = 0, checksum = row_checksum(?1, ?2, 0) "
+    "WHERE name = ?1 AND (epoch != ?2 OR expired)";
+constexpr char kExpire[] = "UPDATE jobs SET expired = 1, checksum = row_checksum(name, epoch, 1) WHERE name = ?1";
 constexpr char kGetPlaces[] = "SELECT step, place FROM states WHERE job = ?";
 constexpr char kReplaceState[] = "UPDATE states SET step = ?2, state = ?3 WHERE place = ?1";
 constexpr char kAddState[] = "INSERT INTO states (job, step, state) VALUES (?, ?, ?)";
@@ -42,7 +46,10 @@ constexpr char kDropLaterVersions[] = "DELETE FROM versions WHERE job = ?1 AND (
 constexpr char kPruneVersions[] =
     "DELETE FROM versions WHERE job = ?1 AND step NOT IN (SELECT step FROM versions WHERE job = ?1 "
     "ORDER BY epoch < 0 DESC, epoch DESC, step < 0 DESC, step DESC LIMIT ?2)";
-constexpr char kGetJobs[] = "SELECT name, epoch, checksum = row_checksum(name, epoch) FROM jobs ORDER BY name";
+constexpr char kGetJobs[] =
+    "SELECT name, epoch, checksum = row_checksum(name, epoch, expired), expired FROM jobs ORDER BY name";
+constexpr char kGetJob[] =
+    "SELECT name, epoch, checksum = row_checksum(name, epoch, expired), expired FROM jobs WHERE name = ?";
 constexpr char kGetState[] = "SELECT state FROM states WHERE job = ? AND step = ?";
 constexpr char kGetMembers[] =
     "SELECT contributor, member, checksum = row_checksum(job, contributor, member) FROM members WHERE job = ? "
@@ -133,6 +140,24 @@ absl::Status PutJob(Database* database, const core::Write& write, Places* places
   return PutState(database, *write.state, places);
 }
 
+absl::Status ReadStates(Database* database, const std::string& job, core::JobRecord* record);
+absl::Status ReadVersions(Database* database, const std::string& job, core::JobRecord* record);
+
+// Leaves of the states what the job needs to go on.
+absl::Status Expire(Database* database, const std::string& job, Places* places) {
+  core::JobRecord record;
+  EVENKEEL_RETURN_IF_ERROR(ReadVersions(database, job, &record));
+  EVENKEEL_RETURN_IF_ERROR(ReadStates(database, job, &record));
+  std::set<uint64_t> kept = {record.state.version().step()};
+  for (const v1::JobState& earlier : record.earlier) kept.insert(earlier.version().step());
+  for (auto place = places->begin(); place != places->end();) {
+    const bool drop = kept.count(place->first) == 0;
+    if (drop) EVENKEEL_RETURN_IF_ERROR(database->Run(kDropState, place->second));
+    place = drop ? places->erase(place) : std::next(place);
+  }
+  return database->Run(kExpire, job);
+}
+
 absl::Status PutMember(Database* database, const std::string& job, const v1::Member& member) {
   return database->Run(kPutMember, job, int64_t{member.contributor()}, Blob{member.SerializeAsString()});
 }
@@ -147,6 +172,7 @@ absl::Status PutVersions(Database* database, const std::string& job, const std::
 }
 
 absl::Status Put(Database* database, const core::Write& write, Places* places) {
+  if (write.expires) return Expire(database, write.job, places);
   EVENKEEL_RETURN_IF_ERROR(PutJob(database, write, places));
   EVENKEEL_RETURN_IF_ERROR(PutVersions(database, write.job, write.versions));
   for (const v1::Member& member : write.members) {
@@ -245,6 +271,18 @@ absl::Status ReadVersions(Database* database, const std::string& job, core::JobR
   return absl::OkStatus();
 }
 
+// Of a row of kGetJobs or kGetJob.
+absl::StatusOr<core::JobRecord> ReadRecord(Database* database, const Row& row) {
+  const std::string job(row.Bytes(0));
+  if (row.Int(2) == 0) return Damage(job, "its row is damaged");
+  core::JobRecord record;
+  record.epoch = row.Uint(1);
+  EVENKEEL_RETURN_IF_ERROR(ReadVersions(database, job, &record));
+  EVENKEEL_RETURN_IF_ERROR(ReadStates(database, job, &record));
+  EVENKEEL_RETURN_IF_ERROR(ReadMembers(database, &record));
+  return record;
+}
+
 }  // namespace
 
 struct Store::Impl {
@@ -269,6 +307,7 @@ struct Store::Impl {
     for (const core::Write& write : writes) {
       EVENKEEL_ASSIGN_OR_RETURN(Places* const of_job, PlacesOf(write.job));
       EVENKEEL_RETURN_IF_ERROR(Put(&database, write, of_job));
+      if (write.expires) places.erase(write.job);
     }
     return database.Run("COMMIT");
   }
@@ -292,16 +331,28 @@ absl::StatusOr<std::vector<core::JobRecord>> Store::Load() {
   Database* const database = &impl_->database;
   std::vector<core::JobRecord> records;
   const absl::Status status = database->ForEach(kGetJobs, [&](const Row& row) -> absl::Status {
-    const std::string job(row.Bytes(0));
-    if (row.Int(2) == 0) return Damage(job, "its row is damaged");
-    core::JobRecord& record = records.emplace_back();
-    record.epoch = row.Uint(1);
-    EVENKEEL_RETURN_IF_ERROR(ReadVersions(database, job, &record));
-    EVENKEEL_RETURN_IF_ERROR(ReadStates(database, job, &record));
-    return ReadMembers(database, &record);
+    if (row.Int(2) != 0 && row.Int(3) != 0) return absl::OkStatus();
+    EVENKEEL_ASSIGN_OR_RETURN(core::JobRecord record, ReadRecord(database, row));
+    records.push_back(std::move(record));
+    return absl::OkStatus();
   });
   if (!status.ok()) return Explain(status);
   return records;
+}
+
+absl::StatusOr<std::optional<core::JobRecord>> Store::LoadExpired(const std::string& job) {
+  EVENKEEL_RETURN_IF_ERROR(impl_->failure);
+  std::optional<core::JobRecord> expired;
+  const absl::Status status = impl_->database.ForEach(
+      kGetJob,
+      [&](const Row& row) -> absl::Status {
+        if (row.Int(2) != 0 && row.Int(3) == 0) return absl::OkStatus();
+        EVENKEEL_ASSIGN_OR_RETURN(expired, ReadRecord(&impl_->database, row));
+        return absl::OkStatus();
+      },
+      job);
+  if (!status.ok()) return Explain(status);
+  return expired;
 }
 
 absl::Status Store::Explain(const absl::Status& status) const { return WithRemedy(impl_->path, status); }

@@ -29,12 +29,15 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  // Every job, in ascending order of names.
+  // Every job that has not expired, in ascending order of names.
   //   DATA_LOSS            naming path and job: the checksum of a row or a state is wrong, a state is misshapen, the
   //                        newest version's state or one that it needs (core::EarlierSteps) is missing, or a member is
   //                        not the job's
   //   FAILED_PRECONDITION  naming the job: a state is in the format of a newer program
   absl::StatusOr<std::vector<core::JobRecord>> Load();
+
+  // The job, where it has expired. Errors as of Load.
+  absl::StatusOr<std::optional<core::JobRecord>> LoadExpired(const std::string& job);
 
   // An error about what was loaded, with the path, and with what people can do about damage.
   absl::Status Explain(const absl::Status& status) const;

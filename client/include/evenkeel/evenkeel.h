@@ -137,6 +137,17 @@ enum {
   EVENKEEL_ON_SKIP_APPLY = 1 /* they move the bias all the same */
 };
 
+/* What becomes of a step when workers do not come to it: they are not heard of any more, do not get on, or have left.
+ */
+enum {
+  EVENKEEL_ON_MISSING_WAIT = 0,          /* it waits for them */
+  EVENKEEL_ON_MISSING_FAIL = 1,          /* the job fails: evenkeel_begin_step is an error (ABORTED) on all workers, and
+                                            all have to be started again */
+  EVENKEEL_ON_MISSING_COMMIT_WITHOUT = 2 /* it is committed without their counts, with all that the others know;
+                                            evenkeel_report.contributors says how many took part. Workers may leave,
+                                            and come, between steps */
+};
+
 /* What becomes of a job whose numbers cannot be right: ranks that count the same tokens, a bias that is another on some
  * rank, a layer that never counts, ...; doc/client.md has all of them. */
 enum {
@@ -245,10 +256,16 @@ typedef struct evenkeel_worker_options {
   const char* tls_private_key;
   const char* tls_server_name;
   /* Says to the coordinator who calls, where it asks: the token itself, or the path of a file that holds it, which is
-   * read for every call. It goes only over encrypted connections, and those that stay on this machine. Null or "": none.
+   * read for every call. It goes only over encrypted connections, and those that stay on this machine. Null or "":
+   * none.
    */
   const char* token;
   const char* token_file;
+  /* EVENKEEL_ON_MISSING_...: the same on all workers. Default WAIT. */
+  int32_t on_missing;
+  /* How long the coordinator waits for whom: a Membership of evenkeel/v1/job.proto in JSON, {"heartbeat_timeout_ms":
+   * 60000, "step_deadline_ms": 600000, ...}. Null or "": its defaults. The same on all workers. */
+  const char* membership;
 } evenkeel_worker_options;
 EVENKEEL_EXPORT void evenkeel_worker_options_init(evenkeel_worker_options* options, size_t struct_size);
 
@@ -368,6 +385,8 @@ typedef struct evenkeel_report {
    * halted for such, else 0. */
   int32_t violations;
   int32_t halted;
+  /* Workers that commit by themselves, and groups, whose counts are in the step. */
+  int32_t contributors;
 } evenkeel_report;
 EVENKEEL_EXPORT void evenkeel_report_init(evenkeel_report* report, size_t struct_size);
 

@@ -105,6 +105,15 @@ enum class OnViolation {
   kHalt,    // moreover no bias moves from that step on, until an operator lets it (evenkeel set --resume)
 };
 
+// What becomes of a step when workers do not come to it: they are not heard of any more, do not get on, or have left.
+// The same on all workers.
+enum class OnMissing {
+  kWait,           // it waits for them
+  kFail,           // the job fails: BeginStep is an error (ABORTED) on all workers, and all have to be started again
+  kCommitWithout,  // it is committed without their counts, with all that the others know; StepReport::contributors says
+                   // how many took part. Workers may leave, and come, between steps
+};
+
 // What Join does where next_step is not the step that the job is at: training goes on from an older checkpoint.
 enum class Resume {
   kRefuse,   // is an error that names both steps
@@ -157,6 +166,10 @@ struct WorkerOptions {
   JobMode mode = JobMode::kBalance;
   OnSkip on_skip = OnSkip::kDrop;
   OnViolation on_violation = OnViolation::kReport;
+  OnMissing on_missing = OnMissing::kWait;
+  // How long the coordinator waits for whom: a Membership of evenkeel/v1/job.proto in JSON,
+  // {"heartbeat_timeout_ms": 60000, "step_deadline_ms": 600000, ...}. Empty: its defaults. The same on all workers.
+  std::string membership = {};
   // The tokens of the global batch: no layer has more valid ones in a step, or some are counted twice. 0: not checked.
   // The same on all workers.
   uint64_t tokens_per_step = 0;
@@ -285,6 +298,8 @@ struct StepReport {
   // halted for such.
   int violations = 0;
   bool halted = false;
+  // Workers that commit by themselves, and groups, whose counts are in the step.
+  int contributors = 0;
 };
 
 }  // namespace evenkeel

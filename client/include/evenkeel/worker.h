@@ -222,6 +222,7 @@ class Worker {
     report_.lost_steps = report.lost_steps;
     report_.violations = report.violations;
     report_.halted = report.halted != 0;
+    report_.contributors = report.contributors;
     report_.max_violation.assign(report.max_violation, report.max_violation + report.num_layers);
     return Status();
   }
@@ -317,6 +318,7 @@ inline Status COptions(const WorkerOptions& options, const std::vector<evenkeel_
   result->mode = static_cast<int32_t>(options.mode);
   result->on_skip = static_cast<int32_t>(options.on_skip);
   result->on_violation = static_cast<int32_t>(options.on_violation);
+  result->on_missing = static_cast<int32_t>(options.on_missing);
   if (!options.state.empty()) result->state = options.state.data();
   result->state_size = options.state.size();
   result->tokens_per_step = options.tokens_per_step;
@@ -326,6 +328,7 @@ inline Status COptions(const WorkerOptions& options, const std::vector<evenkeel_
   Status status = CString("coordinator", options.coordinator, &result->coordinator);
   if (status.ok()) status = CString("job", options.job, &result->job);
   if (status.ok()) status = CString("balance", options.balance, &result->balance);
+  if (status.ok()) status = CString("membership", options.membership, &result->membership);
   if (status.ok()) status = CGroup(options.group, result);
   if (status.ok()) status = CCredentials(options, result);
   return status;
