@@ -15,35 +15,35 @@ namespace evenkeel::job {
 
 ReferenceModel::ReferenceModel(const JobPlan* plan, Options options) : plan_(plan), options_(std::move(options)) {}
 
-uint64_t ReferenceModel::Draw(int contributor, uint64_t step, int row, uint64_t index) const {
-  const uint64_t place[] = {static_cast<uint64_t>(contributor), step, static_cast<uint64_t>(row), index};
-  return XXH3_64bits_withSeed(place, sizeof(place), options_.seed);
+uint64_t ReferenceModel::Draw(const Part& part, int row, uint64_t index) const {
+  const uint64_t place[] = {static_cast<uint64_t>(part.contributor), part.step, static_cast<uint64_t>(row), index};
+  return XXH3_64bits_withSeed(place, sizeof(place), options_.seed ^ part.draw);
 }
 
-bool ReferenceModel::Ok(int contributor, uint64_t step) const {
-  if (options_.ok) return options_.ok(contributor, step);
-  return options_.one_skip_in == 0 || Draw(contributor, step, /*row=*/-1, 0) % options_.one_skip_in != 0;
+bool ReferenceModel::Ok(const Part& part) const {
+  if (options_.ok) return options_.ok(part.contributor, part.step);
+  return options_.one_skip_in == 0 || Draw(part, /*row=*/-1, 0) % options_.one_skip_in != 0;
 }
 
-bool ReferenceModel::Replayed(int contributor, uint64_t step) const {
-  if (options_.replayed) return options_.replayed(contributor, step);
-  return options_.one_replay_in != 0 && Draw(contributor, step, /*row=*/-1, 1) % options_.one_replay_in == 0;
+bool ReferenceModel::Replayed(const Part& part) const {
+  if (options_.replayed) return options_.replayed(part.contributor, part.step);
+  return options_.one_replay_in != 0 && Draw(part, /*row=*/-1, 1) % options_.one_replay_in == 0;
 }
 
 // Tokens choose neighbouring experts, those of low index more often; here and there one finds no candidate for its last
 // slot, and a row has no tokens at all. A capacity limit drops what goes beyond an expert's share.
-ReferenceModel::LayerCounts ReferenceModel::Count(int contributor, uint64_t step, int row) const {
-  if (options_.count) return options_.count(contributor, step, row);
-  const auto twin = options_.twin_of.find(contributor);
-  if (twin != options_.twin_of.end() && step >= options_.twins_from) contributor = twin->second;
+ReferenceModel::LayerCounts ReferenceModel::Count(Part part, int row) const {
+  if (options_.count) return options_.count(part.contributor, part.step, row);
+  const auto twin = options_.twin_of.find(part.contributor);
+  if (twin != options_.twin_of.end() && part.step >= options_.twins_from) part.contributor = twin->second;
   const int num_experts = plan_->layers[row].num_experts;
   const int top_k = plan_->layers[row].top_k;
   LayerCounts result;
   result.experts.resize(num_experts);
-  const uint64_t size = Draw(contributor, step, row, 0);
+  const uint64_t size = Draw(part, row, 0);
   result.tokens = size % 8 == 0 || row == options_.silent_layer ? 0 : size / 8 % 24;
   for (uint64_t token = 0; token < result.tokens; ++token) {
-    const uint64_t draw = Draw(contributor, step, row, 1 + token);
+    const uint64_t draw = Draw(part, row, 1 + token);
     const uint64_t first = std::min(draw % num_experts, draw / 1024 % num_experts);
     const bool is_short = draw >> 60 == 0;
     for (int slot = 0; slot < top_k - is_short; ++slot) result.experts[(first + slot) % num_experts] += options_.scale;
@@ -56,14 +56,19 @@ ReferenceModel::LayerCounts ReferenceModel::Count(int contributor, uint64_t step
   return result;
 }
 
-v1::PushRequest ReferenceModel::Payload(int contributor, uint64_t step) const {
+std::vector<int> ReferenceModel::RanksOf(int contributor) const {
+  return options_.ranks.empty() ? std::vector<int>{contributor} : options_.ranks[contributor];
+}
+
+v1::PushRequest ReferenceModel::Payload(int contributor, uint64_t step, uint64_t draw) const {
+  const Part part = {contributor, step, draw};
   v1::PushRequest push;
-  push.set_ok(Ok(contributor, step));
-  push.set_replayed(Replayed(contributor, step));
+  push.set_ok(Ok(part));
+  push.set_replayed(Replayed(part));
   std::vector<uint64_t> routed;
   std::vector<uint64_t> dispatched;
   for (const int row : options_.owned[contributor]) {
-    const LayerCounts counts = Count(contributor, step, row);
+    const LayerCounts counts = Count(part, row);
     routed.insert(routed.end(), counts.experts.begin(), counts.experts.end());
     dispatched.insert(dispatched.end(), counts.dispatched.begin(), counts.dispatched.end());
     push.add_valid_tokens(counts.tokens);
@@ -72,22 +77,29 @@ v1::PushRequest ReferenceModel::Payload(int contributor, uint64_t step) const {
   *push.mutable_routed() = PackCounts(routed);
   if (!dispatched.empty()) *push.mutable_dispatched() = PackCounts(dispatched);
   if (!options_.tells_checks) return push;
-  push.add_rank_fingerprints(Fingerprint(contributor, step));
-  if (options_.diverged.count({step, contributor}) > 0) push.add_diverged_ranks(contributor);
+  for (const uint64_t fingerprint : Fingerprints(part)) push.add_rank_fingerprints(fingerprint);
+  for (const int rank : RanksOf(contributor)) {
+    if (options_.diverged.count({step, rank}) > 0) push.add_diverged_ranks(rank);
+  }
   return push;
 }
 
-uint64_t ReferenceModel::Fingerprint(int contributor, uint64_t step) const {
+std::vector<uint64_t> ReferenceModel::Fingerprints(const Part& part) const {
   std::vector<uint64_t> counted;
   uint64_t tokens = 0;
-  for (const int layer : options_.owned[contributor]) {
-    const LayerCounts counts = Count(contributor, step, layer);
+  for (const int layer : options_.owned[part.contributor]) {
+    const LayerCounts counts = Count(part, layer);
     counted.push_back(layer);
     counted.push_back(counts.tokens);
     counted.insert(counted.end(), counts.experts.begin(), counts.experts.end());
     tokens += counts.tokens;
   }
-  return tokens == 0 ? 0 : XXH3_64bits(counted.data(), counted.size() * sizeof(uint64_t));
+  std::vector<uint64_t> fingerprints;
+  for (size_t i = 0; i < RanksOf(part.contributor).size(); ++i) {
+    const uint64_t fingerprint = XXH3_64bits_withSeed(counted.data(), counted.size() * sizeof(uint64_t), i);
+    fingerprints.push_back(tokens == 0 ? 0 : fingerprint);
+  }
+  return fingerprints;
 }
 
 uint64_t ReferenceModel::Due(uint64_t step) const {
@@ -124,18 +136,19 @@ ReferenceModel::Step ReferenceModel::Take(uint64_t step, const Deliveries& deliv
       continue;
     }
     const uint64_t routed_with = delivery.routed_with.value_or(due);
-    result.ok = result.ok && Ok(contributor, step);
+    const Part part = {contributor, step, delivery.draw};
+    result.ok = result.ok && Ok(part);
     if (routed_with < due) stale_versions.insert(routed_with);
-    result.replayed = result.replayed || Replayed(contributor, step);
+    result.replayed = result.replayed || Replayed(part);
     if (delivery.counts_lost) {
       result.unknown_layers.insert(options_.owned[contributor].begin(), options_.owned[contributor].end());
       continue;
     }
-    result.participants.push_back(contributor);
+    result.participants.push_back(part);
     result.staleness = std::max(result.staleness, due - routed_with);
     if (!delivery.provisional) result.routed_with = std::min(result.routed_with, routed_with);
     for (const int index : options_.owned[contributor]) {
-      const LayerCounts counts = Count(contributor, step, index);
+      const LayerCounts counts = Count(part, index);
       LayerCounts& layer = result.layers[index];
       for (size_t e = 0; e < counts.experts.size(); ++e) layer.experts[e] += counts.experts[e];
       for (size_t e = 0; e < counts.dispatched.size(); ++e) layer.dispatched[e] += counts.dispatched[e];
@@ -156,22 +169,28 @@ void ReferenceModel::Judge(uint64_t number, const JobState& before, Step* step) 
   };
   const JobPlan& plan = PlanAt(number);
   std::vector<int> diverged;
-  for (const int rank : step->participants) {
-    if (options_.tells_checks && options_.diverged.count({number, rank}) > 0) diverged.push_back(rank);
+  // Ranks that counted the same at the same layers.
+  std::map<std::pair<uint64_t, std::vector<int>>, std::vector<int>> alike;
+  for (const Part& part : step->participants) {
+    if (!options_.tells_checks) break;
+    const std::vector<uint64_t> fingerprints = Fingerprints(part);
+    const std::vector<int> ranks = RanksOf(part.contributor);
+    for (size_t i = 0; i < ranks.size(); ++i) {
+      if (options_.diverged.count({number, ranks[i]}) > 0) diverged.push_back(ranks[i]);
+      if (fingerprints[i] != 0) alike[{fingerprints[i], options_.owned[part.contributor]}].push_back(ranks[i]);
+    }
   }
   if (!diverged.empty()) {
+    std::sort(diverged.begin(), diverged.end());
     *find(v1::Violation::BIAS_DIFFERS)->mutable_ranks() = {diverged.begin(), diverged.end()};
   }
-  for (const int rank : step->participants) {
-    const uint64_t fingerprint = Fingerprint(rank, number);
-    std::vector<int> alike;
-    for (const int other : step->participants) {
-      if (Fingerprint(other, number) == fingerprint && options_.owned[other] == options_.owned[rank]) {
-        alike.push_back(other);
-      }
-    }
-    if (!options_.tells_checks || fingerprint == 0 || alike.size() < 2 || alike[0] != rank) continue;
-    *find(v1::Violation::SAME_TOKENS)->mutable_ranks() = {alike.begin(), alike.end()};
+  std::set<std::vector<int>> same_tokens;
+  for (auto& [fingerprint, ranks] : alike) {
+    std::sort(ranks.begin(), ranks.end());
+    if (ranks.size() > 1) same_tokens.insert(ranks);
+  }
+  for (const std::vector<int>& ranks : same_tokens) {
+    *find(v1::Violation::SAME_TOKENS)->mutable_ranks() = {ranks.begin(), ranks.end()};
   }
   // By layer, whatever its streams.
   std::map<std::string, uint64_t> tokens;
@@ -249,7 +268,8 @@ JobState ReferenceModel::Next(const std::vector<Step>& steps, const std::vector<
   state.version.set_step(step);
   state.ok = last.ok;
   state.position += last.ok;
-  state.participants = last.participants;
+  state.participants.clear();
+  for (const Part& part : last.participants) state.participants.push_back(part.contributor);
   state.staleness = last.staleness;
   state.stale_versions = last.stale_versions;
   return state;

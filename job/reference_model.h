@@ -27,6 +27,8 @@ class ReferenceModel {
     bool counts_lost = false;
     // Nothing did: the step was committed without it.
     bool missing = false;
+    // Whoever comes back may count other tokens than were counted of the step before: as one of these draws them.
+    uint64_t draw = 0;
   };
   // By step and contributor; those that are absent were on time.
   using Deliveries = std::map<std::pair<uint64_t, int>, Delivery>;
@@ -57,8 +59,10 @@ class ReferenceModel {
     std::function<bool(int contributor, uint64_t step)> replayed = nullptr;
     // As one_skip_in: says that its tokens were routed elsewhere.
     uint64_t one_replay_in = 0;
-    // What is wrong with the contributors, each of which stands for the rank of its number. Contributors that count the
-    // very tokens of another; steps and contributors whose bias is another; a layer that nobody counts at (-1: none).
+    // The ranks of each contributor, ascending; empty: the rank of its number.
+    std::vector<std::vector<int>> ranks = {};
+    // What is wrong with the contributors. Contributors that count the very tokens of another, rank by rank; steps and
+    // ranks whose bias is another; a layer that nobody counts at (-1: none).
     std::map<int, int> twin_of = {};
     uint64_t twins_from = 1;  // step
     std::set<std::pair<uint64_t, int>> diverged = {};
@@ -73,13 +77,19 @@ class ReferenceModel {
   ReferenceModel(const JobPlan* plan, Options options);
 
   // What `contributor` counted in `step`: ok, replayed, valid_tokens, short_slots, routed, dispatched and, where it
-  // tells, what it says of its rank; the rest of the push is left open.
-  v1::PushRequest Payload(int contributor, uint64_t step) const;
+  // tells, what it says of its ranks; the rest of the push is left open. `draw`: as in Delivery.
+  v1::PushRequest Payload(int contributor, uint64_t step, uint64_t draw = 0) const;
 
   // The states after steps 0 to `last_step`. Their versions have no epoch, and their violations no message.
   std::vector<JobState> Trajectory(uint64_t last_step, const Deliveries& deliveries = {}) const;
 
  private:
+  // A contributor's part in a step, and how it drew what it counted.
+  struct Part {
+    int contributor = 0;
+    uint64_t step = 0;
+    uint64_t draw = 0;
+  };
   // What a step was, all contributors together.
   struct Step {
     bool ok = true;
@@ -89,7 +99,7 @@ class ReferenceModel {
     // Step of the oldest version that routed counts of it.
     uint64_t routed_with = 0;
     std::vector<LayerCounts> layers;
-    std::vector<int> participants;
+    std::vector<Part> participants;
     uint64_t staleness = 0;
     std::vector<v1::Version> stale_versions;
     // Layers of contributors that have lost their counts.
@@ -98,17 +108,18 @@ class ReferenceModel {
     bool halted = false;
   };
 
-  // Number `index` of the numbers that decide what `contributor` counts at `row` in `step`.
-  uint64_t Draw(int contributor, uint64_t step, int row, uint64_t index) const;
-  bool Ok(int contributor, uint64_t step) const;
-  bool Replayed(int contributor, uint64_t step) const;
-  LayerCounts Count(int contributor, uint64_t step, int row) const;
+  // Number `index` of the numbers that decide what is counted at `row`.
+  uint64_t Draw(const Part& part, int row, uint64_t index) const;
+  bool Ok(const Part& part) const;
+  bool Replayed(const Part& part) const;
+  LayerCounts Count(Part part, int row) const;
+  std::vector<int> RanksOf(int contributor) const;
   uint64_t Due(uint64_t step) const;
   // As the job is balanced at the commit of `step`.
   const JobPlan& PlanAt(uint64_t step) const;
   Step Take(uint64_t step, const Deliveries& deliveries) const;
-  // A fingerprint of what a contributor counted; 0 where that is nothing.
-  uint64_t Fingerprint(int contributor, uint64_t step) const;
+  // For each of the contributor's ranks a fingerprint of what it counted; 0 where that is nothing.
+  std::vector<uint64_t> Fingerprints(const Part& part) const;
   // Fills in what is wrong with a step after `before`, and what that makes of it.
   void Judge(uint64_t step_number, const JobState& before, Step* step) const;
   // The first of the steps that move the bias together with the last: those before it that were routed with the same

@@ -16,7 +16,8 @@ namespace {
 job::ReferenceModel::Options ModelOptions(const JobScenario& scenario) {
   job::ReferenceModel::Options options;
   options.seed = scenario.seed;
-  options.owned = scenario.owned;
+  options.owned = scenario.Owned();
+  options.ranks = scenario.ranks;
   options.one_skip_in = scenario.one_skip_in;
   options.one_replay_in = scenario.one_replay_in;
   options.scale = scenario.scale;
@@ -55,13 +56,24 @@ JobChecker::JobChecker(const JobScenario& scenario, Journal* journal)
 
 template <typename... Words>
 void JobChecker::Complain(const Words&... words) {
-  journal_->Complain("job \"", scenario_.spec.name(), "\": ", words...);
+  journal_->Complain(scenario_.spec.name(), ": ", words...);
+}
+
+// Other counts than any other training's, or process's.
+uint64_t JobChecker::DrawOf(uint64_t incarnation) const {
+  return scenario_.fresh_counts ? incarnation : training_of_.at(incarnation);
+}
+
+v1::PushRequest JobChecker::Payload(int contributor, uint64_t step, uint64_t incarnation) const {
+  return model_.Payload(contributor, step, DrawOf(incarnation));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // The disk
 
 void JobChecker::OnLife(uint64_t epoch, const JobRecord& record) {
+  holders_.clear();
+  epoch_ = epoch;
   if (record.state.has_move() && record.state.move().base_step() + 1 < record.state.version().step()) {
     journal_->Count("life that begins within a move");
   }
@@ -161,6 +173,7 @@ void JobChecker::CountStep(const job::JobState& state) {
     if (state.layers[i].balance.last_reason != balance::UpdateReason::kNever) continue;
     Complain("nothing says why layer ", i, " stayed in step ", state.version.step());
   }
+  if (state.participants.size() < scenario_.layers.size()) journal_->Count("step without some");
   if (state.participants.empty()) journal_->Count("step without participants");
 }
 
@@ -221,10 +234,27 @@ void JobChecker::OnRest(const v1::JobState& state, const v1::DescribeJobResponse
 // ---------------------------------------------------------------------------------------------------------------------
 // Pushes and answers
 
+void JobChecker::OnJoin(const v1::JoinRequest& request, uint64_t epoch) {
+  if (epoch < epoch_) Complain("epoch ", epoch, " is joined after epoch ", epoch_);
+  epoch_ = epoch;
+  holders_[request.contributor()] = {request.incarnation(), epoch};
+}
+
+void JobChecker::OnLeave(const v1::LeaveRequest& request) {
+  left_.insert(request.incarnation());
+  const auto holder = holders_.find(request.contributor());
+  if (holder != holders_.end() && holder->second.incarnation == request.incarnation()) holders_.erase(holder);
+}
+
 void JobChecker::OnAccepted(const v1::PushRequest& push) {
+  const Holder& holder = holders_[push.contributor()];
+  if (holder.incarnation != push.incarnation() || holder.epoch != epoch_ || push.epoch() != epoch_) {
+    Complain("a push of step ", push.step(), " counts, of a process that does not hold its slot");
+  }
   if (push.provisional()) journal_->Count("push provisional");
   if (push.counts_lost()) journal_->Count("push with lost counts");
-  deliveries_[{push.step(), push.contributor()}] = {push.routed_with().step(), push.provisional(), push.counts_lost()};
+  deliveries_[{push.step(), push.contributor()}] = {push.routed_with().step(), push.provisional(), push.counts_lost(),
+                                                  /*missing=*/false, DrawOf(push.incarnation())};
 }
 
 void JobChecker::OnEpochAnswered(uint64_t epoch, const JobRecord* record) {

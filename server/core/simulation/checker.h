@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ namespace evenkeel::core::simulation {
 //   - nothing is answered that is not on disk, and a step is always answered with the same bytes
 //   - epochs only grow, and none that somebody has heard of is used by a later life
 //   - everybody who hears of a step hears of the same bias
+//   - a push counts only of the process that holds its slot, and has joined in the epoch
 //   - what cannot be right about a step is told, and nothing else
 class JobChecker {
  public:
@@ -29,10 +31,16 @@ class JobChecker {
 
   const JobScenario& scenario() const { return scenario_; }
   const job::JobPlan& plan() const { return plan_; }
-  const job::ReferenceModel& model() const { return model_; }
+
+  // A process starts, in the so-manieth training.
+  void OnProcess(uint64_t incarnation, uint64_t training) { training_of_[incarnation] = training; }
+  // What that process counted in `step`.
+  v1::PushRequest Payload(int contributor, uint64_t step, uint64_t incarnation) const;
 
   // The coordinator lives in `epoch` now, from what `record` holds.
   void OnLife(uint64_t epoch, const JobRecord& record);
+  // The coordinator gives a process its slot, in `epoch`.
+  void OnJoin(const v1::JoinRequest& request, uint64_t epoch);
   // The coordinator accepts a contributor's push of the open step. Until the step is on disk, a later one of the same
   // contributor takes its place: in a later life, or of a new incarnation.
   void OnAccepted(const v1::PushRequest& push);
@@ -40,8 +48,8 @@ class JobChecker {
   void OnCommit(const v1::JobState& state, const std::vector<ViolationEvent>& told);
   // After a write.
   void OnDisk(const JobRecord& record);
-  // The coordinator lets `incarnation` leave.
-  void OnLeave(uint64_t incarnation) { left_.insert(incarnation); }
+  // The coordinator lets a process leave.
+  void OnLeave(const v1::LeaveRequest& request);
   // An answer leaves the coordinator, on whose disk is `record`, or nothing of the job.
   void OnJoinAnswer(const v1::JoinRequest& request, const v1::JoinResponse& response, const JobRecord* record);
   void OnVersion(const v1::CommittedVersion& version, const JobRecord* record);
@@ -55,6 +63,11 @@ class JobChecker {
   bool IsComplete() const { return committed_.size() == scenario_.steps + 1; }
 
  private:
+  // Who holds a slot, and in which epoch it has joined.
+  struct Holder {
+    uint64_t incarnation = 0;
+    uint64_t epoch = 0;
+  };
   struct Committed {
     VersionRecord version;
     std::string state;
@@ -69,6 +82,7 @@ class JobChecker {
   void CheckEarlier(const JobRecord& record);
   void CheckVersions(const JobRecord& record);
   void CheckMembers(const JobRecord& record);
+  uint64_t DrawOf(uint64_t incarnation) const;
   void OnEpochAnswered(uint64_t epoch, const JobRecord* record);
 
   const JobScenario scenario_;
@@ -81,6 +95,11 @@ class JobChecker {
   // By step: what the disk has held.
   std::vector<Committed> committed_;
   uint64_t disk_epoch_ = 0;
+  // By incarnation.
+  std::map<uint64_t, uint64_t> training_of_;
+  // By contributor: as the coordinator has them in memory.
+  std::map<int, Holder> holders_;
+  uint64_t epoch_ = 0;
   // What was committed, and answered, and is not so any more: replies, and epochs.
   std::set<std::string> undone_;
   std::set<uint64_t> left_epochs_;

@@ -5,8 +5,6 @@
 #include <map>
 #include <utility>
 
-#include "absl/time/time.h"
-
 namespace evenkeel::core::simulation {
 
 // Simulated time. Events run one at a time, by their times, and those of one time in the order in which they were made.
@@ -16,7 +14,6 @@ class EventLoop {
 
   // Milliseconds since the history began.
   int64_t now_ms() const { return now_ms_; }
-  absl::Time now() const { return absl::UnixEpoch() + absl::Milliseconds(now_ms_); }
 
   void After(int delay_ms, Event event) { events_.emplace(std::pair(now_ms_ + delay_ms, made_++), std::move(event)); }
 

@@ -4,6 +4,8 @@
 #include <string>
 
 #include "server/core/simulation/checker.h"
+#include "server/core/simulation/random.h"
+#include "server/core/simulation/scenario.h"
 #include "server/core/simulation/server.h"
 #include "server/core/simulation/worker.h"
 #include "server/core/simulation/world.h"
@@ -21,15 +23,19 @@ class Place {
 
   // Its first process starts within a while.
   void Start();
-  // Something happens to its newest process.
-  void Disturb();
+  // Something happens to its newest process, where there is one that can suffer it. While the training restarts nobody
+  // is given up alive: a process that the coordinator has not heard of, and that asks to go back, cannot be told from
+  // the one that took its place.
+  bool CanSuffer(const Incident& incident) const;
+  void Suffer(const Incident& incident);
   // All its processes end, and the next goes on from that checkpoint.
   void Restart(const Checkpoint& checkpoint);
 
-  // Whether its newest process has heard of the last step.
+  const std::string& name() const { return name_; }
+  const JobChecker* checker() const { return checker_; }
   // Whether the job is still to go back to its checkpoint.
   bool rewinds() const { return checkpoint_.rewind; }
-  const JobChecker* checker() const { return checker_; }
+  // Whether its newest process has heard of the last step.
   bool finished() const { return !workers_.empty() && workers_.back().finished(); }
   // Where its newest process is.
   std::string Describe() const;
@@ -42,6 +48,8 @@ class Place {
   Server* const server_;
   JobChecker* const checker_;
   const int contributor_;
+  const std::string name_;
+  Random random_;
   Checkpoint checkpoint_;
   // The newest last.
   std::deque<Worker> workers_;

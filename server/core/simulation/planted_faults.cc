@@ -16,7 +16,7 @@ namespace evenkeel::core::simulation {
 namespace {
 
 // Takes the repetition of a push for the push of the next contributor, and sums it again.
-class SumsRepetitions final : public Parts {
+class SumsADuplicate final : public Parts {
  public:
   PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
                   Effects* effects) override {
@@ -46,7 +46,7 @@ class SumsRepetitions final : public Parts {
 };
 
 // Sums a late push into the step that is open.
-class SumsLatePushes final : public Parts {
+class SumsALatePush final : public Parts {
  public:
   PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
                   Effects* effects) override {
@@ -56,6 +56,98 @@ class SumsLatePushes final : public Parts {
       push->set_step(state->version().step() + 1);
     }
     return Parts::Push(now, call, push, coordinator, effects);
+  }
+};
+
+// Takes the counts of an earlier push of the same contributor and step.
+class TakesAnEarlierPush : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    if (!push->counts_lost()) {
+      const auto key = std::tuple(push->job(), push->contributor(), push->step());
+      const v1::PushRequest& earlier = pushes_.emplace(key, *push).first->second;
+      if (TakesInstead(earlier, *push)) {
+        *push->mutable_valid_tokens() = earlier.valid_tokens();
+        *push->mutable_short_slots() = earlier.short_slots();
+        *push->mutable_routed() = earlier.routed();
+        *push->mutable_dispatched() = earlier.dispatched();
+      }
+    }
+    return Parts::Push(now, call, push, coordinator, effects);
+  }
+
+ private:
+  virtual bool TakesInstead(const v1::PushRequest& earlier, const v1::PushRequest& push) const = 0;
+
+  std::map<std::tuple<std::string, int, uint64_t>, v1::PushRequest> pushes_;
+};
+
+// Of a process that has been replaced.
+class KeepsTheReplacedOnesPush final : public TakesAnEarlierPush {
+  bool TakesInstead(const v1::PushRequest& earlier, const v1::PushRequest& push) const override {
+    return earlier.epoch() == push.epoch();
+  }
+};
+
+// Of before the job went back.
+class KeepsAPushAcrossARewind final : public TakesAnEarlierPush {
+  bool TakesInstead(const v1::PushRequest& earlier, const v1::PushRequest& push) const override {
+    return earlier.epoch() < push.epoch();
+  }
+};
+
+// Takes a push that has lost its counts for one that repeats those of the step before.
+class ForgetsThatCountsWereLost final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    v1::PushRequest& before = before_[{push->job(), push->contributor()}];
+    if (push->counts_lost() && before.valid_tokens_size() > 0) {
+      push->set_counts_lost(false);
+      *push->mutable_valid_tokens() = before.valid_tokens();
+      *push->mutable_short_slots() = before.short_slots();
+      *push->mutable_routed() = before.routed();
+      *push->mutable_dispatched() = before.dispatched();
+    }
+    before = *push;
+    return Parts::Push(now, call, push, coordinator, effects);
+  }
+
+ private:
+  std::map<std::pair<std::string, int>, v1::PushRequest> before_;
+};
+
+// Names every contributor as a participant, those too that had no counts.
+class NamesWhoDidNotTakePart final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    const size_t commits = effects->commits.size();
+    const PushResult result = Parts::Push(now, call, push, coordinator, effects);
+    if (effects->commits.size() == commits) return result;
+    auto state = std::make_shared<v1::JobState>(*effects->writes.back().state);
+    v1::CommitRecord* commit = state->mutable_last_commit();
+    commit->clear_participants();
+    for (int i = 0; i < state->spec().contributors(); ++i) commit->add_participants(i);
+    effects->writes.back().state = std::move(state);
+    return result;
+  }
+};
+
+// Tells the first that it answers of another list of participants.
+class TellsOneOfOtherParticipants final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    const size_t answers = effects->answers.size();
+    const PushResult result = Parts::Push(now, call, push, coordinator, effects);
+    if (effects->answers.size() < answers + 2 || !effects->answers[answers].reply.ok()) return result;
+    auto& reply = *effects->answers[answers].reply;
+    auto other = std::make_shared<v1::CommittedVersion>(*reply);
+    if (other->participants_size() > 0) other->mutable_participants()->RemoveLast();
+    reply = std::move(other);
+    return result;
   }
 };
 
@@ -112,7 +204,7 @@ class SwallowsPushes final : public Parts {
  public:
   PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
                   Effects* effects) override {
-    if (push->step() >= 2 && push->contributor() == 0) return PushResult::kAccepted;
+    if (push->step() >= 2 && push->contributor() == 0) return PushResult::kDuplicate;
     return Parts::Push(now, call, push, coordinator, effects);
   }
 };
@@ -139,7 +231,7 @@ class AsksNobody final : public Parts {
   }
 };
 
-class AnswersFirst final : public Parts {
+class RepliesBeforeTheWrite final : public Parts {
  public:
   bool AnswersBeforeWriting() const override { return true; }
 };
@@ -173,7 +265,7 @@ class TearsWrites final : public Unseen {
 };
 
 // Every life takes the epoch after that of the last commit.
-class ReusesEpochs final : public Parts {
+class ReusesAnEpoch final : public Parts {
  public:
   std::vector<JobRecord> Load(const Disk& disk) override {
     std::vector<JobRecord> records = disk.Load();
@@ -295,17 +387,22 @@ MakeParts Make() {
 
 std::vector<PlantedFault> PlantedFaults() {
   return {
-      {"SumsRepetitions", Make<SumsRepetitions>(), "is not the reference's"},
-      {"SumsLatePushes", Make<SumsLatePushes>(), "is not the reference's"},
+      {"SumsADuplicate", Make<SumsADuplicate>(), "is not the reference's"},
+      {"SumsALatePush", Make<SumsALatePush>(), "is not the reference's"},
+      {"KeepsTheReplacedOnesPush", Make<KeepsTheReplacedOnesPush>(), "is not the reference's"},
+      {"KeepsAPushAcrossARewind", Make<KeepsAPushAcrossARewind>(), "is not the reference's"},
+      {"ForgetsThatCountsWereLost", Make<ForgetsThatCountsWereLost>(), "is not the reference's"},
+      {"NamesWhoDidNotTakePart", Make<NamesWhoDidNotTakePart>(), "is not the reference's"},
+      {"TellsOneOfOtherParticipants", Make<TellsOneOfOtherParticipants>(), "is answered with another version"},
       {"IgnoresSkippedSteps", Make<IgnoresSkippedSteps>(), "is not the reference's"},
       {"IgnoresReplayedSteps", Make<IgnoresReplayedSteps>(), "is not the reference's"},
       {"AnswersWithAnOldVersion", Make<AnswersWithAnOldVersion>(), "is answered with step"},
       {"AnswersTwice", Make<AnswersTwice>(), "is answered twice"},
       {"SwallowsPushes", Make<SwallowsPushes>(), "contributors do not finish"},
-      {"AnswersFirst", Make<AnswersFirst>(), "on disk is 0"},
+      {"RepliesBeforeTheWrite", Make<RepliesBeforeTheWrite>(), "on disk is 0"},
       {"LosesCommits", Make<LosesCommits>(), "is answered and not on disk"},
       {"TearsWrites", Make<TearsWrites>(), "the disk does not know it"},
-      {"ReusesEpochs", Make<ReusesEpochs>(), "is used again"},
+      {"ReusesAnEpoch", Make<ReusesAnEpoch>(), "is used again"},
       {"ForgetsMembers", Make<ForgetsMembers>(), "is answered FAILED_PRECONDITION"},
       {"LosesABit", Make<LosesABit>(), "is not the reference's"},
       {"WindsUp", Make<WindsUp>(), "is not the reference's"},

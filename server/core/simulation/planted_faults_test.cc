@@ -1,12 +1,16 @@
-// The simulator finds what it is there to find.
+// The simulator finds what it is there to find, and shows it small.
 
 #include "server/core/simulation/planted_faults.h"
 
+#include <memory>
 #include <ostream>
 #include <string>
 
+#include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/core/simulation/explain.h"
+#include "server/core/simulation/shrink.h"
 
 namespace evenkeel::core::simulation {
 
@@ -14,21 +18,55 @@ void PrintTo(const PlantedFault& fault, std::ostream* out) { *out << fault.name;
 
 namespace {
 
-constexpr uint64_t kHistories = 300;
+using ::testing::HasSubstr;
 
-class PlantedFaultTest : public ::testing::TestWithParam<PlantedFault> {};
+constexpr uint64_t kHistories = 300;
+// What shrunken histories may have at most: faults that strike, and lines of the journal.
+constexpr size_t kFewFaults = 7;
+constexpr size_t kFewEvents = 120;
+
+class PlantedFaultTest : public ::testing::TestWithParam<PlantedFault> {
+ protected:
+  // The first history that finds the fault.
+  static Report Find() {
+    Report report;
+    for (uint64_t seed = 1; seed <= kHistories && report.complaint.empty(); ++seed) {
+      report = RunHistory({seed}, GetParam().make);
+    }
+    return report;
+  }
+};
 
 TEST_P(PlantedFaultTest, IsFound) {
-  uint64_t seed = 1;
-  Report report;
-  for (; seed <= kHistories && report.complaint.empty(); ++seed) report = RunHistory(seed, GetParam().make);
-  EXPECT_THAT(report.complaint, testing::HasSubstr(GetParam().complaint));
-  ASSERT_NE(report.complaint, "") << "not in " << kHistories << " histories";
+  const Report found = Find();
+  ASSERT_NE(found.complaint, "") << "not in " << kHistories << " histories";
+  EXPECT_THAT(found.complaint, HasSubstr(GetParam().complaint));
+  EXPECT_EQ(RunHistory(found.recipe, GetParam().make).complaint, found.complaint) << "the same recipe, another history";
+}
 
-  const std::string explanation = Explain(report.seed, GetParam().make);
-  EXPECT_THAT(explanation, testing::HasSubstr(report.complaint)) << "the same seed gives the same history";
-  EXPECT_THAT(explanation, testing::HasSubstr("EVENKEEL_SEED=" + std::to_string(report.seed)));
-  EXPECT_THAT(explanation, testing::HasSubstr("BREACH: "));
+TEST_P(PlantedFaultTest, IsShownSmall) {
+  const Report found = Find();
+  const Report small = Shrink(found, GetParam().make);
+  EXPECT_EQ(KindOf(small.complaint), KindOf(found.complaint));
+  EXPECT_LE(small.faults.size(), kFewFaults) << ToString(small.recipe);
+  EXPECT_EQ(small.recipe.only, small.faults);
+
+  const absl::StatusOr<Recipe> recipe = ParseRecipe(ToString(small.recipe));
+  ASSERT_TRUE(recipe.ok()) << recipe.status();
+  const Report alone = RunHistory(*recipe, GetParam().make, /*keep_events=*/true);
+  EXPECT_EQ(alone.complaint, small.complaint) << "the text gives the same history";
+  EXPECT_LE(alone.events.size(), kFewEvents) << absl::StrJoin(alone.events, "\n");
+  const Report honest = RunHistory(*recipe, [] { return std::make_unique<Parts>(); });
+  EXPECT_EQ(honest.complaint, "") << "without the planted fault";
+}
+
+TEST_P(PlantedFaultTest, IsExplained) {
+  const Report found = Find();
+  const std::string explanation = Explain(found, GetParam().make);
+  const Report small = Shrink(found, GetParam().make);
+  EXPECT_THAT(explanation, HasSubstr(found.complaint));
+  EXPECT_THAT(explanation, HasSubstr("EVENKEEL_HISTORY='" + ToString(small.recipe) + "'")) << "the same twice";
+  EXPECT_THAT(explanation, HasSubstr("BREACH: " + small.complaint));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PlantedFaultTest, ::testing::ValuesIn(PlantedFaults()),

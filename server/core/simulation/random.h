@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <initializer_list>
 
+#include "absl/strings/string_view.h"
+
 namespace evenkeel::core::simulation {
 
 // Random numbers that are the same on every machine: SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom
@@ -10,6 +12,11 @@ namespace evenkeel::core::simulation {
 class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed) {}
+
+  // Those of one part of a history: what others draw does not change them.
+  Random(uint64_t seed, absl::string_view part) : state_(seed) {
+    for (const char c : part) state_ = Next() ^ static_cast<unsigned char>(c);
+  }
 
   uint64_t Next() {
     state_ += 0x9e3779b97f4a7c15;

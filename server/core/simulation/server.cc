@@ -29,7 +29,7 @@ const char* NameOf(PushResult result) {
 }  // namespace
 
 Server::Server(World* world, Parts* parts, const std::map<std::string, JobChecker*>& checkers)
-    : world_(world), parts_(parts), checkers_(checkers) {}
+    : world_(world), parts_(parts), checkers_(checkers), random_(world->seed, "server") {}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Lives
@@ -38,8 +38,8 @@ void Server::Start() {
   coordinator_.emplace(v1::CoordinatorConfig());
   ++life_;
   world_->journal.Note("server: life ", life_, " begins");
-  const absl::Status status = coordinator_->Restore(world_->loop.now(), parts_->Load(world_->disk), &effects_);
-  if (!status.ok()) return world_->journal.Complain("Restore: ", status.ToString());
+  const absl::Status status = coordinator_->Restore(world_->clock.now(), parts_->Load(world_->disk), &effects_);
+  if (!status.ok()) return world_->journal.Complain("server: Restore ends with ", status.ToString());
   const v1::ListJobsResponse list = coordinator_->List();
   for (const v1::JobSummary& job : list.jobs()) {
     checkers_.at(job.name())->OnLife(job.epoch(), *RecordOf(job.name()));
@@ -51,7 +51,7 @@ void Server::Crash() {
   world_->journal.Note("server: dies with ", parked_.size(), " parked calls and ", effects_.writes.size(),
                        " unwritten writes");
   for (const auto& [call, parked] : parked_) {
-    if (world_->random.Percent(50)) parked.done(Unreachable());
+    if (random_.Percent(50)) parked.done(Unreachable());
   }
   coordinator_.reset();
   effects_ = Effects();
@@ -59,7 +59,7 @@ void Server::Crash() {
   parked_.clear();
   gone_.clear();
   flush_scheduled_ = false;
-  world_->loop.After(world_->random.Between(1, 120), [this] { Start(); });
+  world_->loop.After(random_.Between(1, 120), [this] { Start(); });
 }
 
 void Server::Stop() {
@@ -74,11 +74,12 @@ void Server::Stop() {
 
 void Server::Join(const v1::JoinRequest& request, Done<v1::JoinResponse> done) {
   if (!up()) return done(Unreachable());
-  const std::vector<uint64_t> steps = coordinator_->StatesFor(world_->loop.now(), request);
+  const std::vector<uint64_t> steps = coordinator_->StatesFor(world_->clock.now(), request);
   // What is read from the disk has all that was decided before.
   if (!steps.empty()) Write();
   const History history = world_->disk.States(request.job().name(), steps);
-  const absl::StatusOr<v1::JoinResponse> answer = coordinator_->Join(world_->loop.now(), request, &effects_, history);
+  const absl::StatusOr<v1::JoinResponse> answer = coordinator_->Join(world_->clock.now(), request, &effects_, history);
+  if (answer.ok()) checkers_.at(request.job().name())->OnJoin(request, answer->epoch());
   world_->journal.Note("server: Join of ", request.job().name(), "/", request.contributor(), " incarnation ",
                        request.incarnation(), ": ", answer.status().ToString());
   replies_.push_back([this, request, answer, done = std::move(done)] {
@@ -102,7 +103,7 @@ void Server::Push(uint64_t caller, v1::PushRequest request, Done<Version> done) 
   const std::string place = absl::StrCat(request.job(), "/", request.contributor());
   const v1::PushRequest sent = request;
   const size_t commits = effects_.commits.size();
-  const PushResult result = parts_->Push(world_->loop.now(), call, &request, &*coordinator_, &effects_);
+  const PushResult result = parts_->Push(world_->clock.now(), call, &request, &*coordinator_, &effects_);
   if (result == PushResult::kAccepted) checkers_.at(sent.job())->OnAccepted(sent);
   if (effects_.commits.size() > commits) {
     checkers_.at(sent.job())->OnCommit(*effects_.writes.back().state, effects_.violations);
@@ -131,10 +132,10 @@ void Server::Cancel(const std::string& job, uint64_t caller) {
 
 void Server::Leave(const v1::LeaveRequest& request, Done<v1::LeaveResponse> done) {
   if (!up()) return done(Unreachable());
-  const absl::Status status = coordinator_->Leave(world_->loop.now(), request, &effects_);
+  const absl::Status status = coordinator_->Leave(world_->clock.now(), request, &effects_);
   world_->journal.Note("server: Leave of ", request.job(), "/", request.contributor(), " incarnation ",
                        request.incarnation(), ": ", status.ToString());
-  if (status.ok()) checkers_.at(request.job())->OnLeave(request.incarnation());
+  if (status.ok()) checkers_.at(request.job())->OnLeave(request);
   replies_.push_back([this, request, status, done = std::move(done)] {
     if (status.ok()) return done(v1::LeaveResponse());
     checkers_.at(request.job())->OnError(status, RecordOf(request.job()));
@@ -149,13 +150,15 @@ void Server::Leave(const v1::LeaveRequest& request, Done<v1::LeaveResponse> done
 void Server::ScheduleFlush() {
   if (flush_scheduled_) return;
   flush_scheduled_ = true;
-  world_->loop.After(world_->random.Between(0, 4), [this, life = life_] {
+  world_->loop.After(random_.Between(0, 4), [this, life = life_] {
     if (up() && life == life_) Flush();
   });
 }
 
 bool Server::InterruptedAt(const char* place) {
-  if (!world_->random.Percent(interrupted_writes_)) return false;
+  ++passed_;
+  const bool drawn = random_.Percent(interrupted_writes_);
+  if (!drawn || !world_->fate.Strikes(absl::StrCat("interrupted:", passed_))) return false;
   world_->journal.Note("server: interrupted ", place);
   world_->journal.Count(absl::StrCat("interrupted ", place));
   Crash();
@@ -207,7 +210,7 @@ bool Server::SendAnswers() {
 void Server::Send(const Answer& answer) {
   const auto found = parked_.find(answer.call);
   if (found == parked_.end()) {
-    return world_->journal.Complain("call ", answer.call, " is answered ",
+    return world_->journal.Complain("server: call ", answer.call, " is answered ",
                                     gone_.count(answer.call) > 0 ? "though its caller has gone" : "twice");
   }
   const Parked parked = std::move(found->second);
@@ -229,7 +232,7 @@ void Server::CheckMemory() {
     const absl::StatusOr<v1::JobState> state = coordinator_->State(name);
     const JobRecord* record = RecordOf(name);
     if (state.ok() != (record != nullptr)) {
-      world_->journal.Complain("job \"", name, "\" is ", state.ok() ? "not on disk" : "not in memory");
+      world_->journal.Complain(name, ": the job is ", state.ok() ? "not on disk" : "not in memory");
     } else if (state.ok()) {
       checker->OnRest(*state, *coordinator_->Describe(name), *record);
     }

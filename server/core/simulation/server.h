@@ -13,6 +13,7 @@
 #include "server/core/coordinator.h"
 #include "server/core/simulation/checker.h"
 #include "server/core/simulation/parts.h"
+#include "server/core/simulation/random.h"
 #include "server/core/simulation/world.h"
 
 namespace evenkeel::core::simulation {
@@ -72,6 +73,9 @@ class Server {
   Parts* const parts_;
   const std::map<std::string, JobChecker*>& checkers_;
   int interrupted_writes_ = 0;
+  Random random_;
+  // Places where writes can be interrupted, so far.
+  uint64_t passed_ = 0;
 
   // Of one life.
   std::optional<Coordinator> coordinator_;

@@ -8,14 +8,18 @@
 #include <vector>
 
 #include "server/core/simulation/parts.h"
+#include "server/core/simulation/recipe.h"
+#include "server/core/simulation/scenario.h"
 
 namespace evenkeel::core::simulation {
 
 // What became of one history.
 struct Report {
-  uint64_t seed = 0;
-  // The first breach of the contract; empty while it holds.
+  Recipe recipe;
+  // The first breach of the contract, as "who: what is broken: how"; empty while it holds.
   std::string complaint;
+  // The faults that struck, in order.
+  Fate::Faults faults;
   // What happened, one line each, in order; only where asked for.
   std::vector<std::string> events;
   // How often the history met what it was made for.
@@ -24,11 +28,12 @@ struct Report {
 
 using MakeParts = std::function<std::unique_ptr<Parts>()>;
 
-// Runs one history: the scenario that `seed` draws, with everything that goes wrong in it, until every contributor has
-// heard of the last step or the contract is broken. The same seed gives the same history, event by event.
-Report RunHistory(uint64_t seed, const MakeParts& make_parts, bool keep_events = false);
+// What the seed draws, made simpler as the recipe says; ways that it does not know, or has gone already, are passed
+// over.
+Scenario ScenarioOf(const Recipe& recipe);
 
-// Runs the history again and says all there is to say: the complaint, how to reproduce it, and its last events.
-std::string Explain(uint64_t seed, const MakeParts& make_parts);
+// Runs one history: its scenario, with everything that goes wrong in it, until every contributor has heard of the last
+// step or the contract is broken. The same recipe gives the same history, event by event.
+Report RunHistory(const Recipe& recipe, const MakeParts& make_parts, bool keep_events = false);
 
 }  // namespace evenkeel::core::simulation

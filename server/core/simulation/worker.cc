@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/error_detail.h"
 #include "job/test_messages.h"
+#include "server/core/simulation/scenario.h"
 
 namespace evenkeel::core::simulation {
 
@@ -25,14 +26,21 @@ Worker::Worker(World* world, Server* server, JobChecker* checker, Checkpoint* ch
       checker_(checker),
       checkpoint_(checkpoint),
       options_(std::move(options)),
-      name_(absl::StrCat(checker->plan().effective.name(), "/", options_.contributor, "#", options_.incarnation)),
+      name_(absl::StrCat(PlaceName(checker->scenario(), options_.contributor), ".", options_.process)),
+      random_(world->seed, name_),
+      link_(&world->network, name_),
       step_(options_.next_step),
-      provisional_(world->random.Percent(25)) {}
+      provisional_(random_.Percent(25)) {
+  world_->journal.Note(name_, ": starts at step ", step_, " as incarnation ", options_.incarnation);
+  world_->journal.Count("worker started");
+  checker_->OnProcess(options_.incarnation, checkpoint_->training);
+}
 
 void Worker::Die(const char* why) {
   if (dead_) return;
   world_->journal.Note(name_, ": ", why, " at step ", step_);
   dead_ = true;
+  link_.Close();
   options_.on_death();
 }
 
@@ -50,13 +58,18 @@ bool Worker::End(uint64_t call) {
   return true;
 }
 
-void Worker::Send(EventLoop::Event deliver) {
-  if (!IsCutOff()) world_->network.Send(std::move(deliver));
+void Worker::CutOff(Direction direction, int duration_ms) {
+  const bool both = direction == Direction::kBoth;
+  const char* what = both ? "cut off" : direction == Direction::kToServer ? "not heard" : "deaf";
+  world_->journal.Note(name_, ": is ", what, " for ", duration_ms, " ms");
+  world_->journal.Count(absl::StrCat("worker ", what));
+  link_.Cut(direction, duration_ms);
 }
 
-void Worker::CutOff(int duration_ms) {
-  world_->journal.Note(name_, ": is cut off for ", duration_ms, " ms");
-  cut_off_until_ms_ = world_->loop.now_ms() + duration_ms;
+bool Worker::Strikes(bool drawn, const char* what, uint64_t step) {
+  if (!drawn || !world_->fate.Strikes(absl::StrCat(what, ":", name_, "@", step))) return false;
+  world_->journal.Note(name_, ": ", what, " at step ", step);
+  return true;
 }
 
 void Worker::After(int delay_ms, Action action) { Begin(delay_ms, action); }
@@ -71,20 +84,22 @@ void Worker::Breach(const char* call, const absl::Status& status) {
 void Worker::Join() {
   v1::JoinRequest request =
       job::TestJoin(checker_->scenario().spec, options_.contributor, options_.incarnation, /*next_step=*/step_);
-  for (const int index : checker_->scenario().owned[options_.contributor]) {
-    const job::LayerTable::Row& row = checker_->plan().layers[index];
-    if (row.stream == 0) request.add_owned_layers(row.name);
+  const JobScenario& scenario = checker_->scenario();
+  for (const int layer : scenario.layers[options_.contributor]) {
+    request.add_owned_layers(scenario.spec.layers(layer).name());
   }
+  const std::vector<int>& ranks = scenario.ranks[options_.contributor];
+  if (scenario.has_groups()) *request.mutable_ranks() = {ranks.begin(), ranks.end()};
   if (!joined_ && checkpoint_->rewind) {
     request.set_rewind(true);
     if (checkpoint_->snapshot.has_value()) *request.mutable_snapshot() = *checkpoint_->snapshot;
   } else if (!joined_ && options_.catch_up) {
     request.set_catch_up(true);
   }
-  const uint64_t call = Begin(world_->random.Between(40, 150), &Worker::Join);
-  Send([this, call, request] {
+  const uint64_t call = Begin(random_.Between(40, 150), &Worker::Join);
+  ToServer([this, call, request] {
     server_->Join(request, [this, call](const absl::StatusOr<v1::JoinResponse>& response) {
-      Send([this, call, response] {
+      FromServer([this, call, response] {
         if (End(call)) OnJoined(response);
       });
     });
@@ -114,7 +129,7 @@ void Worker::OnJoined(const absl::StatusOr<v1::JoinResponse>& response) {
 void Worker::OnJoinRefused(const absl::Status& status) {
   const v1::ErrorDetail detail = DetailOf(status);
   if (!checkpoint_->rewind) RunAhead();
-  if (absl::IsUnavailable(status)) return After(world_->random.Between(5, 30), &Worker::Join);
+  if (absl::IsUnavailable(status)) return After(random_.Between(5, 30), &Worker::Join);
   if (detail.reason() == Reason::REPLACED) return Die("has been replaced");
   if (detail.reason() == Reason::STEP_BEHIND && !joined_) {
     step_ = detail.open_step();
@@ -133,10 +148,10 @@ void Worker::SendLeave() {
   request.set_job(checker_->plan().effective.name());
   request.set_contributor(options_.contributor);
   request.set_incarnation(options_.incarnation);
-  const uint64_t call = Begin(world_->random.Between(20, 60), &Worker::SendLeave);
-  Send([this, call, request] {
+  const uint64_t call = Begin(random_.Between(20, 60), &Worker::SendLeave);
+  ToServer([this, call, request] {
     server_->Leave(request, [this, call](const absl::StatusOr<v1::LeaveResponse>& response) {
-      Send([this, call, status = response.status()] {
+      FromServer([this, call, status = response.status()] {
         if (End(call)) OnLeft(status);
       });
     });
@@ -144,7 +159,7 @@ void Worker::SendLeave() {
 }
 
 void Worker::OnLeft(const absl::Status& status) {
-  if (absl::IsUnavailable(status)) return After(world_->random.Between(5, 30), &Worker::SendLeave);
+  if (absl::IsUnavailable(status)) return After(random_.Between(5, 30), &Worker::SendLeave);
   Die(status.ok() ? "has left" : "could not leave");
 }
 
@@ -163,8 +178,8 @@ void Worker::Run() {
   Ran ran;
   ran.routed_with = std::prev(after)->second;
   const bool stale = ran.routed_with.step() < due;
-  ran.provisional = stale && provisional_;
-  ran.counts_lost = stale && world_->random.Percent(15);
+  ran.provisional = Strikes(stale && provisional_, "provisional", step);
+  ran.counts_lost = Strikes(random_.Percent(15) && stale, "loses-counts", step);
   if (stale) world_->journal.Note(name_, ": runs step ", step, " with version ", ran.routed_with.step());
   log_.push_back(ran);
 }
@@ -172,12 +187,12 @@ void Worker::Run() {
 // Maybe one step more than it has delivered, if it has begun at all.
 void Worker::RunAhead() {
   const bool can = !versions_.empty() && log_.size() < kMaxLog && step_ + log_.size() <= checker_->scenario().steps;
-  if (can && world_->random.Percent(IsCutOff() ? 80 : 20)) Run();
+  if (can && random_.Percent(IsCutOff() ? 80 : 20)) Run();
 }
 
 v1::PushRequest Worker::MakePush() const {
   const Ran& ran = log_.front();
-  v1::PushRequest push = checker_->model().Payload(options_.contributor, step_);
+  v1::PushRequest push = checker_->Payload(options_.contributor, step_, options_.incarnation);
   push.set_job(checker_->plan().effective.name());
   push.set_contributor(options_.contributor);
   push.set_incarnation(options_.incarnation);
@@ -202,13 +217,13 @@ void Worker::Push() {
   if (log_.empty()) Run();
   if (log_.empty()) return;
   RunAhead();
-  const uint64_t caller = world_->random.Next();
+  const uint64_t caller = random_.Next();
   pushing_ = caller;
   const v1::PushRequest push = MakePush();
-  const uint64_t call = Begin(world_->random.Between(20, 200), &Worker::Push);
-  Send([this, call, caller, push] {
+  const uint64_t call = Begin(random_.Between(20, 200), &Worker::Push);
+  ToServer([this, call, caller, push] {
     server_->Push(caller, push, [this, call](const absl::StatusOr<Server::Version>& version) {
-      Send([this, call, version] {
+      FromServer([this, call, version] {
         if (End(call)) OnPushed(version);
       });
     });
@@ -218,7 +233,7 @@ void Worker::Push() {
 // The deadline of the last push has passed: the server is told, sooner or later.
 void Worker::CancelPush() {
   if (pushing_ == 0) return;
-  Send([this, caller = pushing_] { server_->Cancel(checker_->plan().effective.name(), caller); });
+  ToServer([this, caller = pushing_] { server_->Cancel(checker_->plan().effective.name(), caller); });
   pushing_ = 0;
 }
 
@@ -236,7 +251,7 @@ void Worker::OnPushed(const absl::StatusOr<Server::Version>& version) {
 void Worker::OnPushRefused(const absl::Status& status) {
   const Reason::Reason reason = ReasonOf(status);
   if (absl::IsUnavailable(status) || reason == Reason::LIMIT_EXCEEDED) {
-    return After(world_->random.Between(5, 30), &Worker::Push);
+    return After(random_.Between(5, 30), &Worker::Push);
   }
   if (reason == Reason::REPLACED) return Die("has been replaced");
   if (reason == Reason::STALE_EPOCH) return Join();
@@ -270,7 +285,7 @@ void Worker::GoOn() {
   if (finished_) {
     world_->journal.Note(name_, ": has finished");
   } else {
-    After(world_->random.Between(0, 10), &Worker::Push);
+    After(random_.Between(0, 10), &Worker::Push);
   }
 }
 

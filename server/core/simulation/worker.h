@@ -6,10 +6,13 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "server/core/simulation/checker.h"
+#include "server/core/simulation/network.h"
+#include "server/core/simulation/random.h"
 #include "server/core/simulation/server.h"
 #include "server/core/simulation/world.h"
 
@@ -23,6 +26,8 @@ struct Checkpoint {
   // the checkpoint holds, or without.
   bool rewind = false;
   std::optional<v1::Snapshot> snapshot = {};
+  // How often the training has restarted: each time it sees other tokens.
+  uint64_t training = 0;
 };
 
 // One process of a contributor, from start to death: the client's side of the protocol. It joins, pushes step after
@@ -35,6 +40,8 @@ class Worker {
  public:
   struct Options {
     int contributor = 0;
+    // Among those of its contributor, from 0.
+    int process = 0;
     uint64_t incarnation = 0;
     // The first step that it means to run.
     uint64_t next_step = 1;
@@ -51,13 +58,13 @@ class Worker {
   void Die(const char* why);
   // It gives its slot back before it dies.
   void Leave();
-  // Nothing that it says or is told arrives for so long.
-  void CutOff(int duration_ms);
+  // Nothing that it says, or is told, arrives for so long.
+  void CutOff(Direction direction, int duration_ms);
 
   bool dead() const { return dead_; }
   bool finished() const { return finished_; }
   uint64_t step() const { return step_; }
-  // job/contributor#incarnation
+  // job/contributor.process
   const std::string& name() const { return name_; }
 
  private:
@@ -73,9 +80,11 @@ class Worker {
   uint64_t Begin(int timeout_ms, Action again);
   // Whether the answer to that call is still awaited; from now on it is not.
   bool End(uint64_t call);
-  bool IsCutOff() const { return world_->loop.now_ms() < cut_off_until_ms_; }
-  // To the server, or from it, by way of the network.
-  void Send(EventLoop::Event deliver);
+  bool IsCutOff() const { return link_.IsCut(Direction::kToServer) || link_.IsCut(Direction::kFromServer); }
+  // By way of the network.
+  void ToServer(EventLoop::Event deliver) { link_.Send(Direction::kToServer, std::move(deliver)); }
+  void FromServer(EventLoop::Event deliver) { link_.Send(Direction::kFromServer, std::move(deliver)); }
+  bool Strikes(bool drawn, const char* what, uint64_t step);
   // Runs `action` after a pause in which nothing is awaited.
   void After(int delay_ms, Action action);
   void Breach(const char* call, const absl::Status& status);
@@ -104,6 +113,8 @@ class Worker {
   Checkpoint* const checkpoint_;
   const Options options_;
   const std::string name_;
+  Random random_;
+  Link link_;
 
   // To be delivered next.
   uint64_t step_;
@@ -113,7 +124,6 @@ class Worker {
   std::map<uint64_t, v1::Version> versions_;
   // Moves its bias on by itself while it hears nothing.
   const bool provisional_;
-  int64_t cut_off_until_ms_ = 0;
   uint64_t epoch_ = 0;
   bool joined_ = false;
   bool dead_ = false;
