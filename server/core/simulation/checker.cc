@@ -52,7 +52,8 @@ JobChecker::JobChecker(const JobScenario& scenario, Journal* journal)
     : scenario_(scenario),
       plan_(job::TestPlan(scenario.spec)),
       model_(&plan_, ModelOptions(scenario)),
-      journal_(journal) {}
+      journal_(journal),
+      attendance_(plan_.effective, journal) {}
 
 template <typename... Words>
 void JobChecker::Complain(const Words&... words) {
@@ -71,9 +72,9 @@ v1::PushRequest JobChecker::Payload(int contributor, uint64_t step, uint64_t inc
 // ---------------------------------------------------------------------------------------------------------------------
 // The disk
 
-void JobChecker::OnLife(uint64_t epoch, const JobRecord& record) {
-  holders_.clear();
-  epoch_ = epoch;
+void JobChecker::OnLife(absl::Time now, uint64_t epoch, const JobRecord& record) {
+  attendance_.OnLife(now, epoch, record);
+  last_used_ = now;
   if (record.state.has_move() && record.state.move().base_step() + 1 < record.state.version().step()) {
     journal_->Count("life that begins within a move");
   }
@@ -105,7 +106,12 @@ void JobChecker::OnDisk(const JobRecord& record) {
   CheckMembers(record);
 }
 
-void JobChecker::OnCommit(const v1::JobState& state, const std::vector<ViolationEvent>& told) {
+void JobChecker::OnCommit(absl::Time now, const v1::JobState& state, const std::vector<ViolationEvent>& told) {
+  const uint64_t step = state.version().step();
+  for (int i = 0; i < scenario_.spec.contributors(); ++i) {
+    if (attendance_.pushed().count(i) == 0) deliveries_[{step, i}].missing = true;
+  }
+  attendance_.OnCommit(now, step);
   std::vector<std::string> should_be;
   std::vector<std::string> is;
   for (const v1::Violation& violation : state.violations()) should_be.push_back(violation.SerializeAsString());
@@ -234,27 +240,29 @@ void JobChecker::OnRest(const v1::JobState& state, const v1::DescribeJobResponse
 // ---------------------------------------------------------------------------------------------------------------------
 // Pushes and answers
 
-void JobChecker::OnJoin(const v1::JoinRequest& request, uint64_t epoch) {
-  if (epoch < epoch_) Complain("epoch ", epoch, " is joined after epoch ", epoch_);
-  epoch_ = epoch;
-  holders_[request.contributor()] = {request.incarnation(), epoch};
+void JobChecker::OnJoin(absl::Time now, const v1::JoinRequest& request, uint64_t epoch) {
+  attendance_.OnJoin(now, request, epoch);
+  last_used_ = now;
 }
 
 void JobChecker::OnLeave(const v1::LeaveRequest& request) {
+  attendance_.OnLeave(request);
   left_.insert(request.incarnation());
-  const auto holder = holders_.find(request.contributor());
-  if (holder != holders_.end() && holder->second.incarnation == request.incarnation()) holders_.erase(holder);
 }
 
-void JobChecker::OnAccepted(const v1::PushRequest& push) {
-  const Holder& holder = holders_[push.contributor()];
-  if (holder.incarnation != push.incarnation() || holder.epoch != epoch_ || push.epoch() != epoch_) {
-    Complain("a push of step ", push.step(), " counts, of a process that does not hold its slot");
-  }
+void JobChecker::OnExpiry(absl::Time now, absl::Duration expiry, int waiting) {
+  journal_->Count("job expired");
+  if (now < last_used_ + expiry) Complain("the job expires ", absl::FormatDuration(now - last_used_), " after its use");
+  if (waiting > 0) Complain("the job expires while ", waiting, " calls wait");
+}
+
+void JobChecker::OnAccepted(absl::Time now, const v1::PushRequest& push) {
+  attendance_.OnAccepted(now, push);
+  last_used_ = now;
   if (push.provisional()) journal_->Count("push provisional");
   if (push.counts_lost()) journal_->Count("push with lost counts");
   deliveries_[{push.step(), push.contributor()}] = {push.routed_with().step(), push.provisional(), push.counts_lost(),
-                                                  /*missing=*/false, DrawOf(push.incarnation())};
+                                                    /*missing=*/false, DrawOf(push.incarnation())};
 }
 
 void JobChecker::OnEpochAnswered(uint64_t epoch, const JobRecord* record) {

@@ -6,12 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "job/job_plan.h"
 #include "job/job_state.h"
 #include "job/reference_model.h"
 #include "server/core/effects.h"
 #include "server/core/record.h"
+#include "server/core/simulation/attendance_checker.h"
 #include "server/core/simulation/journal.h"
 #include "server/core/simulation/scenario.h"
 
@@ -22,7 +24,7 @@ namespace evenkeel::core::simulation {
 //   - nothing is answered that is not on disk, and a step is always answered with the same bytes
 //   - epochs only grow, and none that somebody has heard of is used by a later life
 //   - everybody who hears of a step hears of the same bias
-//   - a push counts only of the process that holds its slot, and has joined in the epoch
+//   - what attendance_checker.h has about contributors that are missing
 //   - what cannot be right about a step is told, and nothing else
 class JobChecker {
  public:
@@ -37,19 +39,23 @@ class JobChecker {
   // What that process counted in `step`.
   v1::PushRequest Payload(int contributor, uint64_t step, uint64_t incarnation) const;
 
-  // The coordinator lives in `epoch` now, from what `record` holds.
-  void OnLife(uint64_t epoch, const JobRecord& record);
+  // The coordinator lives in `epoch` now, from what `record` holds: it has started, or the job has woken. Times are
+  // the coordinator's.
+  void OnLife(absl::Time now, uint64_t epoch, const JobRecord& record);
   // The coordinator gives a process its slot, in `epoch`.
-  void OnJoin(const v1::JoinRequest& request, uint64_t epoch);
+  void OnJoin(absl::Time now, const v1::JoinRequest& request, uint64_t epoch);
   // The coordinator accepts a contributor's push of the open step. Until the step is on disk, a later one of the same
   // contributor takes its place: in a later life, or of a new incarnation.
-  void OnAccepted(const v1::PushRequest& push);
+  void OnAccepted(absl::Time now, const v1::PushRequest& push);
   // A step's commit, with the state that will be written, and what the coordinator tells of violations.
-  void OnCommit(const v1::JobState& state, const std::vector<ViolationEvent>& told);
+  void OnCommit(absl::Time now, const v1::JobState& state, const std::vector<ViolationEvent>& told);
+  // The job expires, while so many calls wait.
+  void OnExpiry(absl::Time now, absl::Duration expiry, int waiting);
   // After a write.
   void OnDisk(const JobRecord& record);
   // The coordinator lets a process leave.
   void OnLeave(const v1::LeaveRequest& request);
+  AttendanceChecker& attendance() { return attendance_; }
   // An answer leaves the coordinator, on whose disk is `record`, or nothing of the job.
   void OnJoinAnswer(const v1::JoinRequest& request, const v1::JoinResponse& response, const JobRecord* record);
   void OnVersion(const v1::CommittedVersion& version, const JobRecord* record);
@@ -63,11 +69,6 @@ class JobChecker {
   bool IsComplete() const { return committed_.size() == scenario_.steps + 1; }
 
  private:
-  // Who holds a slot, and in which epoch it has joined.
-  struct Holder {
-    uint64_t incarnation = 0;
-    uint64_t epoch = 0;
-  };
   struct Committed {
     VersionRecord version;
     std::string state;
@@ -97,9 +98,9 @@ class JobChecker {
   uint64_t disk_epoch_ = 0;
   // By incarnation.
   std::map<uint64_t, uint64_t> training_of_;
-  // By contributor: as the coordinator has them in memory.
-  std::map<int, Holder> holders_;
-  uint64_t epoch_ = 0;
+  AttendanceChecker attendance_;
+  // When a process last joined or pushed, or the job came to life.
+  absl::Time last_used_ = absl::InfinitePast();
   // What was committed, and answered, and is not so any more: replies, and epochs.
   std::set<std::string> undone_;
   std::set<uint64_t> left_epochs_;

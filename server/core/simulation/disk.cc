@@ -21,6 +21,15 @@ void Put(const T& item, Key key, std::vector<T>* items) {
 
 }  // namespace
 
+void Disk::Trim(uint64_t newest, Kept* kept) {
+  const uint64_t step = kept->record.state.version().step();
+  const std::vector<uint64_t> needed = EarlierSteps(kept->record.state, /*first_version=*/0);
+  for (auto state = kept->states.begin(); state != kept->states.end();) {
+    const bool keep = state->first + newest > step || std::count(needed.begin(), needed.end(), state->first) > 0;
+    state = keep ? std::next(state) : kept->states.erase(state);
+  }
+}
+
 void Disk::PutState(const Write& write, Kept* kept) {
   const uint64_t step = write.state->version().step();
   if (write.begins_anew) {
@@ -35,15 +44,13 @@ void Disk::PutState(const Write& write, Kept* kept) {
   kept->states.erase(kept->states.upper_bound(step), kept->states.end());
   kept->states[step] = write.state;
   kept->record.state = *write.state;
-  const std::vector<uint64_t> needed = EarlierSteps(*write.state, /*first_version=*/0);
-  for (auto state = kept->states.begin(); state != kept->states.end();) {
-    const bool keep = state->first + kKeptVersions > step || std::count(needed.begin(), needed.end(), state->first) > 0;
-    state = keep ? std::next(state) : kept->states.erase(state);
-  }
+  Trim(kKeptVersions, kept);
 }
 
 void Disk::ApplyTo(const Write& write, Kept* kept) {
   if (write.state != nullptr) PutState(write, kept);
+  kept->expired = write.expires;
+  if (write.expires) Trim(/*newest=*/1, kept);
   JobRecord& record = kept->record;
   record.epoch = write.epoch;
   for (const VersionRecord& version : write.versions) {
@@ -69,8 +76,15 @@ void Disk::Apply(const std::vector<Write>& writes) {
 
 std::vector<JobRecord> Disk::Load() const {
   std::vector<JobRecord> records;
-  for (const auto& [name, kept] : jobs_) records.push_back(kept.record);
+  for (const auto& [name, kept] : jobs_) {
+    if (!kept.expired) records.push_back(kept.record);
+  }
   return records;
+}
+
+bool Disk::HasExpired(const std::string& job) const {
+  const auto found = jobs_.find(job);
+  return found != jobs_.end() && found->second.expired;
 }
 
 const JobRecord* Disk::Find(const std::string& job) const {

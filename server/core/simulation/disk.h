@@ -15,8 +15,9 @@ class Disk {
  public:
   void Apply(const std::vector<Write>& writes);
 
-  // In ascending order of names.
+  // In ascending order of names; without those that have expired.
   std::vector<JobRecord> Load() const;
+  bool HasExpired(const std::string& job) const;
 
   // Null when the job is not on disk. Valid until the next Apply.
   const JobRecord* Find(const std::string& job) const;
@@ -29,8 +30,11 @@ class Disk {
     JobRecord record;
     // By step.
     std::map<uint64_t, std::shared_ptr<const v1::JobState>> states;
+    bool expired = false;
   };
 
+  // Forgets the states that are neither among the newest `newest`, nor needed by the newest.
+  static void Trim(uint64_t newest, Kept* kept);
   static void PutState(const Write& write, Kept* kept);
   static void ApplyTo(const Write& write, Kept* kept);
 

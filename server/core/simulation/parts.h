@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/core/coordinator.h"
 #include "server/core/simulation/disk.h"
@@ -21,6 +23,21 @@ class Parts {
   virtual PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
                           Effects* effects) {
     return coordinator->Push(now, call, push, effects);
+  }
+
+  virtual absl::Status Restore(absl::Time now, const Disk& disk, Coordinator* coordinator, Effects* effects) {
+    return coordinator->Restore(now, Load(disk), effects);
+  }
+
+  virtual absl::StatusOr<v1::HeartbeatResponse> Heartbeat(absl::Time now, const v1::HeartbeatRequest& request,
+                                                          Coordinator* coordinator) {
+    return coordinator->Heartbeat(now, request);
+  }
+
+  virtual void Tick(absl::Time now, Coordinator* coordinator, Effects* effects) { coordinator->Tick(now, effects); }
+
+  virtual absl::Status Wake(absl::Time now, const JobRecord& record, Coordinator* coordinator, Effects* effects) {
+    return coordinator->Wake(now, record, effects);
   }
 
   virtual bool AnswersBeforeWriting() const { return false; }

@@ -1,6 +1,7 @@
 #include "server/core/simulation/place.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -22,9 +23,9 @@ Place::Place(World* world, Server* server, JobChecker* checker, int contributor)
 
 void Place::Start() { StartWorkerAfter(random_.Between(0, 30)); }
 
-void Place::StartWorkerAfter(int delay_ms) {
+void Place::StartWorkerAfter(int64_t delay_ms) {
   starting_ = true;
-  world_->loop.After(delay_ms, [this] { StartWorker(); });
+  world_->loop.After(static_cast<int>(delay_ms), [this] { StartWorker(); });
 }
 
 void Place::StartWorker() {
@@ -34,12 +35,12 @@ void Place::StartWorker() {
   options.process = static_cast<int>(workers_.size());
   options.incarnation = std::max<uint64_t>(random_.Next(), 1);
   // Not every checkpoint is the newest.
-  const bool stale = !checkpoint_.rewind && checkpoint_.next_step > 1 && random_.Percent(30);
+  const bool stale = !rewinds() && checkpoint_.next_step > 1 && random_.Percent(30);
   options.next_step = checkpoint_.next_step - stale;
-  options.catch_up = !checkpoint_.rewind && random_.Percent(30);
+  options.catch_up = !rewinds() && random_.Percent(30);
   options.on_death = [this, number = workers_.size()] {
     const bool newest = number + 1 == workers_.size();
-    if (newest && !starting_) StartWorkerAfter(random_.Between(1, 80));
+    if (newest && !starting_) StartWorkerAfter(random_.Between(1, 80) + std::exchange(absence_ms_, 0));
   };
   workers_.emplace_back(world_, server_, checker_, &checkpoint_, options).Start();
 }
@@ -52,16 +53,24 @@ bool Place::CanSuffer(const Incident& incident) const {
 void Place::Suffer(const Incident& incident) {
   if (!CanSuffer(incident)) return;
   Worker& worker = workers_.back();
+  const int duration_ms = static_cast<int>(incident.duration_ms);
+  const bool stays_away = Random(incident.seed).Percent(30);
   switch (incident.kind) {
     case Incident::Kind::kWorkerCrashes:
+      if (stays_away) absence_ms_ = duration_ms;
       return worker.Die("crashes");
     case Incident::Kind::kWorkerLeaves:
+      if (stays_away) absence_ms_ = duration_ms;
       return worker.Leave();
+    case Incident::Kind::kWorkerHangs:
+      return worker.Hang(duration_ms);
+    case Incident::Kind::kWorkerSlows:
+      return worker.SlowDown(duration_ms);
     case Incident::Kind::kWorkerGivenUp:
       world_->journal.Note(worker.name(), ": is given up, and does not know it");
       return StartWorkerAfter(random_.Between(1, 80));
     case Incident::Kind::kPartition:
-      return worker.CutOff(incident.direction, static_cast<int>(incident.duration_ms));
+      return worker.CutOff(incident.direction, duration_ms);
     default:
       return;
   }

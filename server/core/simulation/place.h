@@ -34,14 +34,14 @@ class Place {
   const std::string& name() const { return name_; }
   const JobChecker* checker() const { return checker_; }
   // Whether the job is still to go back to its checkpoint.
-  bool rewinds() const { return checkpoint_.rewind; }
+  bool rewinds() const { return *checkpoint_.rewind; }
   // Whether its newest process has heard of the last step.
   bool finished() const { return !workers_.empty() && workers_.back().finished(); }
   // Where its newest process is.
   std::string Describe() const;
 
  private:
-  void StartWorkerAfter(int delay_ms);
+  void StartWorkerAfter(int64_t delay_ms);
   void StartWorker();
 
   World* const world_;
@@ -53,6 +53,8 @@ class Place {
   Checkpoint checkpoint_;
   // The newest last.
   std::deque<Worker> workers_;
+  // How much longer than usual it takes until the next process starts.
+  int64_t absence_ms_ = 0;
   // A process is about to start.
   bool starting_ = false;
 };

@@ -106,9 +106,22 @@ void DrawViolations(Random* random, JobScenario* job) {
   if (random->Percent(40) && twin != other && job->layers[twin] == job->layers[other]) job->twin_of[twin] = other;
 }
 
+// What becomes of missing contributors, and when.
+void DrawMembership(Random* random, v1::JobSpec* spec) {
+  using Policy = v1::JobSpec::MissingPolicy;
+  spec->set_missing_policy(random->OneOf({Policy::WAIT, Policy::FAIL, Policy::COMMIT_WITHOUT, Policy::COMMIT_WITHOUT}));
+  v1::Membership* membership = spec->mutable_membership();
+  membership->set_heartbeat_timeout_ms(random->OneOf({0, 100, 300, 1000}));
+  membership->set_straggler_deadline_ms(random->OneOf({0, 50, 300}));
+  membership->set_step_deadline_ms(random->OneOf({0, 150, 500, 2000}));
+  membership->set_recovery_grace_ms(random->OneOf({0, 100, 500}));
+  membership->set_min_contributors(random->Percent(60) ? 1 : random->Between(1, spec->contributors()));
+}
+
 JobScenario DrawJob(const std::string& name, Random* random) {
   JobScenario job;
   job.spec = DrawSpec(name, random);
+  DrawMembership(random, &job.spec);
   job.layers = DrawLayers(job.spec, random);
   job.ranks = DrawRanks(job.spec.contributors(), random);
   job.steps = random->Between(1, 16);
@@ -126,7 +139,8 @@ Incident::Kind DrawKind(Random* random) {
   if (random->Percent(10)) return Kind::kTrainingRestarts;
   if (random->Percent(12)) return random->OneOf({Kind::kClockJumps, Kind::kClockStands});
   if (random->Percent(60)) {
-    return random->OneOf({Kind::kWorkerCrashes, Kind::kWorkerLeaves, Kind::kWorkerGivenUp, Kind::kPartition});
+    return random->OneOf({Kind::kWorkerCrashes, Kind::kWorkerLeaves, Kind::kWorkerGivenUp, Kind::kPartition,
+                          Kind::kWorkerHangs, Kind::kWorkerSlows});
   }
   return random->Percent(70) ? Kind::kServerCrashes : Kind::kServerStops;
 }
@@ -196,6 +210,10 @@ const char* NameOf(Incident::Kind kind) {
       return "worker-crashes";
     case Kind::kWorkerLeaves:
       return "worker-leaves";
+    case Kind::kWorkerHangs:
+      return "worker-hangs";
+    case Kind::kWorkerSlows:
+      return "worker-slows";
     case Kind::kWorkerGivenUp:
       return "worker-given-up";
     case Kind::kPartition:
@@ -226,6 +244,7 @@ Scenario DrawScenario(Random* random) {
   for (const JobScenario& job : scenario.jobs) {
     for (int i = 0; i < job.spec.contributors(); ++i) places.push_back(PlaceName(job, i));
   }
+  scenario.job_expiry_ms = random->OneOf({0, 0, 200, 1000});
   scenario.faults = DrawFaults(places, random);
   return scenario;
 }

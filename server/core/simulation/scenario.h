@@ -44,6 +44,8 @@ struct Incident {
   enum class Kind {
     kWorkerCrashes,
     kWorkerLeaves,
+    kWorkerHangs,  // and says that it is alive
+    kWorkerSlows,
     kWorkerGivenUp,  // another process takes its place, and it does not know
     kPartition,
     kServerCrashes,
@@ -81,6 +83,9 @@ struct Faults {
 
 struct Scenario {
   std::vector<JobScenario> jobs;
+  // As in v1::CoordinatorConfig; 0: never. Trainings do not restart in jobs that may expire: what they would go back to
+  // may have been forgotten.
+  uint64_t job_expiry_ms = 0;
   Faults faults;
 };
 

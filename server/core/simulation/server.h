@@ -28,14 +28,18 @@ class Server {
   using Version = std::shared_ptr<const v1::CommittedVersion>;
 
   // All outlive the server. `checkers` by the names of their jobs.
-  Server(World* world, Parts* parts, const std::map<std::string, JobChecker*>& checkers);
+  Server(World* world, Parts* parts, const v1::CoordinatorConfig& config,
+         const std::map<std::string, JobChecker*>& checkers);
 
   // Calls as they arrive from the network. `done` is called when the answer leaves, which may be never.
   void Join(const v1::JoinRequest& request, Done<v1::JoinResponse> done);
   // `caller` names the client's call; the network may deliver it twice.
   void Push(uint64_t caller, v1::PushRequest request, Done<Version> done);
   void Cancel(const std::string& job, uint64_t caller);
+  void Heartbeat(const v1::HeartbeatRequest& request, Done<v1::HeartbeatResponse> done);
   void Leave(const v1::LeaveRequest& request, Done<v1::LeaveResponse> done);
+  // Time has passed.
+  void Tick();
 
   // Begins a life. Between the two lives the server is down.
   void Start();
@@ -57,6 +61,14 @@ class Server {
     Done<Version> done;
   };
 
+  // Tells the checkers what an event has come to, besides its answer: what was committed since there were so many
+  // commits, and what became of the job.
+  void Tell(const std::string& job, size_t commits);
+  // What is on disk of an expired job comes back.
+  void Wake(const std::string& job);
+  // Whether its answer only waits to be written.
+  bool IsDecided(CallId call) const;
+  int CountWaiting(const std::string& job) const;
   // A batch is written some time after its first event.
   void ScheduleFlush();
   void Flush();
@@ -71,6 +83,7 @@ class Server {
 
   World* const world_;
   Parts* const parts_;
+  const v1::CoordinatorConfig config_;
   const std::map<std::string, JobChecker*>& checkers_;
   int interrupted_writes_ = 0;
   Random random_;

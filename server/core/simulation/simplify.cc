@@ -4,6 +4,7 @@
 #include <iterator>
 #include <numeric>
 #include <tuple>
+#include <utility>
 
 namespace evenkeel::core::simulation {
 namespace {
@@ -38,6 +39,13 @@ void FewerContributors(JobScenario* job) {
   job->ranks.resize(last);
   NoGroups(job);
   job->twin_of.clear();
+  const bool too_many = job->spec.membership().min_contributors() > last;
+  if (too_many) job->spec.mutable_membership()->set_min_contributors(last);
+}
+
+void Waits(JobScenario* job) {
+  job->spec.clear_missing_policy();
+  job->spec.clear_membership();
 }
 
 void FewerLayers(JobScenario* job) {
@@ -101,6 +109,7 @@ constexpr JobSimplification kOfJobs[] = {
     {"plain-layers", PlainLayers},
     {"plain-balance", PlainBalance},
     {"plain-policies", PlainPolicies},
+    {"waits", Waits},
     {"no-lag", [](JobScenario* job) { job->spec.clear_lag(); }},
     {"no-stages", NoStages},
     {"no-groups", NoGroups},
@@ -113,6 +122,7 @@ constexpr JobSimplification kOfJobs[] = {
 
 constexpr char kFirstJob[] = "first-job-alone";
 constexpr char kSecondJob[] = "second-job-alone";
+constexpr char kNoExpiry[] = "no-expiry";
 
 bool Same(const JobScenario& a, const JobScenario& b) {
   const auto key = [](const JobScenario& job) {
@@ -126,7 +136,7 @@ bool Same(const JobScenario& a, const JobScenario& b) {
 }  // namespace
 
 std::vector<std::string> Simplifications() {
-  std::vector<std::string> names = {kFirstJob, kSecondJob};
+  std::vector<std::string> names = {kFirstJob, kSecondJob, kNoExpiry};
   for (const JobSimplification& way : kOfJobs) names.push_back(way.name);
   return names;
 }
@@ -136,6 +146,7 @@ bool Simplify(absl::string_view name, Scenario* scenario) {
     scenario->jobs = {scenario->jobs[name == kFirstJob ? 0 : 1]};
     return true;
   }
+  if (name == kNoExpiry) return std::exchange(scenario->job_expiry_ms, 0) != 0;
   bool changed = false;
   for (const JobSimplification& way : kOfJobs) {
     if (name != way.name) continue;

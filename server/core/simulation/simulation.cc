@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -23,13 +24,20 @@ namespace {
 constexpr int64_t kPatienceMs = 10'000;
 // Whoever is replaced is remembered for sixteen processes.
 constexpr int kMaxRestarts = 3;
+constexpr int kTickMs = 20;
+
+v1::CoordinatorConfig ConfigOf(const Scenario& scenario) {
+  v1::CoordinatorConfig config;
+  config.set_job_expiry_ms(scenario.job_expiry_ms);
+  return config;
+}
 
 class History {
  public:
   History(const Recipe& recipe, Parts* parts, bool keep_events)
       : world_(recipe.seed, recipe.only, keep_events),
         scenario_(ScenarioOf(recipe)),
-        server_(&world_, parts, checker_of_) {
+        server_(&world_, parts, ConfigOf(scenario_), checker_of_) {
     for (const JobScenario& job : scenario_.jobs) {
       JobChecker* checker = &checkers_.emplace_back(job, &world_.journal);
       checker_of_[job.spec.name()] = checker;
@@ -45,8 +53,9 @@ class History {
     for (Place& place : places_) place.Start();
     for (size_t i = 0; i < scenario_.faults.incidents.size(); ++i) ScheduleIncident(i);
     world_.loop.After(scenario_.faults.end_ms, [this] { Heal(); });
+    Tick();
     while (!world_.loop.empty() && world_.journal.complaint().empty()) {
-      if (world_.loop.now_ms() > scenario_.faults.end_ms + kPatienceMs) {
+      if (!world_.over && world_.loop.now_ms() > scenario_.faults.end_ms + kPatienceMs) {
         world_.journal.Complain("history: contributors do not finish: ", Unfinished());
       }
       world_.loop.RunNext();
@@ -60,10 +69,18 @@ class History {
     Journal& journal = world_.journal;
     journal.Count(absl::StrCat("job with lag ", job.spec.lag()));
     journal.Count("job in mode " + v1::JobSpec::Mode::Kind_Name(effective.mode()));
+    journal.Count("job with policy " + v1::JobSpec::MissingPolicy::Kind_Name(effective.missing_policy()));
     if (job.has_groups()) journal.Count("job with groups");
     if (job.has_stages()) journal.Count("job with stages");
     if (job.fresh_counts) journal.Count("job whose processes count anew");
     journal.Note(job.spec.name(), ": ", job.steps, " steps of ", job.spec.ShortDebugString());
+  }
+
+  void Tick() {
+    world_.over = world_.loop.now_ms() > scenario_.faults.end_ms && Unfinished().empty();
+    if (world_.over) return;
+    server_.Tick();
+    world_.loop.After(kTickMs, [this] { Tick(); });
   }
 
   void ScheduleIncident(size_t number) {
@@ -126,7 +143,7 @@ class History {
   // they died could still complete it.
   std::optional<v1::JobState> CheckpointFor(const Incident& incident) {
     const Place* first = FindPlace(incident.places[0]);
-    if (first == nullptr) return std::nullopt;
+    if (first == nullptr || scenario_.job_expiry_ms > 0) return std::nullopt;
     const std::string& job = first->checker()->plan().effective.name();
     const JobRecord* record = world_.disk.Find(job);
     const bool under_way = std::any_of(places_.begin(), places_.end(), [&](const Place& place) {
@@ -147,11 +164,13 @@ class History {
     ++restarts_;
     Checkpoint checkpoint;
     checkpoint.next_step = state.version().step() + 1;
-    checkpoint.rewind = true;
+    const bool is_shared = checker->plan().effective.missing_policy() == v1::JobSpec::MissingPolicy::COMMIT_WITHOUT;
+    checkpoint.rewind = std::make_shared<bool>(true);
     const v1::Snapshot snapshot = job::MakeSnapshot(state);
     world_.journal.Note("training of ", state.spec().name(), " restarts at step ", checkpoint.next_step);
     for (Place& place : places_) {
       if (place.checker() != checker) continue;
+      if (!is_shared) checkpoint.rewind = std::make_shared<bool>(true);
       checkpoint.snapshot.reset();
       if (Random(incident.seed, place.name()).Percent(50)) checkpoint.snapshot = snapshot;
       place.Restart(checkpoint);

@@ -58,6 +58,16 @@ bool Worker::End(uint64_t call) {
   return true;
 }
 
+void Worker::Hang(int duration_ms) {
+  world_->journal.Note(name_, ": hangs for ", duration_ms, " ms");
+  hangs_until_ms_ = world_->loop.now_ms() + duration_ms;
+}
+
+void Worker::SlowDown(int duration_ms) {
+  world_->journal.Note(name_, ": is slow for ", duration_ms, " ms");
+  slow_until_ms_ = world_->loop.now_ms() + duration_ms;
+}
+
 void Worker::CutOff(Direction direction, int duration_ms) {
   const bool both = direction == Direction::kBoth;
   const char* what = both ? "cut off" : direction == Direction::kToServer ? "not heard" : "deaf";
@@ -90,7 +100,7 @@ void Worker::Join() {
   }
   const std::vector<int>& ranks = scenario.ranks[options_.contributor];
   if (scenario.has_groups()) *request.mutable_ranks() = {ranks.begin(), ranks.end()};
-  if (!joined_ && checkpoint_->rewind) {
+  if (!joined_ && *checkpoint_->rewind) {
     request.set_rewind(true);
     if (checkpoint_->snapshot.has_value()) *request.mutable_snapshot() = *checkpoint_->snapshot;
   } else if (!joined_ && options_.catch_up) {
@@ -115,27 +125,50 @@ void Worker::OnJoined(const absl::StatusOr<v1::JoinResponse>& response) {
     world_->journal.Count("worker caught up");
     step_ = response->open_step();
   }
-  checkpoint_->rewind = false;
-  if (response->open_step() < step_) {
+  *checkpoint_->rewind = false;
+  if (response->open_step() + comes_between_ < step_) {
     world_->journal.Complain(name_, ": the coordinator is at step ", response->open_step(), ", the worker at ", step_);
   }
   epoch_ = response->epoch();
   joined_ = true;
+  if (!beating_) Heartbeat();
   if (response->has_previous()) Learn(response->previous());
   Hear(response->version());
-  GoOn();
+  if (response->open_step() >= step_) return GoOn();
+  world_->journal.Count("worker came between steps");
+  // Should nobody else be there for the open step, it would never end.
+  if (random_.Percent(30)) {
+    --step_;
+    log_.clear();
+  }
+  After(random_.Between(5, 30), &Worker::Join);
 }
 
 void Worker::OnJoinRefused(const absl::Status& status) {
   const v1::ErrorDetail detail = DetailOf(status);
-  if (!checkpoint_->rewind) RunAhead();
+  if (!*checkpoint_->rewind) RunAhead();
   if (absl::IsUnavailable(status)) return After(random_.Between(5, 30), &Worker::Join);
   if (detail.reason() == Reason::REPLACED) return Die("has been replaced");
+  if (FailedWithItsJob(status)) return;
   if (detail.reason() == Reason::STEP_BEHIND && !joined_) {
-    step_ = detail.open_step();
+    // Some wait for the next step, where they may.
+    comes_between_ = IsElastic() && random_.Percent(30);
+    step_ = detail.open_step() + comes_between_;
     return Join();
   }
   Breach("Join", status);
+}
+
+bool Worker::IsElastic() const {
+  return checker_->plan().effective.missing_policy() == v1::JobSpec::MissingPolicy::COMMIT_WITHOUT;
+}
+
+bool Worker::FailedWithItsJob(const absl::Status& status) {
+  const bool may_fail = checker_->plan().effective.missing_policy() == v1::JobSpec::MissingPolicy::FAIL;
+  if (!may_fail || ReasonOf(status) != Reason::JOB_FAILED) return false;
+  world_->journal.Count("worker ended with its job");
+  Die("ends with the failed job");
+  return true;
 }
 
 void Worker::Leave() {
@@ -161,6 +194,38 @@ void Worker::SendLeave() {
 void Worker::OnLeft(const absl::Status& status) {
   if (absl::IsUnavailable(status)) return After(random_.Between(5, 30), &Worker::SendLeave);
   Die(status.ok() ? "has left" : "could not leave");
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Heartbeat
+
+void Worker::Heartbeat() {
+  beating_ = true;
+  const uint64_t timeout_ms = checker_->plan().effective.membership().heartbeat_timeout_ms();
+  if (dead_ || world_->over || timeout_ms == 0) return;
+  v1::HeartbeatRequest request;
+  request.set_job(checker_->plan().effective.name());
+  request.set_contributor(options_.contributor);
+  request.set_incarnation(options_.incarnation);
+  request.set_epoch(epoch_);
+  ToServer([this, request] {
+    server_->Heartbeat(request, [this](const absl::StatusOr<v1::HeartbeatResponse>& response) {
+      FromServer([this, status = response.status()] {
+        if (!dead_) OnHeartbeat(status);
+      });
+    });
+  });
+  world_->loop.After(static_cast<int>(timeout_ms / 4), [this] { Heartbeat(); });
+}
+
+// What it means for the next push, that will hear of itself.
+void Worker::OnHeartbeat(const absl::Status& status) {
+  const Reason::Reason reason = ReasonOf(status);
+  if (reason == Reason::REPLACED) return Die("has been replaced");
+  if (FailedWithItsJob(status)) return;
+  const bool expected = status.ok() || absl::IsUnavailable(status) || reason == Reason::STALE_EPOCH ||
+                        reason == Reason::NOT_JOINED || reason == Reason::JOB_UNKNOWN;
+  if (!expected) Breach("Heartbeat", status);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -213,6 +278,8 @@ v1::PushRequest Worker::MakePush() const {
 }
 
 void Worker::Push() {
+  const int64_t hangs_for_ms = hangs_until_ms_ - world_->loop.now_ms();
+  if (hangs_for_ms > 0) return After(static_cast<int>(hangs_for_ms), &Worker::Push);
   CancelPush();
   if (log_.empty()) Run();
   if (log_.empty()) return;
@@ -254,7 +321,8 @@ void Worker::OnPushRefused(const absl::Status& status) {
     return After(random_.Between(5, 30), &Worker::Push);
   }
   if (reason == Reason::REPLACED) return Die("has been replaced");
-  if (reason == Reason::STALE_EPOCH) return Join();
+  if (reason == Reason::STALE_EPOCH || reason == Reason::JOB_UNKNOWN) return Join();
+  if (FailedWithItsJob(status)) return;
   Breach("Push", status);
 }
 
@@ -285,7 +353,8 @@ void Worker::GoOn() {
   if (finished_) {
     world_->journal.Note(name_, ": has finished");
   } else {
-    After(random_.Between(0, 10), &Worker::Push);
+    const bool is_slow = world_->loop.now_ms() < slow_until_ms_;
+    After(random_.Between(0, is_slow ? 200 : 10), &Worker::Push);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -23,19 +24,20 @@ struct Checkpoint {
   // The step to run next.
   uint64_t next_step = 1;
   // The training has restarted: the job is to go back to it, until one of the processes has joined; with the state that
-  // the checkpoint holds, or without.
-  bool rewind = false;
+  // the checkpoint holds, or without. In a job that goes on without who is missing all contributors share it: who comes
+  // when the job has gone back joins where it is by then.
+  std::shared_ptr<bool> rewind = std::make_shared<bool>(false);
   std::optional<v1::Snapshot> snapshot = {};
   // How often the training has restarted: each time it sees other tokens.
   uint64_t training = 0;
 };
 
-// One process of a contributor, from start to death: the client's side of the protocol. It joins, pushes step after
-// step, repeats with the same payload what it hears no answer to, and joins again when the coordinator has restarted.
-// Where the coordinator is out of reach, or slow, it may run further steps with the newest version that it has, and
-// deliver them later, in order; some processes move their bias on by themselves then, and some lose counts. What it
-// knows of versions it has heard in its own life. Any refusal that an honest contributor should never see goes to the
-// journal as a breach.
+// One process of a contributor, from start to death: the client's side of the protocol. It joins, says that it is
+// alive, pushes step after step, repeats with the same payload what it hears no answer to, and joins again when the
+// coordinator has restarted. Where the coordinator is out of reach, or slow, it may run further steps with the newest
+// version that it has, and deliver them later, in order; some processes move their bias on by themselves then, and some
+// lose counts. What it knows of versions it has heard in its own life. Any refusal that an honest contributor should
+// never see goes to the journal as a breach.
 class Worker {
  public:
   struct Options {
@@ -58,6 +60,9 @@ class Worker {
   void Die(const char* why);
   // It gives its slot back before it dies.
   void Leave();
+  // It runs no step for so long, though it is alive; or every step takes longer.
+  void Hang(int duration_ms);
+  void SlowDown(int duration_ms);
   // Nothing that it says, or is told, arrives for so long.
   void CutOff(Direction direction, int duration_ms);
 
@@ -92,6 +97,14 @@ class Worker {
   void Join();
   void OnJoined(const absl::StatusOr<v1::JoinResponse>& response);
   void OnJoinRefused(const absl::Status& status);
+  // Again and again, whatever the training does.
+  void Heartbeat();
+  void OnHeartbeat(const absl::Status& status);
+  // Whether the job goes on without who is missing.
+  bool IsElastic() const;
+  // Whether that is what the process is told, which ends it.
+  bool FailedWithItsJob(const absl::Status& status);
+
   void Run();
   void RunAhead();
   void Push();
@@ -124,6 +137,11 @@ class Worker {
   std::map<uint64_t, v1::Version> versions_;
   // Moves its bias on by itself while it hears nothing.
   const bool provisional_;
+  int64_t hangs_until_ms_ = 0;
+  int64_t slow_until_ms_ = 0;
+  bool beating_ = false;
+  // It has asked for the step after the open one.
+  bool comes_between_ = false;
   uint64_t epoch_ = 0;
   bool joined_ = false;
   bool dead_ = false;

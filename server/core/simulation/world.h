@@ -26,6 +26,8 @@ struct World {
   Journal journal;
   Fate fate;
   Link::Network network;
+  // All have finished, and nothing more will go wrong: nobody has to say any more that it is alive.
+  bool over = false;
 };
 
 }  // namespace evenkeel::core::simulation
