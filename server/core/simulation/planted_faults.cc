@@ -378,6 +378,77 @@ class GoesBackInItsEpoch final : public Unseen {
   std::map<std::string, uint64_t> kept_;
 };
 
+// Counts the push of whoever comes, as that of the process that holds the slot.
+class CountsWhoeverPushes final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    const absl::StatusOr<v1::DescribeJobResponse> job = coordinator->Describe(push->job());
+    if (job.ok() && job->contributors(push->contributor()).joined()) {
+      push->set_epoch(job->summary().epoch());
+      push->set_incarnation(job->contributors(push->contributor()).incarnation());
+    }
+    return Parts::Push(now, call, push, coordinator, effects);
+  }
+};
+
+// Takes a push, and has forgotten it when the step goes on without it.
+class ForgetsAPushInTime final : public Parts {
+ public:
+  PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Coordinator* coordinator,
+                  Effects* effects) override {
+    const absl::StatusOr<v1::DescribeJobResponse> job = coordinator->Describe(push->job());
+    const absl::StatusOr<v1::JobState> state = coordinator->State(push->job());
+    const bool goes_on = state.ok() && push->contributor() > 0 &&
+                         state->spec().missing_policy() == v1::JobSpec::MissingPolicy::COMMIT_WITHOUT;
+    const bool would_count = goes_on && push->step() == job->summary().open_step() &&
+                             push->epoch() == job->summary().epoch() &&
+                             job->contributors(push->contributor()).joined() &&
+                             job->contributors(push->contributor()).incarnation() == push->incarnation();
+    return would_count ? PushResult::kAccepted : Parts::Push(now, call, push, coordinator, effects);
+  }
+};
+
+// Does nothing when time passes.
+class WaitsForever final : public Parts {
+ public:
+  void Tick(absl::Time, Coordinator*, Effects*) override {}
+};
+
+// Its deadlines pass before their time.
+class IsImpatient final : public Parts {
+ public:
+  void Tick(absl::Time now, Coordinator* coordinator, Effects* effects) override {
+    coordinator->Tick(now + absl::Milliseconds(80), effects);
+  }
+};
+
+// Thanks for heartbeats, and does not listen.
+class IgnoresHeartbeats final : public Parts {
+ public:
+  absl::StatusOr<v1::HeartbeatResponse> Heartbeat(absl::Time, const v1::HeartbeatRequest&, Coordinator*) override {
+    return v1::HeartbeatResponse();
+  }
+};
+
+// Gives nobody time to come back after a restart.
+class ForgetsTheGrace final : public Parts {
+ public:
+  absl::Status Restore(absl::Time now, const Disk& disk, Coordinator* coordinator, Effects* effects) override {
+    return Parts::Restore(now - absl::Hours(1), disk, coordinator, effects);
+  }
+};
+
+// A job that wakes goes on in the epoch in which it expired.
+class WakesInItsOldEpoch final : public Parts {
+ public:
+  absl::Status Wake(absl::Time now, const JobRecord& record, Coordinator* coordinator, Effects* effects) override {
+    JobRecord old = record;
+    --old.epoch;
+    return Parts::Wake(now, old, coordinator, effects);
+  }
+};
+
 template <typename T>
 MakeParts Make() {
   return [] { return std::make_unique<T>(); };
@@ -412,6 +483,13 @@ std::vector<PlantedFault> PlantedFaults() {
       {"ForgetsTheMove", Make<ForgetsTheMove>(), "is not the reference's"},
       {"KeepsItToItself", Make<KeepsItToItself>(), "are told"},
       {"AsksNobody", Make<AsksNobody>(), "is not the reference's"},
+      {"CountsWhoeverPushes", Make<CountsWhoeverPushes>(), "does not hold its slot"},
+      {"ForgetsAPushInTime", Make<ForgetsAPushInTime>(), "is not the reference's"},
+      {"WaitsForever", Make<WaitsForever>(), "waits beyond its deadline"},
+      {"IsImpatient", Make<IsImpatient>(), "which is alive and in time"},
+      {"IgnoresHeartbeats", Make<IgnoresHeartbeats>(), "which is alive and in time"},
+      {"ForgetsTheGrace", Make<ForgetsTheGrace>(), "fails in the grace"},
+      {"WakesInItsOldEpoch", Make<WakesInItsOldEpoch>(), "is used again"},
       {"ForgetsTheHalt", Make<ForgetsTheHalt>(), "is not the reference's"},
   };
 }

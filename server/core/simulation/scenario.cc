@@ -244,7 +244,7 @@ Scenario DrawScenario(Random* random) {
   for (const JobScenario& job : scenario.jobs) {
     for (int i = 0; i < job.spec.contributors(); ++i) places.push_back(PlaceName(job, i));
   }
-  scenario.job_expiry_ms = random->OneOf({0, 0, 200, 1000});
+  scenario.job_expiry_ms = random->OneOf({0, 0, 0, 200, 1000});
   scenario.faults = DrawFaults(places, random);
   return scenario;
 }

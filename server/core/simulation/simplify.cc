@@ -123,6 +123,20 @@ constexpr JobSimplification kOfJobs[] = {
 constexpr char kFirstJob[] = "first-job-alone";
 constexpr char kSecondJob[] = "second-job-alone";
 constexpr char kNoExpiry[] = "no-expiry";
+constexpr char kNoIncidents[] = "no-incidents";
+
+// In percent: they are left out altogether.
+struct FaultSimplification {
+  const char* name;
+  int* (*chance)(Faults* faults);
+};
+
+constexpr FaultSimplification kOfFaults[] = {
+    {"no-interruptions", [](Faults* faults) { return &faults->interrupted_writes; }},
+    {"no-losses", [](Faults* faults) { return &faults->network.lost; }},
+    {"no-doubles", [](Faults* faults) { return &faults->network.doubled; }},
+    {"no-delays", [](Faults* faults) { return &faults->network.late; }},
+};
 
 bool Same(const JobScenario& a, const JobScenario& b) {
   const auto key = [](const JobScenario& job) {
@@ -136,7 +150,8 @@ bool Same(const JobScenario& a, const JobScenario& b) {
 }  // namespace
 
 std::vector<std::string> Simplifications() {
-  std::vector<std::string> names = {kFirstJob, kSecondJob, kNoExpiry};
+  std::vector<std::string> names = {kFirstJob, kSecondJob, kNoExpiry, kNoIncidents};
+  for (const FaultSimplification& way : kOfFaults) names.push_back(way.name);
   for (const JobSimplification& way : kOfJobs) names.push_back(way.name);
   return names;
 }
@@ -147,6 +162,10 @@ bool Simplify(absl::string_view name, Scenario* scenario) {
     return true;
   }
   if (name == kNoExpiry) return std::exchange(scenario->job_expiry_ms, 0) != 0;
+  if (name == kNoIncidents) return !std::exchange(scenario->faults.incidents, {}).empty();
+  for (const FaultSimplification& way : kOfFaults) {
+    if (name == way.name) return std::exchange(*way.chance(&scenario->faults), 0) != 0;
+  }
   bool changed = false;
   for (const JobSimplification& way : kOfJobs) {
     if (name != way.name) continue;

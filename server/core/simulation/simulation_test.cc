@@ -29,8 +29,8 @@ uint64_t FromEnvironment(const char* name, uint64_t fallback) {
 
 uint64_t Usual() { return std::getenv("EVENKEEL_LONG") != nullptr ? 100'000 : 10'000; }
 
-// What histories have to meet, or they are not worth much: each so often in a thousand.
-constexpr int kAtLeast = 20;
+// What histories have to meet, or they are not worth much: each this often in a thousand.
+constexpr int kAtLeast = 10;
 constexpr uint64_t kEnoughHistories = 1000;
 constexpr const char* kMet[] = {
     // Jobs: their stages, groups, policies and what their workers do wrong.
@@ -41,6 +41,9 @@ constexpr const char* kMet[] = {
     "job with groups",
     "job with lag 0",
     "job with lag 1",
+    "job with policy COMMIT_WITHOUT",
+    "job with policy FAIL",
+    "job with policy WAIT",
     "job with stages",
     "BIAS_DIFFERS",
     "SAME_TOKENS",
@@ -55,7 +58,9 @@ constexpr const char* kMet[] = {
     "training-restarts",
     "worker-crashes",
     "worker-given-up",
+    "worker-hangs",
     "worker-leaves",
+    "worker-slows",
     // Messages and writes.
     "interrupted before the write",
     "interrupted between answers",
@@ -66,11 +71,16 @@ constexpr const char* kMet[] = {
     "message overtaken",
     // What came of it.
     "cancelled",
+    "job expired",
+    "job failed",
     "job went back",
+    "job woken",
     "join REPLACED",
     "join REWIND_PENDING",
     "join STEP_BEHIND",
     "life that begins within a move",
+    "push JOB_FAILED",
+    "push JOB_UNKNOWN",
     "push NOT_JOINED",
     "push REPLACED",
     "push SHUTTING_DOWN",
@@ -90,9 +100,13 @@ constexpr const char* kMet[] = {
     "step taken",
     "step without participants",
     "step without some",
+    "step without some, in time",
+    "step without some, overdue",
+    "worker came between steps",
     "worker caught up",
     "worker cut off",
     "worker deaf",
+    "worker ended with its job",
     "worker not heard",
 };
 
