@@ -259,6 +259,8 @@ v1::Limits WithDefaults(const v1::Limits& limits) {
   filled.set_max_message_bytes(4 << 20);
   filled.set_max_connections(8192);
   filled.set_max_buffer_bytes(int64_t{2} << 30);
+  filled.set_max_silence_seconds(80);
+  filled.set_max_connection_age_seconds(3600);
   filled.MergeFrom(limits);
   return filled;
 }

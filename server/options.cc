@@ -113,7 +113,9 @@ absl::Status CheckLimits(const v1::Limits& limits) {
   EVENKEEL_RETURN_IF_ERROR(CheckLimit("max_experts", limits.max_experts()));
   EVENKEEL_RETURN_IF_ERROR(CheckLimit("max_connections", limits.max_connections()));
   EVENKEEL_RETURN_IF_ERROR(CheckLimit("max_message_bytes", limits.max_message_bytes()));
-  return CheckLimit("max_buffer_bytes", limits.max_buffer_bytes());
+  EVENKEEL_RETURN_IF_ERROR(CheckLimit("max_buffer_bytes", limits.max_buffer_bytes()));
+  EVENKEEL_RETURN_IF_ERROR(CheckLimit("max_silence_seconds", limits.max_silence_seconds()));
+  return CheckLimit("max_connection_age_seconds", limits.max_connection_age_seconds());
 }
 
 // Held against one expert, so that all that does not depend on a layer's size is judged before a job asks.

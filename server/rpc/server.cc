@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <climits>
+#include <cstdint>
 #include <utility>
 
 #include "base/keepalive.h"
@@ -17,18 +19,21 @@ constexpr auto kShutdownGrace = std::chrono::seconds(1);
 // Longer than a client lets a push wait before it repeats it (client/link).
 constexpr int kAgeGraceMs = 60'000;
 
+int Milliseconds(int seconds) { return static_cast<int>(std::min<int64_t>(int64_t{seconds} * 1000, INT_MAX)); }
+
 void SetArguments(const v1::Limits& limits, grpc::ServerBuilder* builder) {
   const auto set = [builder](const char* name, int value) { builder->AddChannelArgument(name, value); };
   set(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kServerMinPingMs);
   set(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  // A peer that is silent for 80 s is gone.
-  set(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
-  set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  // A peer that is silent for so long is gone.
+  const int silence_ms = Milliseconds(limits.max_silence_seconds());
+  set(GRPC_ARG_KEEPALIVE_TIME_MS, silence_ms / 4 * 3);
+  set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, silence_ms / 4);
   // One that does not finish its handshakes is none, one that calls nothing for so long may come again, and all come
-  // again once an hour, with a certificate that is good then.
+  // again now and then, with a certificate that is good then.
   set(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
   set(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 15 * 60'000);
-  set(GRPC_ARG_MAX_CONNECTION_AGE_MS, 60 * 60'000);
+  set(GRPC_ARG_MAX_CONNECTION_AGE_MS, Milliseconds(limits.max_connection_age_seconds()));
   set(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, kAgeGraceMs);
   // A contributor has a call or two at a time; a program may stand for all of a job over one connection.
   set(GRPC_ARG_MAX_CONCURRENT_STREAMS, std::min(limits.max_contributors(), 1 << 20) + 16);
