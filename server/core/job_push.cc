@@ -14,7 +14,7 @@
 namespace evenkeel::core {
 namespace {
 
-// Repetitions of one push that may wait at once.
+// Calls with one push that may wait at once.
 constexpr int kMaxCallsPerSlot = 8;
 
 // Of a contributor that has not pushed: as if it had lost its counts. If it never joined, it may own anything.
@@ -86,14 +86,16 @@ PushResult Job::AnswerRepeated(CallId call, uint64_t payload_hash, Slot* slot, E
                                      " before, with other contents")),
                   effects);
   }
-  if (slot->calls.size() == kMaxCallsPerSlot) {
-    return Refuse(call,
-                  Error(absl::StatusCode::kResourceExhausted, Reason::LIMIT_EXCEEDED,
-                        absl::StrCat("contributor ", slot->member.contributor(), " has ", kMaxCallsPerSlot,
-                                     " repetitions of one push waiting")),
-                  effects);
-  }
   slot->calls.push_back(call);
+  // The newest is the one whose caller is alive: the others may wait in connections that died without a word.
+  if (slot->calls.size() > kMaxCallsPerSlot) {
+    Refuse(slot->calls.front(),
+           Error(absl::StatusCode::kUnavailable, Reason::LIMIT_EXCEEDED,
+                 absl::StrCat("contributor ", slot->member.contributor(), " has made this push ", kMaxCallsPerSlot,
+                              " times since; the newest calls wait on")),
+           effects);
+    slot->calls.erase(slot->calls.begin());
+  }
   return PushResult::kDuplicate;
 }
 
