@@ -20,15 +20,6 @@ namespace {
 // Long enough for whatever is to happen on a machine that is busy.
 constexpr absl::Duration kPatience = absl::Seconds(60);
 
-// There is no event to wait for when another process is to get somewhere.
-bool Eventually(const std::function<bool()>& condition) {
-  for (const absl::Time deadline = absl::Now() + kPatience; absl::Now() < deadline;) {
-    if (condition()) return true;
-    absl::SleepFor(absl::Milliseconds(1));
-  }
-  return condition();
-}
-
 std::string Hash(const job::JobState& state) { return absl::StrFormat("%016x", job::StateHash(state)); }
 
 // The index in kCountedLayers.
@@ -87,6 +78,14 @@ v1::DescribeJobResponse CountingBench::Describe() const {
   return response;
 }
 
+bool CountingBench::Eventually(const std::function<bool()>& condition) {
+  for (const absl::Time deadline = absl::Now() + kPatience; absl::Now() < deadline;) {
+    if (condition()) return true;
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  return condition();
+}
+
 void CountingBench::AwaitCommitted(uint64_t step) {
   ASSERT_TRUE(Eventually([&] { return Describe().summary().version().step() >= step; })) << "step " << step;
 }
@@ -117,7 +116,8 @@ void CountingBench::StartJob(std::vector<Contributor> contributors, uint64_t ste
 }
 
 std::unique_ptr<ChildProcess> CountingBench::StartWorker(int rank, uint64_t next_step, const Flags& more) const {
-  Flags flags = {{"coordinator", coordinator_options_.listen},
+  const Place place = PlaceOf(rank);
+  Flags flags = {{"coordinator", place.coordinator},
                  {"job", job_},
                  {"rank", absl::StrCat(rank)},
                  {"world_size", absl::StrCat(world_size())},
@@ -138,7 +138,8 @@ std::unique_ptr<ChildProcess> CountingBench::StartWorker(int rank, uint64_t next
   }
   for (const auto& [name, value] : flags_) flags[name] = value;
   for (const auto& [name, value] : more) flags[name] = value;
-  std::vector<std::string> command = {BuiltProgram("tests/counting_worker")};
+  std::vector<std::string> command = place.launcher;
+  command.push_back(BuiltProgram("tests/counting_worker"));
   for (const auto& [name, value] : flags) command.push_back(absl::StrCat("--", name, "=", value));
   return std::make_unique<ChildProcess>(command);
 }
@@ -188,6 +189,14 @@ std::vector<StepLine> CountingBench::Lines(int rank) const {
   std::vector<StepLine> lines;
   for (const auto& [step, line] : by_step) lines.push_back(line);
   return lines;
+}
+
+uint64_t CountingBench::LostSteps() const {
+  uint64_t lost = 0;
+  for (const Contributor& contributor : contributors_) {
+    if (!contributor.ranks.empty()) lost += Lines(contributor.ranks[0]).back().lost;
+  }
+  return lost;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -62,10 +62,20 @@ class CountingBench : public ::testing::Test {
   // The coordinator: dead when KillCoordinator returns, and later at the address that it had first.
   void KillCoordinator(int signal = SIGKILL);
   void StartCoordinator();
+  // Asks until it holds, or a minute has passed: there is no event to wait for when another process is to get
+  // somewhere.
+  static bool Eventually(const std::function<bool()>& condition);
   // Until it has committed `step`.
   void AwaitCommitted(uint64_t step);
   std::unique_ptr<v1::BiasCoordinator::Stub> NewStub() const { return coordinator_->NewStub(); }
   v1::DescribeJobResponse Describe() const;
+
+  // How the process of a rank is started, and where it finds the coordinator.
+  struct Place {
+    std::vector<std::string> launcher;
+    std::string coordinator;
+  };
+  virtual Place PlaceOf(int rank) const { return {{}, coordinator_options_.listen}; }
 
   // A new job, and its workers, which are steered. `flags` are those of counting_worker, for all ranks.
   void StartJob(std::vector<Contributor> contributors, uint64_t steps, const Flags& flags);
@@ -88,6 +98,9 @@ class CountingBench : public ::testing::Test {
 
   // All lives of the rank together, a step that was begun anew once.
   std::vector<StepLine> Lines(int rank) const;
+
+  // Steps of all contributors together whose counts were not delivered, as their workers say.
+  uint64_t LostSteps() const;
 
   // How every push was routed, as the lines tell.
   job::ReferenceModel::Deliveries Deliveries() const;
