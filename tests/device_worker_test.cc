@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/error_detail.h"
 #include "client/device/test_runtime.h"
 #include "client/link/scripted_coordinator.h"
 #include "client/reduce/fake_nccl_path.h"
@@ -544,7 +545,9 @@ TEST_F(PairOfWorkersTest, FollowersGetTheSentenceOfTheLeadersCoordinator) {
   for (int i = 0; i < 2; ++i) {
     coordinator_.ScriptPush([this](const auto& push, auto* version) { return coordinator_.AnswerPush(push, version); });
   }
-  coordinator_.ScriptPush([](const auto&, auto*) { return absl::PermissionDeniedError("not in my house"); });
+  coordinator_.ScriptPush([](const auto&, auto*) {
+    return ServiceError(absl::StatusCode::kPermissionDenied, v1::ErrorDetail::NOT_ALLOWED, "not in my house");
+  });
   std::atomic<int> heard = 0;
   ForEachRank(2, [&](int rank) {
     Trainer trainer;

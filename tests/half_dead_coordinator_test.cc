@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,6 +16,8 @@
 #include "absl/strings/str_split.h"
 #include "base/check.h"
 #include "gmock/gmock.h"
+#include "grpcpp/generic/async_generic_service.h"
+#include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "tests/counting_bench.h"
 #include "tests/protocol_client.h"
@@ -55,6 +59,36 @@ class SilentListener {
  private:
   const int socket_;
   mutable std::vector<int> callers_;
+};
+
+// Another service at an address: it answers every call in the words of gRPC, and knows nothing of ours.
+class Stranger : public grpc::CallbackGenericService {
+ public:
+  Stranger(const std::string& address, grpc::StatusCode code) : code_(code) {
+    grpc::ServerBuilder builder;
+    builder.RegisterCallbackGenericService(this);
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials());
+    server_ = builder.BuildAndStart();
+    EVENKEEL_CHECK(server_ != nullptr);
+  }
+
+  int calls() const { return calls_; }
+
+ private:
+  class Refusal final : public grpc::ServerGenericBidiReactor {
+   public:
+    explicit Refusal(grpc::StatusCode code) { Finish(grpc::Status(code, "said a stranger")); }
+    void OnDone() override { delete this; }
+  };
+
+  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override {
+    ++calls_;
+    return new Refusal(code_);
+  }
+
+  const grpc::StatusCode code_;
+  std::atomic<int> calls_{0};
+  std::unique_ptr<grpc::Server> server_;  // ends before the others
 };
 
 class HalfDeadCoordinatorTest : public CountingBench {
@@ -105,6 +139,26 @@ TEST_F(HalfDeadCoordinatorTest, WorkersGoOnWhileSomebodyElseTakesTheirCallsAndSa
   AwaitCommitted(kWithout);
   ExpectReferenceAtTheEnd();
   ExpectStale();
+}
+
+TEST_F(HalfDeadCoordinatorTest, WorkersGoOnWhileAnotherServiceAnswersInItsPlace) {
+  for (const grpc::StatusCode code : {grpc::StatusCode::UNIMPLEMENTED, grpc::StatusCode::PERMISSION_DENIED,
+                                      grpc::StatusCode::UNAUTHENTICATED, grpc::StatusCode::NOT_FOUND}) {
+    SCOPED_TRACE(absl::StrCat("code ", code));
+    StartUntil(kBefore, {{"on_loss", "hold"}, {"patience_ms", "200"}});
+    KillCoordinator();
+    {
+      const Stranger stranger(coordinator_options_.listen, code);
+      GoTo(kWithout);
+      ASSERT_TRUE(AwaitLines(kWithout));
+      EXPECT_TRUE(Eventually([&] { return stranger.calls() >= 3 * ranks(); }));
+    }
+    StartCoordinator();
+    AwaitCommitted(kWithout);
+    ExpectReferenceAtTheEnd();
+    if (HasFatalFailure()) return;
+    ExpectStale();
+  }
 }
 
 TEST_F(HalfDeadCoordinatorTest, PushesThatWaitInOneThatIsKilledAreMadeAgain) {

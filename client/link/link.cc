@@ -48,7 +48,8 @@ absl::Status Link::Leave(Deadline deadline) {
   request.set_job(join_.job().name());
   request.set_contributor(join_.contributor());
   request.set_incarnation(join_.incarnation());
-  return Persist(deadline, [&](const Patience& patience) { return connection_.Leave(request, patience); });
+  return Persist(deadline,
+                 [&](const Patience& patience) { return OfCoordinator(connection_.Leave(request, patience)); });
 }
 
 void Link::Stop() {
@@ -99,6 +100,13 @@ bool Link::Pause(Deadline until) {
   return !stopping_;
 }
 
+absl::Status Link::OfCoordinator(const absl::Status& status) const {
+  const bool is_final = !status.ok() && Judge(status) == Verdict::kFinal;
+  if (!is_final || ReasonOf(status) != v1::ErrorDetail::REASON_UNSPECIFIED) return status;
+  return absl::UnavailableError(
+      absl::StrCat("what answers at ", coordinator_, " is not the coordinator: ", Describe(status)));
+}
+
 absl::Status Link::CheckEpoch(uint64_t epoch) {
   if (epoch < highest_epoch_) {
     return absl::UnavailableError(absl::StrCat("a stale coordinator at ", coordinator_, " answered in epoch ", epoch,
@@ -124,7 +132,7 @@ absl::Status Link::JoinOnce(uint64_t next_step, const Patience& patience, v1::Jo
 }
 
 absl::Status Link::PushOnce(const v1::PushRequest& push, const Patience& patience, v1::CommittedVersion* version) {
-  const absl::Status status = connection_.Push(push, patience, version);
+  const absl::Status status = OfCoordinator(connection_.Push(push, patience, version));
   highest_epoch_ = std::max(highest_epoch_, DetailOf(status).epoch());
   EVENKEEL_RETURN_IF_ERROR(status);
   EVENKEEL_RETURN_IF_ERROR(CheckEpoch(version->version().epoch()));

@@ -32,6 +32,9 @@ struct LinkOptions {
 // one that answers with an epoch below the highest seen is stale, and is asked again until it is gone.
 // A version is given out only when version_check.h finds it unharmed. From Join to Leave it says now and then that the
 // contributor is alive.
+// one that answers with an epoch below the highest seen is stale, and is asked again until it is gone. So is, after
+// Join, a service at its address whose errors are not a coordinator's: they carry no ErrorDetail.
+// A version is given out only when version_check.h finds it unharmed.
 //
 // Every call blocks, never longer than told, and is for one thread at a time; Stop and obstacle are for any.
 class Link {
@@ -73,6 +76,8 @@ class Link {
   absl::Status PushOnce(const v1::PushRequest& push, const Patience& patience, v1::CommittedVersion* version);
   // Pushes; where the coordinator asks for it, joins again and, unless that brought the version, pushes again.
   absl::Status PushOrJoin(const Patience& patience, v1::PushRequest* push, v1::CommittedVersion* version);
+  // What a call of a contributor that has joined was answered; UNAVAILABLE where a stranger has answered it.
+  absl::Status OfCoordinator(const absl::Status& status) const;
   // UNAVAILABLE when a higher epoch has been seen.
   absl::Status CheckEpoch(uint64_t epoch);
 

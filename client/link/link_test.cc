@@ -280,6 +280,25 @@ TEST_F(LinkTest, ANewerIncarnationEndsIt) {
   EXPECT_EQ(coordinator_.Pushes().size(), 1);
 }
 
+// Another service at the coordinator's address: it knows nothing of ErrorDetail.
+TEST_F(LinkTest, AStrangerIsAskedUntilItIsGone) {
+  Join();
+  for (const absl::StatusCode code : {absl::StatusCode::kUnimplemented, absl::StatusCode::kPermissionDenied}) {
+    coordinator_.ScriptPush([code](const auto&, auto*) { return absl::Status(code, "what do you want?"); });
+  }
+  EXPECT_EQ(Deliver(1), absl::OkStatus());
+  EXPECT_EQ(coordinator_.Pushes().size(), 3);
+  EXPECT_THAT(std::string(link_->obstacle().message()),
+              AllOf(HasSubstr("is not the coordinator"), HasSubstr("PERMISSION_DENIED: what do you want?")));
+}
+
+// Who asks at a wrong address is to hear of it.
+TEST_F(LinkTest, AStrangerIsNotJoined) {
+  coordinator_.ScriptJoin([](const auto&, auto*) { return absl::UnimplementedError("what do you want?"); });
+  link_ = std::make_unique<Link>(coordinator_.address(), JoinOfOneContributor(), Options());
+  EXPECT_EQ(JoinAt(1, Patiently()).code(), absl::StatusCode::kUnimplemented);
+}
+
 TEST_F(LinkTest, ARefusedJoinIsFinal) {
   coordinator_.ScriptJoin([](const v1::JoinRequest&, v1::JoinResponse*) {
     return ServiceError(absl::StatusCode::kFailedPrecondition, v1::ErrorDetail::STEP_BEHIND, "step 8 is open");
