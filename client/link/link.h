@@ -29,12 +29,10 @@ struct LinkOptions {
 //
 // What the transport loses is sent again, unchanged but for the epoch; verdict.h says what is tried again, what joins
 // again, and what is final. The coordinator counts a repeated push once. Of coordinators the newest epoch is heeded:
-// one that answers with an epoch below the highest seen is stale, and is asked again until it is gone.
-// A version is given out only when version_check.h finds it unharmed. From Join to Leave it says now and then that the
-// contributor is alive.
 // one that answers with an epoch below the highest seen is stale, and is asked again until it is gone. So is, after
 // Join, a service at its address whose errors are not a coordinator's: they carry no ErrorDetail.
-// A version is given out only when version_check.h finds it unharmed.
+// A version is given out only when version_check.h finds it unharmed. From Join to Leave it says now and then that the
+// contributor is alive.
 //
 // Every call blocks, never longer than told, and is for one thread at a time; Stop and obstacle are for any.
 class Link {

@@ -269,9 +269,9 @@ absl::StatusOr<v1::JobState> Coordinator::State(const std::string& name) const {
   return job->State();
 }
 
-absl::StatusOr<v1::DescribeJobResponse> Coordinator::DescribeLayers(const std::string& name) const {
+absl::StatusOr<v1::DescribeJobResponse> Coordinator::Overview(const std::string& name) const {
   EVENKEEL_ASSIGN_OR_RETURN(const Job* job, FindJob(name));
-  return job->DescribeLayers();
+  return job->Overview();
 }
 
 absl::StatusOr<v1::DescribeJobResponse> Coordinator::Describe(const std::string& name) const {

@@ -66,8 +66,8 @@ class Coordinator {
   absl::StatusOr<v1::PutStateResponse> PutState(absl::Time now, const v1::PutStateRequest& request, Effects* effects);
 
   absl::StatusOr<v1::JobState> State(const std::string& job) const;
-  // Summary and layers only.
-  absl::StatusOr<v1::DescribeJobResponse> DescribeLayers(const std::string& job) const;
+  // As Job::Overview.
+  absl::StatusOr<v1::DescribeJobResponse> Overview(const std::string& job) const;
   absl::StatusOr<v1::DescribeJobResponse> Describe(const std::string& job) const;
   v1::ListJobsResponse List() const;
 

@@ -299,7 +299,7 @@ TEST_F(CoordinatorTest, UnknownJobsAreNamed) {
   EXPECT_THAT(coordinator_.Leave(kNow, leave, &effects_), unknown);
   EXPECT_THAT(coordinator_.State("ru\nn").status(), unknown);
   EXPECT_THAT(coordinator_.Describe("ru\nn").status(), unknown);
-  EXPECT_THAT(coordinator_.DescribeLayers("ru\nn").status(), unknown);
+  EXPECT_THAT(coordinator_.Overview("ru\nn").status(), unknown);
   coordinator_.Cancel("ru\nn", 5);
 }
 

@@ -100,8 +100,8 @@ class Job {
 
   v1::JobState State() const;
   v1::JobSummary Summary() const;
-  // Summary, layers, halt and violations, without spec and contributors: what the metrics page shows.
-  v1::DescribeJobResponse DescribeLayers() const;
+  // Summary, halt and violations, without spec, contributors and layers.
+  v1::DescribeJobResponse Overview() const;
   v1::DescribeJobResponse Describe() const;
 
   const std::string& name() const { return plan_.effective.name(); }

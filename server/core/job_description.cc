@@ -2,35 +2,11 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
 
-#include "kernels/balance/load_metrics.h"
 #include "server/core/job.h"
+#include "server/core/layer_description.h"
 
 namespace evenkeel::core {
-namespace {
-
-uint64_t Sum(const std::vector<uint64_t>& counts) { return std::accumulate(counts.begin(), counts.end(), uint64_t{0}); }
-
-void DescribeDrops(const job::JobState::Layer& layer, v1::LayerStatus* status) {
-  const uint64_t routed = Sum(layer.last_counts);
-  if (layer.last_dispatched.empty() || routed == 0) return;
-  const uint64_t dropped = routed - Sum(layer.last_dispatched);
-  status->set_drop_rate(static_cast<double>(dropped) / static_cast<double>(routed));
-}
-
-void DescribeLoad(const balance::LoadMetrics& load, v1::LayerStatus* status) {
-  status->set_max_violation(load.max_violation);
-  status->set_min_violation(load.min_violation);
-  status->set_avg_violation(load.avg_violation);
-  status->set_coefficient_of_variation(load.cv);
-  status->set_normalized_entropy(load.entropy);
-  status->set_dead_experts(load.dead);
-  status->set_starved_experts(load.starved);
-}
-
-}  // namespace
-
 v1::JobSummary Job::Summary() const {
   v1::JobSummary summary;
   summary.set_name(name());
@@ -58,31 +34,17 @@ v1::JobSummary Job::Summary() const {
   return summary;
 }
 
-v1::DescribeJobResponse Job::DescribeLayers() const {
+v1::DescribeJobResponse Job::Overview() const {
   v1::DescribeJobResponse response;
   *response.mutable_summary() = Summary();
   if (state_.halt.has_value()) *response.mutable_halt() = *state_.halt;
   *response.mutable_violations() = {state_.violations.begin(), state_.violations.end()};
-  for (int i = 0; i < plan_.layers.size(); ++i) {
-    const job::JobState::Layer& layer = state_.layers[i];
-    v1::LayerStatus* status = response.add_layers();
-    status->set_name(plan_.layers[i].name);
-    status->set_stream(plan_.layers[i].stream);
-    status->set_num_experts(plan_.layers[i].num_experts);
-    status->set_top_k(plan_.layers[i].top_k);
-    status->set_last_reason(reply_->reasons(i));
-    status->set_last_update(layer.balance.last_update);
-    DescribeLoad(balance::ComputeLoadMetrics(layer.last_counts, plan_.balance[i].target), status);
-    DescribeDrops(layer, status);
-    const auto range = std::minmax_element(layer.balance.bias.begin(), layer.balance.bias.end());
-    status->set_bias_min(*range.first);
-    status->set_bias_max(*range.second);
-  }
   return response;
 }
 
 v1::DescribeJobResponse Job::Describe() const {
-  v1::DescribeJobResponse response = DescribeLayers();
+  v1::DescribeJobResponse response = Overview();
+  DescribeLayers(plan_, job::ToProto(plan_, state_), &response);
   *response.mutable_effective() = InForce();
   *response.mutable_changes() = timeline_.ToProto();
   const std::vector<StateKind> states = States(Rules());

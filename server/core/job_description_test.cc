@@ -80,9 +80,11 @@ TEST(JobDescriptionTest, LayersShowTheLastCommit) {
   bench.JoinAll();
   bench.PushAllUntil(3);
   const job::JobState state = bench.model().Trajectory(3).back();
-  const v1::DescribeJobResponse description = bench.job().DescribeLayers();
-  EXPECT_FALSE(description.has_effective());
-  EXPECT_THAT(description.contributors(), IsEmpty());
+  const v1::DescribeJobResponse overview = bench.job().Overview();
+  EXPECT_FALSE(overview.has_effective());
+  EXPECT_THAT(overview.contributors(), IsEmpty());
+  EXPECT_THAT(overview.layers(), IsEmpty());
+  const v1::DescribeJobResponse description = bench.job().Describe();
   ASSERT_EQ(description.layers_size(), 2);
   double sum = 0;
   for (int i = 0; i < 2; ++i) {
@@ -114,7 +116,7 @@ TEST(JobDescriptionTest, LayersShowTheLastCommit) {
 TEST(JobDescriptionTest, Pitfall10DroppedTokensAreShownWithinAStep) {
   JobBench bench(job::TestSpecWithStreams(1));
   bench.JoinAll();
-  v1::DescribeJobResponse description = bench.job().DescribeLayers();
+  v1::DescribeJobResponse description = bench.job().Describe();
   for (const v1::LayerStatus& layer : description.layers()) EXPECT_FALSE(layer.has_drop_rate());
   EXPECT_EQ(description.summary().layers(), 3);
   EXPECT_EQ(description.summary().experts(), 16);
@@ -126,7 +128,7 @@ TEST(JobDescriptionTest, Pitfall10DroppedTokensAreShownWithinAStep) {
   *push.mutable_routed() = job::PackCounts({4, 4, 0, 0, /**/ 0, 0, 0, 0, /**/ 2, 0, 0, /**/ 4, 1, 1, 1, 1});
   *push.mutable_dispatched() = job::PackCounts({3, 3, 0, 0, /**/ 0, 0, 0, 0, /**/ 4, 1, 1, 1, 1});
   bench.Push(push);
-  description = bench.job().DescribeLayers();
+  description = bench.job().Describe();
   ASSERT_EQ(description.layers_size(), 4);
   EXPECT_EQ(description.layers(0).drop_rate(), 0.25);
   EXPECT_EQ(description.layers(0).stream(), 0u);
@@ -142,7 +144,7 @@ TEST(JobDescriptionTest, Pitfall10DroppedTokensAreShownWithinAStep) {
   EXPECT_EQ(description.layers(0).max_violation(), 1);
 
   bench.Restart();
-  EXPECT_EQ(bench.job().DescribeLayers().layers(0).drop_rate(), 0.25);
+  EXPECT_EQ(bench.job().Describe().layers(0).drop_rate(), 0.25);
 }
 
 TEST(JobDescriptionTest, TheWholeDescriptionHasTheSpecToo) {

@@ -49,7 +49,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(const v1::CoordinatorConfi
   if (!restored.ok()) return engine->store_->Explain(restored);
   if (!effects.writes.empty()) EVENKEEL_RETURN_IF_ERROR(engine->store_->Apply(effects.writes));
   if (recorder != nullptr) recorder->Restore(records);
-  engine->Publish(effects, /*store_seconds=*/0);
+  for (const core::JobRecord& record : records) {
+    engine->states_[record.state.spec().name()] = std::make_shared<const v1::JobState>(record.state);
+  }
+  engine->Publish(effects, engine->OverviewsOf(effects), /*store_seconds=*/0);
   engine->thread_ = std::thread([raw = engine.get()] { raw->Run(); });
   return engine;
 }
@@ -119,6 +122,7 @@ void Engine::RunBatch(const std::vector<Event>& events, bool ticks) {
   std::vector<std::function<void()>> replies;
   replies.reserve(events.size());
   std::vector<Reply> answers;
+  Overviews overviews;
   {
     MutexLock lock(&core_);
     effects = std::exchange(decided_, {});
@@ -126,21 +130,19 @@ void Engine::RunBatch(const std::vector<Event>& events, bool ticks) {
     DecideQueuedPushes(&effects);
     if (ticks && !shutting_down_) coordinator_.Tick(clock_.Now(), &effects);
     answers = Unpark(std::move(effects.answers));
+    overviews = OverviewsOf(effects);
   }
 
   const auto start = std::chrono::steady_clock::now();
   if (!Write(effects)) return;
   const std::chrono::duration<double> store_seconds = std::chrono::steady_clock::now() - start;
-  // A job is shown before anyone hears of it: what its contributors do next is counted as its.
-  for (const core::Write& write : effects.writes) {
-    if (totals_.count(write.job) == 0) Show(write.job);
-  }
-  for (Reply& answer : answers) answer.done(std::move(answer.reply));
+  // Before anyone hears of it: what contributors do next is counted as their job's.
+  Publish(effects, std::move(overviews), store_seconds.count());
+  for (size_t i = 0; i < answers.size(); ++i) answers[i].done(std::move(answers[i].reply), i + 1 < answers.size());
   for (const std::function<void()>& reply : replies) {
     if (reply) reply();
   }
   if (recorder_ != nullptr) recorder_->Take(effects.writes);
-  Publish(effects, store_seconds.count());
 }
 
 bool Engine::Write(const core::Effects& effects) {
@@ -336,32 +338,43 @@ void Engine::CountPush(const std::string& job, core::PushResult result, const co
   metrics_->CountPush(label == "job_unknown" ? absl::string_view() : job, label);
 }
 
-void Engine::Publish(const core::Effects& effects, double store_seconds) {
+Engine::Overviews Engine::OverviewsOf(const core::Effects& effects) const {
+  std::set<std::string> jobs;
+  for (const core::ViolationEvent& event : effects.violations) jobs.insert(event.job);
+  for (const core::Write& write : effects.writes) jobs.insert(write.job);
+  Overviews overviews;
+  for (const std::string& job : jobs) {
+    absl::StatusOr<v1::DescribeJobResponse> overview = coordinator_.Overview(job);
+    if (overview.ok()) overviews.emplace(job, *std::move(overview));
+  }
+  return overviews;
+}
+
+void Engine::Publish(const core::Effects& effects, Overviews overviews, double store_seconds) {
   for (const core::CommitEvent& commit : effects.commits) {
     totals_[commit.job].Add(commit);
     if (!commit.lost.empty()) listener_.log(LostLine(commit));
     metrics_->ObserveCommit(commit.job, absl::ToDoubleSeconds(commit.barrier_wait) + store_seconds, store_seconds);
   }
   for (const std::string& notice : effects.notices) listener_.log(notice);
-  std::set<std::string> jobs;
   for (const core::ViolationEvent& event : effects.violations) {
     totals_[event.job].Add(event);
     listener_.log(ViolationLine(event));
-    jobs.insert(event.job);
   }
-  for (const core::Write& write : effects.writes) jobs.insert(write.job);
-  for (const std::string& job : jobs) Show(job);
+  for (const core::Write& write : effects.writes) {
+    if (write.state != nullptr) states_[write.job] = write.state;
+  }
+  for (auto& [job, overview] : overviews) {
+    metrics_->Publish(job, JobViewOf(std::move(overview), totals_[job], states_[job]));
+  }
+  for (const core::Write& write : effects.writes) {
+    if (write.expires) Forget(write.job);
+  }
 }
 
-void Engine::Show(const std::string& job) {
-  absl::StatusOr<v1::DescribeJobResponse> description;
-  {
-    MutexLock lock(&core_);
-    description = coordinator_.DescribeLayers(job);
-  }
-  if (description.ok()) return metrics_->Publish(MakeJobView(*description, totals_[job]));
-  // It has expired.
+void Engine::Forget(const std::string& job) {
   totals_.erase(job);
+  states_.erase(job);
   metrics_->Remove(job);
 }
 

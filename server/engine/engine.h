@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -42,7 +43,8 @@ class Engine {
  public:
   template <typename T>
   using Done = std::function<void(absl::StatusOr<T>)>;
-  using PushDone = Done<std::shared_ptr<const v1::CommittedVersion>>;
+  // `more`: another is answered at the same moment, and follows at once.
+  using PushDone = std::function<void(absl::StatusOr<std::shared_ptr<const v1::CommittedVersion>> reply, bool more)>;
 
   // What the engine tells its process; both are called on the engine's thread.
   struct Listener {
@@ -96,6 +98,8 @@ class Engine {
     v1::PushRequest request;
     PushDone done;
   };
+  // By the job's name.
+  using Overviews = std::map<std::string, v1::DescribeJobResponse>;
   // An answer that may be sent once what was decided before it is durable.
   struct Reply {
     PushDone done;
@@ -131,9 +135,12 @@ class Engine {
   std::vector<Reply> Unpark(std::vector<core::Answer> answers);
 
   void CountPush(const std::string& job, core::PushResult result, const core::Effects& effects);
-  void Publish(const core::Effects& effects, double store_seconds);
-  // Puts the job's view on the metrics page.
-  void Show(const std::string& job);
+  // Of the jobs that have changed. By whoever has core.
+  Overviews OverviewsOf(const core::Effects& effects) const;
+  // Tells the metrics page and the log of what is durable.
+  void Publish(const core::Effects& effects, Overviews overviews, double store_seconds);
+  // Of a job that has expired.
+  void Forget(const std::string& job);
 
   telemetry::Metrics* const metrics_;
   recorder::Recorder* const recorder_;
@@ -151,6 +158,8 @@ class Engine {
   // Of the engine's thread.
   const std::unique_ptr<store::Store> store_;
   std::unordered_map<std::string, JobTotals> totals_;
+  // The newest of each job that is durable, from which the metrics page makes its layers.
+  std::unordered_map<std::string, std::shared_ptr<const v1::JobState>> states_;
   // Of the batch: writes that are durable.
   size_t written_ = 0;
   bool failed_ = false;

@@ -1,12 +1,16 @@
 #include "server/engine/job_view.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "base/check.h"
+#include "job/job_plan.h"
+#include "server/core/layer_description.h"
 
 namespace evenkeel::engine {
 
@@ -84,6 +88,17 @@ std::shared_ptr<const telemetry::JobView> MakeJobView(const v1::DescribeJobRespo
     if (layer.has_drop_rate()) view->layers.back().drop_rate = layer.drop_rate();
   }
   return view;
+}
+
+telemetry::JobViewSource JobViewOf(v1::DescribeJobResponse overview, JobTotals totals,
+                                   std::shared_ptr<const v1::JobState> state) {
+  return [overview = std::move(overview), totals = std::move(totals), state = std::move(state)] {
+    const absl::StatusOr<job::JobPlan> plan = job::PlanStoredJob(state->spec(), state->fingerprint());
+    EVENKEEL_CHECK(plan.ok());
+    v1::DescribeJobResponse description = overview;
+    core::DescribeLayers(*plan, *state, &description);
+    return MakeJobView(description, totals);
+  };
 }
 
 }  // namespace evenkeel::engine

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "evenkeel/v1/bias_coordinator.pb.h"
+#include "evenkeel/v1/snapshot.pb.h"
 #include "server/core/effects.h"
 #include "server/telemetry/metrics.h"
 
@@ -29,6 +30,10 @@ struct JobTotals {
 // What the metrics page shows of a job that core has described.
 std::shared_ptr<const telemetry::JobView> MakeJobView(const v1::DescribeJobResponse& description,
                                                       const JobTotals& totals);
+
+// Likewise, with the layers described at the scrape, from the job's `state`.
+telemetry::JobViewSource JobViewOf(v1::DescribeJobResponse overview, JobTotals totals,
+                                   std::shared_ptr<const v1::JobState> state);
 
 // One line on what cannot be right: job, step, kind, and where and whose it is.
 std::string ViolationLine(const core::ViolationEvent& event);

@@ -2,7 +2,10 @@
 
 #include <cmath>
 
+#include "absl/time/clock.h"
 #include "gtest/gtest.h"
+#include "job/test_messages.h"
+#include "server/core/coordinator.h"
 
 namespace evenkeel::engine {
 namespace {
@@ -75,6 +78,38 @@ TEST(JobViewTest, OnlyLayersWithSeveralStreamsNameThem) {
   EXPECT_EQ(view->layers[3].stream, "");
   EXPECT_EQ(view->layers[1].drop_rate, 0.25);
   EXPECT_TRUE(std::isnan(view->layers[0].drop_rate));
+}
+
+// A scrape makes the layers from what the commit has written.
+TEST(JobViewTest, DescribesTheLayersOfAStateAsCoreDoes) {
+  core::Coordinator coordinator{v1::CoordinatorConfig()};
+  core::Effects effects;
+  ASSERT_TRUE(coordinator.Join(job::TestJoin(job::TestSpec(1), 0, /*incarnation=*/5, /*next_step=*/1), &effects).ok());
+  v1::PushRequest push;
+  push.set_job("job");
+  push.set_incarnation(5);
+  push.set_epoch(1);
+  push.set_step(1);
+  push.set_ok(true);
+  push.mutable_routed_with()->set_epoch(1);
+  push.add_valid_tokens(3);
+  push.add_valid_tokens(3);
+  *push.mutable_routed() = job::PackCounts({3, 1, 0, 2, /**/ 0, 1, 2});
+  ASSERT_EQ(coordinator.Push(absl::Now(), /*call=*/1, &push, &effects), core::PushResult::kAccepted);
+
+  const auto view = JobViewOf(*coordinator.Overview("job"), {}, effects.writes.back().state)();
+  const auto expected = MakeJobView(*coordinator.Describe("job"), {});
+  EXPECT_EQ(view->job, "job");
+  EXPECT_EQ(view->step, 1u);
+  ASSERT_EQ(view->layers.size(), 2u);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(view->layers[i].name, i == 0 ? "a" : "b");
+    EXPECT_GT(view->layers[i].max_violation, 0);
+    EXPECT_EQ(view->layers[i].max_violation, expected->layers[i].max_violation);
+    EXPECT_EQ(view->layers[i].min_violation, expected->layers[i].min_violation);
+    EXPECT_EQ(view->layers[i].avg_violation, expected->layers[i].avg_violation);
+    EXPECT_EQ(view->layers[i].last_update_step, 1u);
+  }
 }
 
 TEST(LostLineTest, NamesJobStepAndAFewContributors) {

@@ -22,7 +22,7 @@ const prometheus::Histogram::BucketBoundaries kStoreWriteBuckets = {.00025, .000
 
 // What is kept of one job.
 struct JobSeries {
-  std::shared_ptr<const JobView> view;
+  JobViewSource view;
   std::map<std::string, uint64_t> pushes;
   uint64_t record_errors = 0;
   prometheus::Histogram step_commit_seconds{kStepCommitBuckets};
@@ -31,7 +31,7 @@ struct JobSeries {
 
 }  // namespace
 
-// A scrape holds the mutex only while it copies numbers.
+// A scrape holds the mutex only while it copies numbers; views are made after it.
 struct Metrics::Impl {
   mutable Mutex mutex;
   std::map<std::string, JobSeries, std::less<>> jobs ABSL_GUARDED_BY(mutex);
@@ -39,14 +39,19 @@ struct Metrics::Impl {
   std::map<std::string, uint64_t> stray_pushes ABSL_GUARDED_BY(mutex);
 
   std::vector<JobSample> Samples() const {
-    MutexLock lock(&mutex);
     std::vector<JobSample> samples;
-    samples.reserve(jobs.size() + 1);
-    samples.push_back({nullptr, stray_pushes, /*record_errors=*/0, {}, {}});
-    for (const auto& [job, series] : jobs) {
-      samples.push_back({series.view, series.pushes, series.record_errors, series.step_commit_seconds.Collect(),
-                         series.store_write_seconds.Collect()});
+    std::vector<JobViewSource> views;
+    {
+      MutexLock lock(&mutex);
+      samples.reserve(jobs.size() + 1);
+      samples.push_back({nullptr, stray_pushes, /*record_errors=*/0, {}, {}});
+      for (const auto& [job, series] : jobs) {
+        samples.push_back({nullptr, series.pushes, series.record_errors, series.step_commit_seconds.Collect(),
+                           series.store_write_seconds.Collect()});
+        views.push_back(series.view);
+      }
     }
+    for (size_t i = 0; i < views.size(); ++i) samples[i + 1].view = views[i]();
     return samples;
   }
 };
@@ -75,9 +80,14 @@ void Metrics::CountRecordError(absl::string_view job) {
   if (found != impl_->jobs.end()) ++found->second.record_errors;
 }
 
-void Metrics::Publish(std::shared_ptr<const JobView> view) {
+void Metrics::Publish(const std::string& job, JobViewSource source) {
   MutexLock lock(&impl_->mutex);
-  impl_->jobs[view->job].view.swap(view);
+  impl_->jobs[job].view.swap(source);
+}
+
+void Metrics::Publish(std::shared_ptr<const JobView> view) {
+  const std::string job = view->job;
+  Publish(job, [view = std::move(view)] { return view; });
 }
 
 void Metrics::Remove(absl::string_view job) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -12,7 +13,7 @@
 
 namespace evenkeel::telemetry {
 
-// What the metrics page shows of one job: a picture of its last commit, made once per commit and shared.
+// What the metrics page shows of one job: a picture of its last commit.
 struct JobView {
   // Or one of its streams.
   struct Layer {
@@ -42,6 +43,8 @@ struct JobView {
   std::vector<Layer> layers;
 };
 
+using JobViewSource = std::function<std::shared_ptr<const JobView>()>;
+
 // The coordinator's metrics; doc/metrics.md lists them. All methods are thread-safe; none blocks on a scrape.
 class Metrics {
  public:
@@ -59,8 +62,10 @@ class Metrics {
   void ObserveCommit(absl::string_view job, double barrier_seconds, double store_seconds);
   // The record of a job has a gap from here on. Of no effect while the job has no view.
   void CountRecordError(absl::string_view job);
-  // Replaces what is shown of `view->job`. All series of a job, its counters and histograms too, appear and vanish with
-  // its view.
+  // Replaces what is shown of the job. All series of a job, its counters and histograms too, appear and vanish with its
+  // view. `source` is called at each scrape, on the thread of the scrape: it makes the view, never null, from what does
+  // not change any more.
+  void Publish(const std::string& job, JobViewSource source);
   void Publish(std::shared_ptr<const JobView> view);
   void Remove(absl::string_view job);
 
