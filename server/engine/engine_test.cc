@@ -88,7 +88,8 @@ class Bench {
   // Returns at once.
   std::future<Reply> Push(const v1::PushRequest& push, core::CallId* call = nullptr) {
     auto answered = std::make_shared<std::promise<Reply>>();
-    const core::CallId id = engine_->Push(push, [answered](Reply reply) { answered->set_value(std::move(reply)); });
+    const core::CallId id =
+        engine_->Push(push, [answered](Reply reply, bool) { answered->set_value(std::move(reply)); });
     if (call != nullptr) *call = id;
     return answered->get_future();
   }

@@ -77,7 +77,7 @@ class Bench {
       push.set_step(++step_);
       *push.mutable_routed_with() = routed_with_;
       std::promise<v1::Version> committed;
-      engine_->Push(std::move(push), [&](absl::StatusOr<std::shared_ptr<const v1::CommittedVersion>> reply) {
+      engine_->Push(std::move(push), [&](absl::StatusOr<std::shared_ptr<const v1::CommittedVersion>> reply, bool) {
         committed.set_value((*reply)->version());
       });
       routed_with_ = committed.get_future().get();

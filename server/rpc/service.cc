@@ -13,7 +13,6 @@
 #include "grpcpp/support/proto_buffer_reader.h"
 #include "rendezvous/serve.h"
 #include "server/rpc/caller.h"
-#include "server/rpc/push_reactor.h"
 
 namespace evenkeel::rpc {
 namespace {
@@ -116,7 +115,7 @@ grpc::ServerUnaryReactor* Service::Push(grpc::CallbackServerContext* context, co
   }
   status = CheckRequest(*context, push);
   if (!status.ok()) return FinishWith(context, status);
-  return PushReactor::Start(std::move(push), engine_, &replies_, response);
+  return PushReactor::Start(std::move(push), engine_, &answering_, response);
 }
 
 grpc::ServerUnaryReactor* Service::Heartbeat(grpc::CallbackServerContext* context, const v1::HeartbeatRequest* request,

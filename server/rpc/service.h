@@ -5,8 +5,8 @@
 #include "evenkeel/v1/bias_coordinator.grpc.pb.h"
 #include "rendezvous/table.h"
 #include "server/engine/engine.h"
+#include "server/rpc/push_reactor.h"
 #include "server/rpc/push_shape.h"
-#include "server/rpc/reply_cache.h"
 #include "server/security/gate.h"
 
 namespace evenkeel::rpc {
@@ -64,7 +64,7 @@ class Service final : public ServiceBase {
   security::Gate* const gate_;
   PushShapes shapes_;
   // Of the engine's thread, on which all pushes are answered.
-  ReplyCache replies_;
+  PushReactor::Answering answering_;
   const std::shared_ptr<rendezvous::Table> rendezvous_ = std::make_shared<rendezvous::Table>();
 };
 
