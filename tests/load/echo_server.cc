@@ -1,13 +1,16 @@
 // The least that a coordinator could cost: takes pushes as bytes and, when as many have come as a step has workers,
 // answers them all with the same bytes. Nothing is parsed, summed, decided or written.
 //
-//   echo_server FAN_IN REPLY_BYTES
+//   echo_server FAN_IN REPLY_BYTES [CHAIN KEY CLIENT_CA]
 //
-// Says host:port on stdout once it listens, and ends with its stdin.
+// With those three files, PEM, over mutual TLS. Says host:port on stdout once it listens, and ends with its stdin.
 
 #include <unistd.h>
 
 #include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,11 +58,24 @@ class Echo final : public v1::BiasCoordinator::WithRawCallbackMethod_Push<v1::Bi
   std::vector<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
 };
 
-int Serve(size_t fan_in, size_t reply_bytes) {
+std::string Read(const char* path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const std::vector<const char*>& files) {
+  if (files.empty()) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  options.pem_key_cert_pairs = {{Read(files[1]), Read(files[0])}};
+  options.pem_root_certs = Read(files[2]);
+  return grpc::SslServerCredentials(options);
+}
+
+int Serve(size_t fan_in, size_t reply_bytes, const std::shared_ptr<grpc::ServerCredentials>& credentials) {
   Echo echo(fan_in, reply_bytes);
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort("127.0.0.1:0", credentials, &port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.RegisterService(&echo);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
@@ -79,10 +95,10 @@ int Serve(size_t fan_in, size_t reply_bytes) {
 int main(int argc, char** argv) {
   int fan_in = 0;
   int reply_bytes = 0;
-  if (argc == 3 && absl::SimpleAtoi(argv[1], &fan_in) && absl::SimpleAtoi(argv[2], &reply_bytes) && fan_in > 0 &&
-      reply_bytes >= 0) {
-    return evenkeel::load::Serve(fan_in, reply_bytes);
+  if ((argc == 3 || argc == 6) && absl::SimpleAtoi(argv[1], &fan_in) && absl::SimpleAtoi(argv[2], &reply_bytes) &&
+      fan_in > 0 && reply_bytes >= 0) {
+    return evenkeel::load::Serve(fan_in, reply_bytes, evenkeel::load::CredentialsOf({argv + 3, argv + argc}));
   }
-  std::fprintf(stderr, "usage: echo_server FAN_IN REPLY_BYTES\n");
+  std::fprintf(stderr, "usage: echo_server FAN_IN REPLY_BYTES [CHAIN KEY CLIENT_CA]\n");
   return 2;
 }

@@ -5,6 +5,7 @@
 //   ... -- --cases 64x61x256,1024x61x256                   WORKERSxLAYERSxEXPERTS
 //   ... -- --quick                                         1x8x8 and 8x64x64, for a look
 //   ... -- --cases 8x61x256 --jobs 16                      jobs at once: does each get its share?
+//   ... -- --tls                                           mutual TLS on both sides
 //   ... -- --channels 16                                   connections that the workers share; 0: one for each
 //   ... -- --json                                          one object, whose fields are named as the lines are
 //   ... -- --state_dir DIR                                 the disk to write to; default: the temporary directory
@@ -41,6 +42,7 @@ ABSL_FLAG(std::string, cases, "1x8x8,16x61x256,64x61x256,256x61x256,1024x61x256"
 ABSL_FLAG(bool, quick, false, "1x8x8 and 8x64x64 in short turns");
 ABSL_FLAG(int, jobs, 1, "jobs at once, 1 to 64");
 ABSL_FLAG(int, channels, 0, "connections that the workers of a job share; 0: one for each worker");
+ABSL_FLAG(bool, tls, false, "mutual TLS, on both sides");
 ABSL_FLAG(int, rounds, 7, "turns of each side");
 ABSL_FLAG(double, seconds, 1, "of a turn");
 ABSL_FLAG(bool, json, false, "one JSON object");
@@ -134,6 +136,7 @@ int Main() {
   options.channels = absl::GetFlag(FLAGS_channels);
   options.rounds = quick ? kQuickRounds : absl::GetFlag(FLAGS_rounds);
   options.seconds = quick ? kQuickSeconds : absl::GetFlag(FLAGS_seconds);
+  options.tls = absl::GetFlag(FLAGS_tls);
   if (options.channels < 0) return Refuse(absl::StrCat("--channels is ", options.channels, "; at least 0"));
   if (options.rounds < 1) return Refuse(absl::StrCat("--rounds is ", options.rounds, "; at least 1"));
   if (!(options.seconds > 0)) return Refuse(absl::StrCat("--seconds is ", options.seconds, "; above 0"));

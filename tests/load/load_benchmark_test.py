@@ -66,7 +66,18 @@ class LoadBenchmarkTest(unittest.TestCase):
         self.assertLessEqual(case["least_share"], 1)
         self.assertGreaterEqual(case["most_share"], 1)
         self.assertLess(case["most_share"], 3)
+        self.assertGreater(case["jain_index"], 1 / 3)
+        self.assertLessEqual(case["jain_index"], 1)
+        for quantile in ("p50", "p99"):
+            self.assertGreaterEqual(case[f"most_job_{quantile}"], case[f"least_job_{quantile}"])
         self.assertGreater(case["times_the_steps_of_one"], 0)
+
+    def test_measures_over_tls_too(self):
+        case = self.said("--cases=3x2x8", "--tls")["3x2x8 tls"]
+        self.assertEqual(case["tls"], 1)
+        self.check_samples(case, "evenkeel", "echo")
+        self.assertGreater(case["wall_ratio"], 0)
+        self.assertEqual(self.said("--cases=3x2x8")["3x2x8"]["tls"], 0)
 
     def test_says_it_to_people_too(self):
         process = run("--cases=3x2x8", *SHORT)

@@ -13,9 +13,9 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
-#include "grpcpp/security/credentials.h"
 #include "tests/child_process.h"
 #include "tests/evenkeeld_process.h"
+#include "tests/load/load_security.h"
 #include "tests/load/push_load.h"
 #include "tests/load/push_messages.h"
 #include "tests/load/turns.h"
@@ -32,8 +32,9 @@ constexpr double kMebi = 1 << 20;
 // Steps after which buffers, pages and the write-ahead log have the size that they keep.
 constexpr double kWarmUpSeconds = 0.5;
 
-absl::StatusOr<std::unique_ptr<EvenkeeldProcess>> StartCoordinator() {
+absl::StatusOr<std::unique_ptr<EvenkeeldProcess>> StartCoordinator(const LoadSecurity& security) {
   EvenkeeldProcess::Options options;
+  options.flags = security.coordinator_flags();
   options.state_dir = tests::NewFolder("state");
   return EvenkeeldProcess::Start(options);
 }
@@ -44,10 +45,12 @@ struct EchoProcess {
   std::string address;
 };
 
-absl::StatusOr<EchoProcess> StartEcho(int fan_in, size_t reply_bytes) {
+absl::StatusOr<EchoProcess> StartEcho(int fan_in, size_t reply_bytes, const LoadSecurity& security) {
+  std::vector<std::string> command = {tests::BuiltProgram("tests/load/echo_server"), absl::StrCat(fan_in),
+                                      absl::StrCat(reply_bytes)};
+  command.insert(command.end(), security.echo_arguments().begin(), security.echo_arguments().end());
   EchoProcess echo;
-  echo.process = std::make_unique<ChildProcess>(std::vector<std::string>{
-      tests::BuiltProgram("tests/load/echo_server"), absl::StrCat(fan_in), absl::StrCat(reply_bytes)});
+  echo.process = std::make_unique<ChildProcess>(command);
   for (const absl::Time deadline = absl::Now() + absl::Seconds(60); absl::Now() < deadline;) {
     const std::string said = echo.process->Output();
     if (!said.empty() && said.back() == '\n') {
@@ -62,11 +65,12 @@ absl::StatusOr<EchoProcess> StartEcho(int fan_in, size_t reply_bytes) {
   return absl::DeadlineExceededError("echo_server was neither ready nor gone within a minute");
 }
 
-PushLoad::Options LoadOptions(const LoadCase& load_case, const RunOptions& options, const std::string& address) {
+PushLoad::Options LoadOptions(const LoadCase& load_case, const RunOptions& options, const LoadSecurity& security,
+                              const std::string& address) {
   PushLoad::Options load;
   load.address = address;
   load.channels = options.channels == 0 ? load_case.workers : std::min(options.channels, load_case.workers);
-  load.credentials = grpc::InsecureChannelCredentials();
+  load.credentials = security.credentials();
   return load;
 }
 
@@ -75,15 +79,17 @@ absl::Status WarmUp(PushLoad* load) {
   return Turns(load, /*server=*/-1).Take(kWarmUpSeconds);
 }
 
-Report NewReport(const LoadCase& load_case, int channels) {
-  Report report(load_case.name(),
-                absl::StrFormat("%s: %d workers, %d layers of %d experts, %d connections; microseconds",
-                                load_case.name(), load_case.workers, load_case.layers, load_case.experts, channels));
+Report NewReport(const LoadCase& load_case, const RunOptions& options, int channels) {
+  Report report(load_case.name() + (options.tls ? " tls" : ""),
+                absl::StrFormat("%s: %d workers, %d layers of %d experts, %d connections%s; microseconds",
+                                load_case.name(), load_case.workers, load_case.layers, load_case.experts, channels,
+                                options.tls ? " of mutual TLS" : ""));
   report.AddFigure("workers", load_case.workers);
   report.AddFigure("layers", load_case.layers);
   report.AddFigure("experts", load_case.experts);
   report.AddFigure("jobs", load_case.jobs);
   report.AddFigure("connections", channels);
+  report.AddFigure("tls", options.tls);
   return report;
 }
 
@@ -149,27 +155,53 @@ void TellLoad(const Turns& ours, const Turns& echo, Report* report) {
                                     ours.load_cores(), std::thread::hardware_concurrency(), echo.load_cores()));
 }
 
-// The least, the middle and the most steps that a job took, over an equal share.
-void TellShares(const std::vector<int>& job_steps, Report* report) {
-  const double equal = std::accumulate(job_steps.begin(), job_steps.end(), 0.0) / job_steps.size();
-  std::vector<double> shares;
-  for (const int steps : job_steps) shares.push_back(steps / equal);
-  const auto [least, most] = std::minmax_element(shares.begin(), shares.end());
-  report->AddFigure("least_share", *least);
-  report->AddFigure("most_share", *most, absl::StrFormat("of an equal share, jobs got %.3f to %.3f", *least, *most));
+// What each job's push-to-reply time is made of, in microseconds.
+void TellJobs(const std::vector<StepSamples>& jobs, Report* report) {
+  std::vector<double> p50, p99;
+  for (const StepSamples& job : jobs) {
+    p50.push_back(step_benchmark::Median(job.from_first_push));
+    p99.push_back(step_benchmark::Quantile(job.from_first_push, 0.99));
+  }
+  const auto tell = [&](const char* name, const std::vector<double>& values) {
+    const auto [least, most] = std::minmax_element(values.begin(), values.end());
+    report->AddFigure(absl::StrCat("least_job_", name), *least);
+    report->AddFigure(
+        absl::StrCat("most_job_", name), *most,
+        absl::StrFormat("%s of the first push to a reply, job by job: %.0f to %.0f", name, *least, *most));
+  };
+  tell("p50", p50);
+  tell("p99", p99);
+}
+
+// The least and the most steps that a job took, over an equal share, and Jain's index: 1 where all took as many, 1/n
+// where one took all.
+void TellShares(const std::vector<StepSamples>& jobs, Report* report) {
+  std::vector<double> steps;
+  for (const StepSamples& job : jobs) steps.push_back(static_cast<double>(job.step.size()));
+  const double sum = std::accumulate(steps.begin(), steps.end(), 0.0);
+  const double squares = std::inner_product(steps.begin(), steps.end(), steps.begin(), 0.0);
+  const double equal = sum / static_cast<double>(steps.size());
+  const auto [least, most] = std::minmax_element(steps.begin(), steps.end());
+  const double index = sum * sum / (static_cast<double>(steps.size()) * squares);
+  report->AddFigure("least_share", *least / equal);
+  report->AddFigure("most_share", *most / equal);
+  report->AddFigure("jain_index", index,
+                    absl::StrFormat("of an equal share, jobs got %.3f to %.3f; Jain's index %.4f", *least / equal,
+                                    *most / equal, index));
 }
 
 }  // namespace
 
 absl::StatusOr<Report> CompareWithEcho(const LoadCase& load_case, const RunOptions& options) {
   const PushMessages messages(load_case);
-  EVENKEEL_ASSIGN_OR_RETURN(const auto coordinator, StartCoordinator());
-  const PushLoad::Options load_options = LoadOptions(load_case, options, coordinator->address());
+  const LoadSecurity security(options.tls);
+  EVENKEEL_ASSIGN_OR_RETURN(const auto coordinator, StartCoordinator(security));
+  const PushLoad::Options load_options = LoadOptions(load_case, options, security, coordinator->address());
   PushLoad load(load_options, load_case, &messages);
   EVENKEEL_RETURN_IF_ERROR(WarmUp(&load));
 
-  EVENKEEL_ASSIGN_OR_RETURN(const EchoProcess echo, StartEcho(load_case.workers, load.reply_bytes()));
-  PushLoad::Options echo_options = LoadOptions(load_case, options, echo.address);
+  EVENKEEL_ASSIGN_OR_RETURN(const EchoProcess echo, StartEcho(load_case.workers, load.reply_bytes(), security));
+  PushLoad::Options echo_options = LoadOptions(load_case, options, security, echo.address);
   echo_options.echo = true;
   PushLoad echo_load(echo_options, load_case, &messages);
   EVENKEEL_RETURN_IF_ERROR(WarmUp(&echo_load));
@@ -180,7 +212,7 @@ absl::StatusOr<Report> CompareWithEcho(const LoadCase& load_case, const RunOptio
     EVENKEEL_RETURN_IF_ERROR(ours.Take(options.seconds));
     EVENKEEL_RETURN_IF_ERROR(echos.Take(options.seconds));
   }
-  Report report = NewReport(load_case, load_options.channels);
+  Report report = NewReport(load_case, options, load_options.channels);
   TellSamples("evenkeel", "evenkeeld", ours.samples(), &report);
   TellSamples("echo", "echo", echos.samples(), &report);
   TellRatios(ours, echos, &report);
@@ -193,15 +225,16 @@ absl::StatusOr<Report> CompareWithEcho(const LoadCase& load_case, const RunOptio
 
 absl::StatusOr<Report> ShareAmongJobs(const LoadCase& load_case, const RunOptions& options) {
   const PushMessages messages(load_case);
-  EVENKEEL_ASSIGN_OR_RETURN(const auto coordinator, StartCoordinator());
-  const PushLoad::Options load_options = LoadOptions(load_case, options, coordinator->address());
+  const LoadSecurity security(options.tls);
+  EVENKEEL_ASSIGN_OR_RETURN(const auto coordinator, StartCoordinator(security));
+  const PushLoad::Options load_options = LoadOptions(load_case, options, security, coordinator->address());
   PushLoad load(load_options, load_case, &messages);
   EVENKEEL_RETURN_IF_ERROR(WarmUp(&load));
 
   LoadCase alone = load_case;
   alone.jobs = 1;
-  EVENKEEL_ASSIGN_OR_RETURN(const auto other_coordinator, StartCoordinator());
-  PushLoad load_alone(LoadOptions(alone, options, other_coordinator->address()), alone, &messages);
+  EVENKEEL_ASSIGN_OR_RETURN(const auto other_coordinator, StartCoordinator(security));
+  PushLoad load_alone(LoadOptions(alone, options, security, other_coordinator->address()), alone, &messages);
   EVENKEEL_RETURN_IF_ERROR(WarmUp(&load_alone));
 
   Turns together(&load, coordinator->pid());
@@ -210,10 +243,11 @@ absl::StatusOr<Report> ShareAmongJobs(const LoadCase& load_case, const RunOption
     EVENKEEL_RETURN_IF_ERROR(together.Take(options.seconds));
     EVENKEEL_RETURN_IF_ERROR(one.Take(options.seconds));
   }
-  Report report = NewReport(load_case, load_options.channels);
+  Report report = NewReport(load_case, options, load_options.channels);
   TellSamples("together", "together", together.samples(), &report);
   TellSamples("alone", "one alone", one.samples(), &report);
-  TellShares(together.job_steps(), &report);
+  TellJobs(together.jobs(), &report);
+  TellShares(together.jobs(), &report);
   const double times = Median(Ratios(one.wall(), together.wall()));
   report.AddFigure("times_the_steps_of_one", times,
                    absl::StrFormat("together they take %.2f times the steps of one alone", times));

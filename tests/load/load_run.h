@@ -13,6 +13,8 @@ struct RunOptions {
   int rounds = 5;
   // Of a turn, which has at least 3 steps.
   double seconds = 1;
+  // Mutual TLS on both sides, instead of plaintext.
+  bool tls = false;
 };
 
 // Evenkeeld, durable, and echo_server with the same bytes and fan-in, each a process of its own, turn by turn under the

@@ -19,6 +19,12 @@ void Append(const std::vector<double>& more, std::vector<double>* samples) {
   samples->insert(samples->end(), more.begin(), more.end());
 }
 
+void Append(const StepSamples& more, StepSamples* samples) {
+  Append(more.step, &samples->step);
+  Append(more.from_first_push, &samples->from_first_push);
+  Append(more.from_last_push, &samples->from_last_push);
+}
+
 }  // namespace
 
 absl::Status Turns::Take(double seconds) {
@@ -30,13 +36,11 @@ absl::Status Turns::Take(double seconds) {
   const double wall = Now() - start;
   const ProcessUsage after = UsageOf(server_);
 
-  job_steps_.resize(jobs.size());
+  jobs_.resize(jobs.size());
   int64_t steps = 0;
   for (size_t i = 0; i < jobs.size(); ++i) {
-    Append(jobs[i].step, &samples_.step);
-    Append(jobs[i].from_first_push, &samples_.from_first_push);
-    Append(jobs[i].from_last_push, &samples_.from_last_push);
-    job_steps_[i] += static_cast<int>(jobs[i].step.size());
+    Append(jobs[i], &samples_);
+    Append(jobs[i], &jobs_[i]);
     steps += static_cast<int64_t>(jobs[i].step.size());
   }
   wall_.push_back(wall / static_cast<double>(steps));

@@ -28,16 +28,16 @@ class Turns {
   // Cores that this process, the load, kept busy while its turns lasted.
   double load_cores() const { return load_cpu_ / seconds_; }
 
-  // Of all turns, and how many steps of each job.
+  // Of all turns, of all jobs together and of each.
   const StepSamples& samples() const { return samples_; }
-  const std::vector<int>& job_steps() const { return job_steps_; }
+  const std::vector<StepSamples>& jobs() const { return jobs_; }
 
  private:
   PushLoad* const load_;
   const pid_t server_;
   std::vector<double> wall_, server_cpu_;
   StepSamples samples_;
-  std::vector<int> job_steps_;
+  std::vector<StepSamples> jobs_;
   int64_t steps_ = 0;
   int64_t switches_ = 0;
   int64_t written_bytes_ = 0;
