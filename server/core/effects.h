@@ -61,9 +61,12 @@ struct Effects {
   // Lines for people, of what seldom happens.
   std::vector<std::string> notices;
   std::vector<ViolationEvent> violations;
+  // Jobs of which somebody is missing now, or is not any more: what is shown of them is to be looked at again.
+  std::vector<std::string> attendance;
 
   bool IsEmpty() const {
-    return writes.empty() && answers.empty() && commits.empty() && notices.empty() && violations.empty();
+    return writes.empty() && answers.empty() && commits.empty() && notices.empty() && violations.empty() &&
+           attendance.empty();
   }
 
   // Adds the effects of a later event.
@@ -73,6 +76,7 @@ struct Effects {
     std::move(later.commits.begin(), later.commits.end(), std::back_inserter(commits));
     std::move(later.notices.begin(), later.notices.end(), std::back_inserter(notices));
     std::move(later.violations.begin(), later.violations.end(), std::back_inserter(violations));
+    std::move(later.attendance.begin(), later.attendance.end(), std::back_inserter(attendance));
   }
 };
 

@@ -249,6 +249,9 @@ class Job {
   // Those that a line was last written about.
   std::vector<int> told_stragglers_;
   std::vector<int> told_missing_;
+  // As of the last tick that told of a change; who pushes in time is no change.
+  std::vector<StateKind> shown_states_;
+  std::vector<int> shown_stragglers_;
   // OK while the job has not failed.
   absl::Status failure_;
 };

@@ -73,6 +73,13 @@ absl::StatusOr<v1::HeartbeatResponse> Job::Heartbeat(absl::Time now, const v1::H
 void Job::Tick(absl::Time now, Effects* effects) {
   SetNow(now);
   Review(effects);
+  const auto waits = [](StateKind state) { return state == State::PUSHED || state == State::AWAITED; };
+  std::vector<StateKind> states = States(Rules());
+  std::replace_if(states.begin(), states.end(), waits, State::AWAITED);
+  if (states == shown_states_ && stragglers_ == shown_stragglers_) return;
+  shown_states_ = std::move(states);
+  shown_stragglers_ = stragglers_;
+  effects->attendance.push_back(name());
 }
 
 int Job::CountExcused(const WaitingRules& rules, absl::Span<const StateKind> states) const {

@@ -179,6 +179,7 @@ absl::Status Engine::Wake(const std::string& job, core::Effects* effects) {
   EVENKEEL_ASSIGN_OR_RETURN(const std::optional<core::JobRecord> record, store_->LoadExpired(job));
   if (!record.has_value()) return absl::OkStatus();
   EVENKEEL_RETURN_IF_ERROR(coordinator_.Wake(clock_.Now(), *record, effects));
+  states_[job] = std::make_shared<const v1::JobState>(record->state);
   if (recorder_ != nullptr) recorder_->Restore({*record});
   return absl::OkStatus();
 }
@@ -342,6 +343,7 @@ Engine::Overviews Engine::OverviewsOf(const core::Effects& effects) const {
   std::set<std::string> jobs;
   for (const core::ViolationEvent& event : effects.violations) jobs.insert(event.job);
   for (const core::Write& write : effects.writes) jobs.insert(write.job);
+  for (const std::string& job : effects.attendance) jobs.insert(job);
   Overviews overviews;
   for (const std::string& job : jobs) {
     absl::StatusOr<v1::DescribeJobResponse> overview = coordinator_.Overview(job);

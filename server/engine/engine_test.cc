@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/error_detail.h"
 #include "gtest/gtest.h"
 
@@ -114,7 +115,7 @@ std::vector<uint64_t> HashesOf(const std::string& job, int contributors, uint64_
   core::Coordinator coordinator{v1::CoordinatorConfig()};
   core::Effects effects;
   for (int i = 0; i < contributors; ++i)
-    EXPECT_TRUE(coordinator.Join(absl::UnixEpoch(), JoinOf(job, contributors, i), &effects).ok());
+    EXPECT_TRUE(coordinator.Join(absl::Now(), JoinOf(job, contributors, i), &effects).ok());
   std::vector<uint64_t> hashes;
   for (uint64_t step = 1; step <= steps; ++step) {
     effects = {};

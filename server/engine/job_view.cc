@@ -19,6 +19,9 @@ namespace {
 constexpr size_t kMaxNamed = 3;
 
 std::string NameOf(v1::Violation::Kind kind) { return absl::AsciiStrToLower(v1::Violation::Kind_Name(kind)); }
+std::string NameOf(v1::ContributorState::Kind state) {
+  return absl::AsciiStrToLower(v1::ContributorState::Kind_Name(state));
+}
 
 }  // namespace
 
@@ -26,6 +29,7 @@ void JobTotals::Add(const core::CommitEvent& commit) {
   tokens += commit.tokens;
   stale_commits += commit.staleness > 0;
   lost_contributions += commit.lost.size();
+  missing_contributions += commit.missing.size();
 }
 
 void JobTotals::Add(const core::ViolationEvent& event) { ++violations[NameOf(event.violation.kind())]; }
@@ -76,7 +80,16 @@ std::shared_ptr<const telemetry::JobView> MakeJobView(const v1::DescribeJobRespo
   view->stale_commits_total = totals.stale_commits;
   view->lost_contributions_total = totals.lost_contributions;
   view->invariant_failures_total = totals.violations;
+  view->missing_contributions_total = totals.missing_contributions;
   view->halted = description.has_halt();
+  view->failed = !summary.failure().empty();
+  for (int state = v1::ContributorState::Kind_MIN + 1; state <= v1::ContributorState::Kind_MAX; ++state) {
+    view->contributors_by_state[NameOf(static_cast<v1::ContributorState::Kind>(state))] = 0;
+  }
+  for (const v1::ContributorCount& count : summary.counts()) {
+    view->contributors_by_state[NameOf(count.state())] = count.contributors();
+  }
+  view->stragglers.assign(summary.stragglers().begin(), summary.stragglers().end());
   for (int i = 0; i < description.layers_size(); ++i) {
     const v1::LayerStatus& layer = description.layers(i);
     // Stream 0 of a layer stands before its others.

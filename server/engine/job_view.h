@@ -17,6 +17,7 @@ struct JobTotals {
   uint64_t tokens = 0;
   uint64_t stale_commits = 0;
   uint64_t lost_contributions = 0;
+  uint64_t missing_contributions = 0;
   // By kind, in lower case; every kind is there.
   std::map<std::string, uint64_t> violations = NoViolations();
 

@@ -37,6 +37,11 @@ TEST(JobViewTest, ShowsTheSummaryAndTheTotals) {
   description.mutable_summary()->mutable_version()->set_step(7);
   description.mutable_summary()->set_staleness(5);
   description.mutable_halt()->set_step(6);
+  v1::ContributorCount* late = description.mutable_summary()->add_counts();
+  late->set_state(v1::ContributorState::LATE);
+  late->set_contributors(2);
+  description.mutable_summary()->add_stragglers(4);
+  description.mutable_summary()->set_failure("step 8 has failed");
   JobTotals totals = {/*tokens=*/100, /*stale_commits=*/2, /*lost_contributions=*/3};
   totals.Add(SameTokens());
   const auto view = MakeJobView(description, totals);
@@ -47,6 +52,10 @@ TEST(JobViewTest, ShowsTheSummaryAndTheTotals) {
   EXPECT_EQ(view->stale_commits_total, 2u);
   EXPECT_EQ(view->lost_contributions_total, 3u);
   EXPECT_TRUE(view->halted);
+  EXPECT_TRUE(view->failed);
+  EXPECT_EQ(view->contributors_by_state.at("late"), 2);
+  EXPECT_EQ(view->contributors_by_state.at("lost"), 0);
+  EXPECT_EQ(view->stragglers, std::vector<int>({4}));
   EXPECT_EQ(view->invariant_failures_total.size(), 7u) << "all, from the start";
   EXPECT_EQ(view->invariant_failures_total.at("same_tokens"), 1u);
   EXPECT_EQ(view->invariant_failures_total.at("silent_layer"), 0u);
@@ -84,7 +93,9 @@ TEST(JobViewTest, OnlyLayersWithSeveralStreamsNameThem) {
 TEST(JobViewTest, DescribesTheLayersOfAStateAsCoreDoes) {
   core::Coordinator coordinator{v1::CoordinatorConfig()};
   core::Effects effects;
-  ASSERT_TRUE(coordinator.Join(job::TestJoin(job::TestSpec(1), 0, /*incarnation=*/5, /*next_step=*/1), &effects).ok());
+  ASSERT_TRUE(
+      coordinator.Join(absl::Now(), job::TestJoin(job::TestSpec(1), 0, /*incarnation=*/5, /*next_step=*/1), &effects)
+          .ok());
   v1::PushRequest push;
   push.set_job("job");
   push.set_incarnation(5);

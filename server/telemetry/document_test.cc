@@ -61,6 +61,8 @@ std::map<std::string, Entry> Served() {
   view->job = "job";
   view->layers.resize(1);
   view->invariant_failures_total["same_tokens"] = 1;
+  view->contributors_by_state["lost"] = 1;
+  view->stragglers = {7};
   view->layers[0].stream = "1";
   view->layers[0].drop_rate = 0.5;
   metrics.Publish(view);

@@ -37,9 +37,15 @@ struct JobView {
   uint64_t tokens_total = 0;  // valid tokens of all steps
   uint64_t stale_commits_total = 0;
   uint64_t lost_contributions_total = 0;
+  uint64_t missing_contributions_total = 0;
   // Things that cannot be right, by the invariant that they violate, as doc/metrics.md names them.
   std::map<std::string, uint64_t> invariant_failures_total;
   bool halted = false;
+  bool failed = false;
+  // Contributors by what they are to the open step, as doc/metrics.md names it; and at most three that it waits for
+  // too long.
+  std::map<std::string, int> contributors_by_state;
+  std::vector<int> stragglers;
   std::vector<Layer> layers;
 };
 

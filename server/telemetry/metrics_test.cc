@@ -32,6 +32,9 @@ std::shared_ptr<const JobView> View(const std::string& job, uint64_t step) {
   view->stale_commits_total = 6;
   view->lost_contributions_total = 9;
   view->invariant_failures_total = {{"bias_differs", 4}, {"same_tokens", 0}};
+  view->missing_contributions_total = 11;
+  view->contributors_by_state = {{"pushed", 5}, {"lost", 0}};
+  view->stragglers = {40, 3};
   view->halted = true;
   view->layers = {{"layers.0", 1.5, -1, 0.5, step}, {"layers.1", 0.25, -0.125, 0.0625, step - 1}};
   return view;
@@ -73,6 +76,12 @@ TEST(MetricsTest, ShowsAJobAndItsLayers) {
   EXPECT_EQ(page.Value("evenkeel_lost_contributions_total", {{"job", "job"}}), 9);
   EXPECT_EQ(page.Value("evenkeel_bias_hash_mismatch_total", {{"job", "job"}}), 4);
   EXPECT_EQ(page.Value("evenkeel_job_halted", {{"job", "job"}}), 1);
+  EXPECT_EQ(page.Value("evenkeel_missing_contributions_total", {{"job", "job"}}), 11);
+  EXPECT_EQ(page.Value("evenkeel_job_failed", {{"job", "job"}}), 0);
+  EXPECT_EQ(page.Value("evenkeel_contributors", {{"job", "job"}, {"state", "pushed"}}), 5);
+  EXPECT_EQ(page.Value("evenkeel_contributors", {{"job", "job"}, {"state", "lost"}}), 0);
+  EXPECT_EQ(page.Value("evenkeel_straggler_contributor", {{"job", "job"}, {"place", "1"}}), 40);
+  EXPECT_EQ(page.Value("evenkeel_straggler_contributor", {{"job", "job"}, {"place", "2"}}), 3);
   EXPECT_EQ(page.Value("evenkeel_invariant_failures_total", {{"job", "job"}, {"invariant", "bias_differs"}}), 4);
   EXPECT_EQ(page.Value("evenkeel_invariant_failures_total", {{"job", "job"}, {"invariant", "same_tokens"}}), 0);
   EXPECT_EQ(page.Value("evenkeel_layer_max_violation_ratio", {{"job", "job"}, {"layer", "layers.0"}}), 1.5);

@@ -50,6 +50,9 @@ constexpr JobMetric kJobMetrics[] = {
     {"evenkeel_lost_contributions_total", MetricType::Counter,
      "Contributions to committed steps that their contributors could not keep until they were delivered.",
      [](const JobView& view) { return static_cast<double>(view.lost_contributions_total); }},
+    {"evenkeel_missing_contributions_total", MetricType::Counter,
+     "Contributions that steps were committed without, because their contributors were lost, late, or had left.",
+     [](const JobView& view) { return static_cast<double>(view.missing_contributions_total); }},
     {"evenkeel_bias_hash_mismatch_total", MetricType::Counter,
      "Committed steps that a rank had routed with another bias than the one that was sent there.",
      [](const JobView& view) {
@@ -58,6 +61,8 @@ constexpr JobMetric kJobMetrics[] = {
      }},
     {"evenkeel_job_halted", MetricType::Gauge, "1 while no layer moves because an invariant was violated, else 0.",
      [](const JobView& view) { return view.halted ? 1.0 : 0.0; }},
+    {"evenkeel_job_failed", MetricType::Gauge, "1 while processes are to end because contributors are missing, else 0.",
+     [](const JobView& view) { return view.failed ? 1.0 : 0.0; }},
 };
 
 // One number of each layer of each job, and of each stream where a layer has more than one. What is not a number is
@@ -121,6 +126,34 @@ MetricFamily LayerFamily(const LayerMetric& metric, const std::vector<JobSample>
   return family;
 }
 
+MetricFamily ContributorFamily(const std::vector<JobSample>& samples) {
+  MetricFamily family{
+      "evenkeel_contributors", "Contributors, by what they are to the open step.", MetricType::Gauge, {}};
+  for (const JobSample& sample : samples) {
+    if (sample.view == nullptr) continue;
+    for (const auto& [state, count] : sample.view->contributors_by_state) {
+      family.metric.push_back(Value(count, {{"job", sample.view->job}, {"state", state}}));
+    }
+  }
+  return family;
+}
+
+// The contributor is the value: a label would make a series for each that was ever slow.
+MetricFamily StragglerFamily(const std::vector<JobSample>& samples) {
+  MetricFamily family{"evenkeel_straggler_contributor",
+                      "Number of a contributor that the open step waits for beyond its straggler deadline.",
+                      MetricType::Gauge,
+                      {}};
+  for (const JobSample& sample : samples) {
+    if (sample.view == nullptr) continue;
+    for (size_t place = 0; place < sample.view->stragglers.size(); ++place) {
+      family.metric.push_back(
+          Value(sample.view->stragglers[place], {{"job", sample.view->job}, {"place", absl::StrCat(place + 1)}}));
+    }
+  }
+  return family;
+}
+
 MetricFamily PushFamily(const std::vector<JobSample>& samples) {
   MetricFamily family{"evenkeel_pushes_total", "Pushes, by what became of them.", MetricType::Counter, {}};
   for (const JobSample& sample : samples) {
@@ -172,6 +205,8 @@ MetricFamily HistogramFamily(const char* name, const char* help, ClientMetric Jo
 std::string RenderPage(const std::vector<JobSample>& samples) {
   std::vector<MetricFamily> families = {BuildInfo()};
   for (const JobMetric& metric : kJobMetrics) families.push_back(JobFamily(metric, samples));
+  families.push_back(ContributorFamily(samples));
+  families.push_back(StragglerFamily(samples));
   families.push_back(InvariantFamily(samples));
   families.push_back(PushFamily(samples));
   families.push_back(RecordErrorFamily(samples));
