@@ -107,6 +107,7 @@ void CountingBench::StartJob(std::vector<Contributor> contributors, uint64_t ste
   flags_ = flags;
   lag_ = flags.count("lag") > 0 ? std::stoi(flags.at("lag")) : 0;
   lost_.clear();
+  missing_.clear();
   changes_.clear();
   workers_.clear();
   size_t ranks = 0;
@@ -232,6 +233,7 @@ job::ReferenceModel::Deliveries CountingBench::Deliveries() const {
       deliveries[key] = {line.version, line.provisional, lost_.count(key) > 0};
     }
   }
+  for (const std::pair<uint64_t, int>& key : missing_) deliveries[key].missing = true;
   return deliveries;
 }
 
@@ -298,16 +300,17 @@ void CountingBench::ExpectStateOf(const job::JobPlan& plan, const job::JobState&
   EXPECT_EQ(stored.SerializeAsString(), expected.SerializeAsString());
 }
 
-void CountingBench::ExpectReferenceAtTheEnd() {
+void CountingBench::ExpectReferenceAtTheEnd(const std::set<int>& gone) {
   GoToTheEnd();
   for (int rank = 0; rank < ranks(); ++rank) {
+    if (gone.count(rank) > 0) continue;
     const Ending ending = worker(rank).WaitAtMost(kPatience);
     ASSERT_EQ(ending.exit_code, 0) << "rank " << rank << ", signal " << ending.signal << ": " << ending.stderr_text;
     ASSERT_NO_FATAL_FAILURE(ExpectWholeLines(rank, Lines(rank)));
   }
   const std::vector<job::JobState> states = Reference(Deliveries());
   for (const Contributor& contributor : contributors_) {
-    if (contributor.ranks.empty()) continue;
+    if (contributor.ranks.empty() || gone.count(contributor.ranks[0]) > 0) continue;
     const std::vector<StepLine> leader = Lines(contributor.ranks[0]);
     for (const int rank : contributor.ranks) {
       const std::vector<StepLine> lines = Lines(rank);

@@ -105,14 +105,16 @@ class CountingBench : public ::testing::Test {
   // How every push was routed, as the lines tell.
   job::ReferenceModel::Deliveries Deliveries() const;
   std::vector<job::JobState> Reference(const job::ReferenceModel::Deliveries& deliveries) const;
-  // Every worker ends well; every version that any of them had, and the coordinator's state after the last step, are
-  // those of the reference, bit for bit.
-  void ExpectReferenceAtTheEnd();
+  // Every worker but those that are `gone` ends well; every version that any of the others had, and the coordinator's
+  // state after the last step, are those of the reference, bit for bit.
+  void ExpectReferenceAtTheEnd(const std::set<int>& gone = {});
 
   // How the job is balanced from the commits of these steps on; before the first, as `balance_` says.
   std::map<uint64_t, v1::ConfigChange> changes_;
   // Steps whose counts a contributor has lost, for Deliveries.
   std::set<std::pair<uint64_t, int>> lost_;
+  // Steps that were committed without a contributor, likewise.
+  std::set<std::pair<uint64_t, int>> missing_;
   std::string balance_ = R"({"preset": "evenkeel"})";
   uint64_t seed_ = 7;
   EvenkeeldProcess::Options coordinator_options_;

@@ -98,6 +98,8 @@ bool ReadFlag(const std::string& name, const std::string& value, Run* run) {
       {"lag", [&] { options.lag = std::stoi(value); }},
       {"on_loss", [&] { options.loss.on_loss = OnLossOf(value); }},
       {"patience_ms", [&] { options.loss.patience = milliseconds(std::stoi(value)); }},
+      {"on_missing", [&] { options.on_missing = value == "fail" ? OnMissing::kFail : OnMissing::kCommitWithout; }},
+      {"membership", [&] { options.membership = value; }},
       {"log_steps", [&] { options.loss.log_steps = std::stoi(value); }},
       {"fail_when_full", [&] { options.loss.fail_when_full = value == "1"; }},
       {"owned",
