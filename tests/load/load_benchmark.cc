@@ -4,6 +4,7 @@
 //   bazel run //server:load_benchmark                      the cases of doc/operations.md
 //   ... -- --cases 64x61x256,1024x61x256                   WORKERSxLAYERSxEXPERTS
 //   ... -- --quick                                         1x8x8 and 8x64x64, for a look
+//   ... -- --full                                          and over TLS, and 16 jobs at once
 //   ... -- --cases 8x61x256 --jobs 16                      jobs at once: does each get its share?
 //   ... -- --tls                                           mutual TLS on both sides
 //   ... -- --channels 16                                   connections that the workers share; 0: one for each
@@ -40,6 +41,7 @@
 ABSL_FLAG(std::string, cases, "1x8x8,16x61x256,64x61x256,256x61x256,1024x61x256",
           "WORKERSxLAYERSxEXPERTS, separated by commas");
 ABSL_FLAG(bool, quick, false, "1x8x8 and 8x64x64 in short turns");
+ABSL_FLAG(bool, full, false, "after the cases, some over TLS, and 16 jobs at once");
 ABSL_FLAG(int, jobs, 1, "jobs at once, 1 to 64");
 ABSL_FLAG(int, channels, 0, "connections that the workers of a job share; 0: one for each worker");
 ABSL_FLAG(bool, tls, false, "mutual TLS, on both sides");
@@ -53,6 +55,10 @@ namespace evenkeel::load {
 namespace {
 
 constexpr char kQuickCases[] = "1x8x8,8x64x64";
+// What --full adds.
+constexpr char kTlsCases[] = "64x61x256,1024x61x256";
+constexpr char kJobsCase[] = "4x61x256";
+constexpr int kJobs = 16;
 constexpr int kQuickRounds = 3;
 constexpr double kQuickSeconds = 0.2;
 
@@ -107,14 +113,31 @@ step_benchmark::Report ReportOfMachine() {
   return report;
 }
 
-int Run(const std::vector<LoadCase>& cases, const RunOptions& options) {
+struct Measurement {
+  LoadCase load_case;
+  RunOptions options;
+};
+
+// Cases that are known to be right.
+std::vector<Measurement> FullMeasurements(const RunOptions& options) {
+  std::vector<Measurement> measurements;
+  RunOptions over_tls = options;
+  over_tls.tls = true;
+  const std::vector<LoadCase> cases = *ParseLoadCases(kTlsCases);
+  for (const LoadCase& load_case : cases) measurements.push_back({load_case, over_tls});
+  measurements.push_back({*ParseLoadCase(kJobsCase), options});
+  measurements.back().load_case.jobs = kJobs;
+  return measurements;
+}
+
+int Run(const std::vector<Measurement>& measurements) {
   const bool json = absl::GetFlag(FLAGS_json);
   const std::string parent = absl::GetFlag(FLAGS_state_dir);
   const Scratch scratch(parent.empty() ? std::filesystem::temp_directory_path().string()
                                        : std::filesystem::absolute(parent).string());
   const step_benchmark::Report context = ReportOfMachine();
   std::fputs(json ? absl::StrCat("{", context.Json()).c_str() : context.Text().c_str(), stdout);
-  for (const LoadCase& load_case : cases) {
+  for (const auto& [load_case, options] : measurements) {
     const auto report = load_case.jobs == 1 ? CompareWithEcho(load_case, options) : ShareAmongJobs(load_case, options);
     if (!report.ok()) return Refuse(absl::StrCat(load_case.name(), ": ", report.status().message()));
     std::fputs(json ? absl::StrCat(",\n", report->Json()).c_str() : absl::StrCat("\n", report->Text()).c_str(), stdout);
@@ -126,11 +149,10 @@ int Run(const std::vector<LoadCase>& cases, const RunOptions& options) {
 
 int Main() {
   const bool quick = absl::GetFlag(FLAGS_quick);
-  absl::StatusOr<std::vector<LoadCase>> cases = ParseLoadCases(quick ? kQuickCases : absl::GetFlag(FLAGS_cases));
+  const absl::StatusOr<std::vector<LoadCase>> cases = ParseLoadCases(quick ? kQuickCases : absl::GetFlag(FLAGS_cases));
   if (!cases.ok()) return Refuse(absl::StrCat("--cases: ", cases.status().message()));
   const int jobs = absl::GetFlag(FLAGS_jobs);
   if (jobs < 1 || jobs > 64) return Refuse(absl::StrCat("--jobs is ", jobs, "; 1 to 64 are allowed"));
-  for (LoadCase& load_case : *cases) load_case.jobs = jobs;
 
   RunOptions options;
   options.channels = absl::GetFlag(FLAGS_channels);
@@ -140,7 +162,16 @@ int Main() {
   if (options.channels < 0) return Refuse(absl::StrCat("--channels is ", options.channels, "; at least 0"));
   if (options.rounds < 1) return Refuse(absl::StrCat("--rounds is ", options.rounds, "; at least 1"));
   if (!(options.seconds > 0)) return Refuse(absl::StrCat("--seconds is ", options.seconds, "; above 0"));
-  return Run(*cases, options);
+
+  std::vector<Measurement> measurements;
+  for (const LoadCase& load_case : *cases) {
+    measurements.push_back({load_case, options});
+    measurements.back().load_case.jobs = jobs;
+  }
+  if (absl::GetFlag(FLAGS_full)) {
+    for (const Measurement& measurement : FullMeasurements(options)) measurements.push_back(measurement);
+  }
+  return Run(measurements);
 }
 
 }  // namespace
