@@ -5,7 +5,7 @@
 namespace evenkeel::rpc {
 namespace {
 
-constexpr auto kPatience = std::chrono::milliseconds(10);
+constexpr auto kPatience = std::chrono::milliseconds(50);
 
 }  // namespace
 

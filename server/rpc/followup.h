@@ -9,7 +9,7 @@
 
 namespace evenkeel::rpc {
 
-// Something to do once: when Run is called, or after 10 ms, on a thread of gRPC's, if nobody has by then. Destroyed
+// Something to do once: when Run is called, or after 50 ms, on a thread of gRPC's, if nobody has by then. Destroyed
 // before both, it is not done.
 class Followup {
  public:
