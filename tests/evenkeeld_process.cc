@@ -88,6 +88,8 @@ std::unique_ptr<v1::BiasCoordinator::Stub> EvenkeeldProcess::NewStub() const {
       grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments));
 }
 
-Ending RunEvenkeeld(const std::vector<std::string>& flags) { return ChildProcess(CommandOf(flags)).Wait(); }
+Ending RunEvenkeeld(const std::vector<std::string>& flags) {
+  return ChildProcess(CommandOf(flags)).WaitAtMost(absl::Seconds(30));
+}
 
 }  // namespace evenkeel::tests

@@ -54,7 +54,7 @@ class EvenkeeldProcess {
   std::string admin_address_;
 };
 
-// Runs evenkeeld with these flags until it ends; for command lines that it refuses.
+// Runs evenkeeld with these flags until it ends; for command lines that it refuses. One that it takes is killed soon.
 Ending RunEvenkeeld(const std::vector<std::string>& flags);
 
 }  // namespace evenkeel::tests
