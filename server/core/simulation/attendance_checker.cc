@@ -34,7 +34,7 @@ void AttendanceChecker::Begin(absl::Time now, uint64_t epoch) {
   pushed_.clear();
   first_push_ = absl::InfiniteFuture();
   failed_.clear();
-  for (Contributor& contributor : contributors_) contributor.late = false;
+  for (Contributor& contributor : contributors_) contributor.late = contributor.surely_late = false;
 }
 
 void AttendanceChecker::Forget() {
@@ -59,8 +59,12 @@ void AttendanceChecker::OnJoin(absl::Time now, const v1::JoinRequest& request, u
   if (failed_.count(request.incarnation()) > 0) Complain("a process of the failed job joins again");
   Contributor& contributor = contributors_[request.contributor()];
   if (contributor.incarnation != request.incarnation()) Withdraw(request.contributor());
-  contributor = {
-      request.incarnation(), epoch, request.next_step(), /*known=*/true, /*left=*/false, /*late=*/false, now, now};
+  contributor = Contributor();
+  contributor.incarnation = request.incarnation();
+  contributor.epoch = epoch;
+  contributor.first_step = request.next_step();
+  contributor.known = true;
+  contributor.heard = contributor.perhaps_heard = now;
 }
 
 void AttendanceChecker::OnLeave(const v1::LeaveRequest& request) {
@@ -78,13 +82,20 @@ void AttendanceChecker::OnHeardOf(absl::Time now, int number, uint64_t incarnati
   if (for_certain) contributor.heard = now;
 }
 
+void AttendanceChecker::OnPushOf(absl::Time now, int number, uint64_t incarnation, bool for_certain) {
+  OnHeardOf(now, number, incarnation, for_certain);
+  Contributor& contributor = contributors_[number];
+  if (contributor.incarnation != incarnation) return;
+  contributor.late = contributor.late && !for_certain;
+  contributor.surely_late = false;
+}
+
 void AttendanceChecker::OnAccepted(absl::Time now, const v1::PushRequest& push) {
-  Contributor& contributor = contributors_[push.contributor()];
+  const Contributor& contributor = contributors_[push.contributor()];
   if (!Holds(contributor) || contributor.incarnation != push.incarnation() || push.epoch() != epoch_) {
     Complain("a push of step ", push.step(), " counts, of a process that does not hold its slot");
   }
-  contributor.late = false;
-  contributor.heard = contributor.perhaps_heard = now;
+  OnPushOf(now, push.contributor(), push.incarnation(), /*for_certain=*/true);
   if (pushed_.empty()) first_push_ = now;
   pushed_.insert(push.contributor());
 }
@@ -103,6 +114,10 @@ bool AttendanceChecker::MayBeLost(const Contributor& contributor, absl::Time now
 
 bool AttendanceChecker::IsLost(const Contributor& contributor, absl::Time now) const {
   return !InGrace(now) && Holds(contributor) && now >= contributor.perhaps_heard + timeout_;
+}
+
+bool AttendanceChecker::IsExcused(const Contributor& contributor, absl::Time now) const {
+  return IsLost(contributor, now) || contributor.surely_late || (contributor.left && contributor.known);
 }
 
 bool AttendanceChecker::MayBeLeftBehind(const Contributor& contributor, uint64_t step, absl::Time now) const {
@@ -125,7 +140,10 @@ void AttendanceChecker::OnCommit(absl::Time now, uint64_t step) {
     if (!MayBeLeftBehind(contributor, step, now)) {
       Complain("step ", step, " is committed without contributor ", i, ", which is alive and in time");
     }
+    if (contributor.first_step > step) continue;  // it is not late for this one
+    const bool is_alive = Holds(contributor) && !MayBeLost(contributor, now);
     contributor.late = contributor.late || overdue;
+    contributor.surely_late = is_alive && (contributor.surely_late || overdue);
   }
   pushed_.clear();
   first_push_ = absl::InfiniteFuture();
@@ -134,11 +152,16 @@ void AttendanceChecker::OnCommit(absl::Time now, uint64_t step) {
 void AttendanceChecker::OnTick(absl::Time now) {
   const bool enough = static_cast<int>(pushed_.size()) >= std::max(1, spec_.membership().min_contributors());
   int lost = 0;
-  for (int i = 0; i < spec_.contributors(); ++i) lost += pushed_.count(i) == 0 && IsLost(contributors_[i], now);
+  int excused = 0;
+  for (int i = 0; i < spec_.contributors(); ++i) {
+    if (pushed_.count(i) > 0) continue;
+    lost += IsLost(contributors_[i], now);
+    excused += IsExcused(contributors_[i], now);
+  }
   const int others = spec_.contributors() - static_cast<int>(pushed_.size());
   if (spec_.missing_policy() == Policy::COMMIT_WITHOUT && enough) {
     if (IsOverdue(now)) Complain("a step that ", pushed_.size(), " have pushed waits beyond its deadline");
-    if (lost == others) Complain("a step that ", pushed_.size(), " have pushed waits for the dead");
+    if (excused == others) Complain("a step that ", pushed_.size(), " have pushed waits for nobody");
   }
   if (spec_.missing_policy() == Policy::FAIL && !pushed_.empty()) {
     if (IsOverdue(now)) Complain("the job goes on beyond the deadline of its step");

@@ -18,12 +18,10 @@ namespace evenkeel::core::simulation {
 // the coordinator was told and what it answered, and never looks into it.
 //   - a push counts only of the process that holds its slot, and has joined in the epoch
 //   - WAIT and FAIL: no step is committed without a contributor
-//   - COMMIT_WITHOUT: none without one that has pushed, or that is alive and in time; and no step that enough have
-//   pushed
-//     waits beyond its deadline
-//   - FAIL: no job fails while all are alive and in time, and none goes on beyond the deadline; the processes of a
-//   failed
-//     job do not come back
+//   - COMMIT_WITHOUT: none is without one that has pushed, or that is alive and in time; and no step that enough have
+//     pushed waits beyond its deadline, or for those alone that are lost, have left, or were left behind
+//   - FAIL: no job fails while all are alive and in time, and none goes on beyond the deadline; the processes of a job
+//     that has failed do not come back
 //   - nobody is lost, and no deadline passes, in the grace after a start or a rewind
 class AttendanceChecker {
  public:
@@ -40,6 +38,8 @@ class AttendanceChecker {
   void OnLeave(const v1::LeaveRequest& request);
   void OnAccepted(absl::Time now, const v1::PushRequest& push);
   void OnHeardOf(absl::Time now, int contributor, uint64_t incarnation, bool for_certain);
+  // Likewise, by a push that is not accepted.
+  void OnPushOf(absl::Time now, int contributor, uint64_t incarnation, bool for_certain);
   // The open step is committed.
   void OnCommit(absl::Time now, uint64_t step);
   // Time has passed, and whatever came of it has been told.
@@ -59,8 +59,9 @@ class AttendanceChecker {
     // Somebody has held the slot.
     bool known = false;
     bool left = false;
-    // It was left behind, and has not pushed since.
+    // It was left behind, and has not pushed since: perhaps, and for certain while it was alive.
     bool late = false;
+    bool surely_late = false;
     absl::Time heard = absl::InfinitePast();
     absl::Time perhaps_heard = absl::InfinitePast();
   };
@@ -72,9 +73,10 @@ class AttendanceChecker {
   }
   bool InGrace(absl::Time now) const { return now < grace_until_; }
   bool IsOverdue(absl::Time now) const { return !InGrace(now) && !pushed_.empty() && now >= first_push_ + deadline_; }
-  // Whether it may be lost by now, and whether it must be.
+  // Whether it may be lost by now, and whether it must be; and whether no step has to wait for it.
   bool MayBeLost(const Contributor& contributor, absl::Time now) const;
   bool IsLost(const Contributor& contributor, absl::Time now) const;
+  bool IsExcused(const Contributor& contributor, absl::Time now) const;
   bool MayBeLeftBehind(const Contributor& contributor, uint64_t step, absl::Time now) const;
   // A grace begins, and nobody has pushed.
   void Begin(absl::Time now, uint64_t epoch);

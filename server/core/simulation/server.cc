@@ -111,8 +111,8 @@ void Server::Push(uint64_t caller, v1::PushRequest request, Done<Version> done) 
   const size_t commits = effects_.commits.size();
   const PushResult result = parts_->Push(world_->clock.now(), call, &request, &*coordinator_, &effects_);
   if (result == PushResult::kAccepted) checker->OnAccepted(world_->clock.now(), sent);
-  const bool for_certain = result == PushResult::kDuplicate || result == PushResult::kLate;
-  checker->attendance().OnHeardOf(world_->clock.now(), sent.contributor(), sent.incarnation(), for_certain);
+  const bool for_certain = result != PushResult::kRefused;
+  checker->attendance().OnPushOf(world_->clock.now(), sent.contributor(), sent.incarnation(), for_certain);
   Tell(sent.job(), commits);
   world_->journal.Note("server: push of step ", sent.step(), " by ", place, " incarnation ", request.incarnation(),
                        ": ", NameOf(result));
