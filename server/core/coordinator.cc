@@ -135,12 +135,16 @@ absl::StatusOr<Job*> Coordinator::Create(absl::Time now, const job::JobPlan& pla
 
 absl::StatusOr<Job*> Coordinator::CreateFrom(absl::Time now, const job::JobPlan& plan, const BroughtStates& brought,
                                              Effects* effects) {
-  EVENKEEL_ASSIGN_OR_RETURN(Job * job, Create(now, plan, /*initial_bias=*/{}, effects));
+  Effects made;
+  EVENKEEL_ASSIGN_OR_RETURN(Job * job, Create(now, plan, /*initial_bias=*/{}, &made));
   absl::Status status = job->TakeConfig(brought.states.state);
-  if (status.ok()) status = job->PutState(now, brought.states, effects);
-  if (status.ok()) return job;
-  jobs_.erase(plan.effective.name());
-  return status;
+  if (status.ok()) status = job->PutState(now, brought.states, &made);
+  if (!status.ok()) {
+    jobs_.erase(plan.effective.name());
+    return status;
+  }
+  effects->Append(std::move(made));
+  return job;
 }
 
 // Never OK: nobody has brought the state of a job that is not here.

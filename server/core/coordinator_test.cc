@@ -264,6 +264,19 @@ TEST_F(CoordinatorTest, AStateThatIsPutInMakesTheJobOrReplacesIts) {
               job::IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, "format_version is 3; this program reads"));
 }
 
+TEST_F(CoordinatorTest, AStateThatIsRefusedLeavesNoJobBehindNotEvenOnDisk) {
+  v1::JobState state = job::OpenSnapshot(StateAfterAStep())->state;
+  state.add_changes()->set_from_step(9);
+  state.add_changes()->set_from_step(3);
+  v1::PutStateRequest request;
+  request.set_job("other");
+  *request.mutable_snapshot() = job::MakeSnapshot(state);
+  effects_ = Effects();
+  EXPECT_EQ(coordinator_.PutState(kNow, request, &effects_).status().code(), Code::kInvalidArgument);
+  EXPECT_THAT(Names(), IsEmpty());
+  EXPECT_TRUE(effects_.IsEmpty());
+}
+
 TEST_F(CoordinatorTest, GivesTheStatesOfAJob) {
   v1::GetStateRequest request;
   request.set_job("run");

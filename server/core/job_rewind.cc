@@ -20,6 +20,13 @@ bool HasAll(const std::vector<uint64_t>& steps, const History& history) {
                     [](uint64_t step, const v1::JobState& state) { return state.version().step() == step; });
 }
 
+// Of a state that a job with more contributors had: this one has no such slots.
+void ForgetBeyond(size_t contributors, job::JobState* state) {
+  const auto is_beyond = [contributors](int participant) { return participant >= static_cast<int>(contributors); };
+  std::vector<int>& participants = state->participants;
+  participants.erase(std::remove_if(participants.begin(), participants.end(), is_beyond), participants.end());
+}
+
 absl::Span<const v1::JobState> AllButLast(const History& history) {
   return absl::MakeSpan(history).subspan(0, history.size() - 1);
 }
@@ -194,6 +201,8 @@ absl::Status Job::GoOnFrom(const v1::JobState& state, absl::Span<const v1::JobSt
   // Nobody routes with anything older any more.
   newest.stale_versions.clear();
   previous.stale_versions.clear();
+  ForgetBeyond(slots_.size(), &newest);
+  ForgetBeyond(slots_.size(), &previous);
   Write write;
   write.begins_anew = begins_anew;
   while (!versions_.empty() && (begins_anew || versions_.back().step > step)) versions_.pop_back();

@@ -313,6 +313,23 @@ TEST_F(JobRewindTest, AStateThatIsPutInMakesAllJoinAgain) {
   EXPECT_TRUE(bench_->IsAt(6));
 }
 
+// Whose last step had contributors that this job has not: it must be one that the next life can read.
+TEST_F(JobRewindTest, AStateOfAJobWithMoreContributorsIsTakenWithoutThem) {
+  Start(Spec(3, /*lag=*/1), 4);
+  const job::SnapshotStates states = *job::OpenSnapshot(*bench_->Snapshot(4));
+  ASSERT_EQ(states.state.last_commit().participants_size(), 3);
+  Start(Spec(2, /*lag=*/1), 2);
+  ASSERT_EQ(bench_->PutState(states), absl::OkStatus());
+  EXPECT_THAT(bench_->disk().state.last_commit().participants(), ElementsAre(0, 1));
+  const absl::StatusOr<v1::Snapshot> snapshot = bench_->Snapshot(4);
+  ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+  EXPECT_TRUE(job::OpenSnapshot(*snapshot).ok()) << job::OpenSnapshot(*snapshot).status();
+  bench_->Restart();
+  bench_->JoinAll();
+  bench_->PushAll();
+  EXPECT_EQ(bench_->job().committed_step(), 5);
+}
+
 TEST_F(JobRewindTest, ABiasOfZeroIsToldAndHaltsTheJobWhereItsPolicySaysSo) {
   for (const auto policy : {v1::JobSpec::InvariantPolicy::REPORT, v1::JobSpec::InvariantPolicy::HALT}) {
     v1::JobSpec spec = Spec(3);
