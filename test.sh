@@ -54,15 +54,19 @@ shell_check() {
   git ls-files -z --cached --others --exclude-standard -- '*.sh' .ci/run | xargs -0 shellcheck
 }
 
-# Builds every fuzz target and runs each for a while; what it finds fails its check.
+# Builds every fuzz target and runs each for a while, from the inputs that are kept of it; what it finds fails its check.
 fuzz_all() {
-  local targets target binary
+  local targets target binary kept found
   mapfile -t targets < <(bazel query --noshow_progress 'attr(tags, "\bfuzz\b", kind(cc_binary, //...))')
   check "build of ${#targets[@]} fuzz targets" bazel build --noshow_timestamps --config=fuzz "${targets[@]}"
   for target in "${targets[@]}"; do
     binary=bazel-bin/${target#//}
+    kept=${target#//}
+    kept=${kept%:*}/testdata/${target#*:}
+    found=$(mktemp -d -p "$results")
+    if [[ ! -d $kept ]]; then kept=; fi
     check "fuzz $target" "${binary/://}" -max_total_time="$fuzz_seconds" -max_len=4096 -print_final_stats=1 \
-      -artifact_prefix="$results/"
+      -artifact_prefix="$results/" "$found" ${kept:+"$kept"}
   done
 }
 

@@ -20,7 +20,7 @@ struct Fixture {
   Fixture() : coordinator(v1::CoordinatorConfig()), job(SmallJobWithStreams("j", 2)) {
     core::Effects effects;
     for (int contributor = 0; contributor < 2; ++contributor) {
-      joined = coordinator.Join(JoinOf(job, contributor, 1 + contributor, 1), &effects).value();
+      joined = coordinator.Join(absl::UnixEpoch(), JoinOf(job, contributor, 1 + contributor, 1), &effects).value();
     }
   }
 

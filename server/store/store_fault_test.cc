@@ -8,6 +8,7 @@
 #include <functional>
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -223,16 +224,22 @@ class StoreFaultTest : public testing::TestWithParam<int> {
     return true;
   }
 
-  void Print(const char* fault, int injected) const {
-    std::cout << "fault " << fault << ": " << injected << " injected in \"" << life_.name << "\", " << lost_
-              << " acknowledged commits lost\n";
+  static void TearDownTestSuite() {
+    for (const auto& [fault, count] : injected_) {
+      std::cout << "fault " << fault << ": " << count << " injected, " << lost_ << " acknowledged commits lost\n";
+    }
   }
 
   const ScratchDirectory before_;
   Life life_;
   std::string bytes_before_, bytes_after_;
-  int lost_ = 0;
+  // Of all lives: faults by name, and acknowledged commits that were not there after one.
+  static std::map<std::string, int> injected_;
+  static int lost_;
 };
+
+std::map<std::string, int> StoreFaultTest::injected_;
+int StoreFaultTest::lost_ = 0;
 
 TEST_P(StoreFaultTest, AChangeThatFailsIsToldAndMixesNothing) {
   const std::vector<std::function<void(FaultVfs*, int)>> faults = {
@@ -247,7 +254,7 @@ TEST_P(StoreFaultTest, AChangeThatFailsIsToldAndMixesNothing) {
       ASSERT_FALSE(HasFailure()) << "fault " << fault << " after " << changes << " changes";
     }
   }
-  Print("write or sync failed", injected);
+  injected_["write or sync failed"] += injected;
   EXPECT_GT(injected, 20);
 }
 
@@ -260,7 +267,7 @@ TEST_P(StoreFaultTest, APowerCutMixesNothingAndLosesNothing) {
       ASSERT_FALSE(HasFailure()) << "power cut after " << changes << " changes, seed " << seed;
     }
   }
-  Print("power cut", injected);
+  injected_["power cut"] += injected;
   EXPECT_GT(injected, 20);
 }
 
