@@ -48,7 +48,7 @@ constexpr evenkeel_gradients kGradientsDefaults = {
 constexpr evenkeel_ids kIdsDefaults = {sizeof(evenkeel_ids), 0, nullptr,           0, nullptr,
                                        EVENKEEL_INT32,       0, /*micro_batch=*/-1};
 constexpr evenkeel_counts kCountsDefaults = {sizeof(evenkeel_counts), nullptr, 0, 0, 0, /*micro_batch=*/-1};
-constexpr evenkeel_report kReportDefaults = {sizeof(evenkeel_report), 0, 0, 0, 0, 0, nullptr, 0, 0, 0, 0, 0, 0};
+constexpr evenkeel_report kReportDefaults = {sizeof(evenkeel_report), 0, 0, 0, 0, 0, nullptr, 0, 0, 0, 0, 0, 0, 0};
 
 absl::Status Join(const evenkeel_worker_options* given, evenkeel_worker** result) {
   if (result == nullptr) return absl::InvalidArgumentError("worker is null");

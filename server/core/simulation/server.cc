@@ -177,7 +177,7 @@ void Server::Tell(const std::string& job, size_t commits) {
       world_->journal.Complain(job, ": a step has waited less than no time");
   }
   if (checker->plan().effective.missing_policy() != v1::JobSpec::MissingPolicy::FAIL) return;
-  const absl::StatusOr<v1::DescribeJobResponse> description = coordinator_->DescribeLayers(job);
+  const absl::StatusOr<v1::DescribeJobResponse> description = coordinator_->Overview(job);
   if (description.ok()) checker->attendance().OnSummary(world_->clock.now(), description->summary());
 }
 
@@ -189,7 +189,7 @@ void Server::Wake(const std::string& job) {
   if (!status.ok()) return world_->journal.Complain("server: Wake ends with ", status.ToString());
   world_->journal.Note("server: ", job, " wakes");
   world_->journal.Count("job woken");
-  const absl::StatusOr<v1::DescribeJobResponse> description = coordinator_->DescribeLayers(job);
+  const absl::StatusOr<v1::DescribeJobResponse> description = coordinator_->Overview(job);
   checkers_.at(job)->OnLife(world_->clock.now(), description->summary().epoch(), *RecordOf(job));
 }
 
