@@ -88,9 +88,9 @@ TEST_F(HalfOpenTest, AWorkerFindsThatItsConnectionIsDeadAndMakesAnother) {
   ASSERT_TRUE(AwaitLines(50));
   EXPECT_TRUE(Eventually([&] { return way(1).tally().ended_by_client == 1; }));
   AwaitCommitted(50);
-  EXPECT_EQ(way(1).tally().open, 1);
+  EXPECT_GE(way(1).tally().open, 1);
+  EXPECT_EQ(way(0).tally().ended_by_client + way(0).tally().ended_by_server, 0);
   ASSERT_NO_FATAL_FAILURE(ExpectNothingLost());
-  EXPECT_EQ(way(0).tally().accepted, 1);
 }
 
 // The coordinator keeps what it believes to be calls. The newest is the one that is alive.
@@ -103,7 +103,7 @@ TEST_F(HalfOpenTest, APushWhoseConnectionIsCutAgainAndAgainWithoutTheCoordinator
   ASSERT_EQ(AwaitPushed(NewStub().get(), job_, {0}), absl::OkStatus());
   for (int cut = 0; cut < kCuts; ++cut) {
     const double repeated = PushesWith(*coordinator_, job_, "duplicate");
-    ASSERT_EQ(way(0).Cut(TcpProxy::End::kReset, TcpProxy::Told::kOnlyClient), 1);
+    ASSERT_GE(way(0).Cut(TcpProxy::End::kReset, TcpProxy::Told::kOnlyClient), 1);
     tally_.Add("cut of which one end hears");
     ASSERT_TRUE(Eventually([&] { return PushesWith(*coordinator_, job_, "duplicate") > repeated; })) << cut;
   }
