@@ -131,7 +131,7 @@ std::vector<Life> Lives() {
       {"rewind", TwoJobs, {Rewind()}},
       {"begins anew", TwoJobs, {BeginsAnew()}},
       {"config change", TwoJobs, {ConfigChange()}},
-      {"log written back", TwoJobs, Large(), /*stride=*/17},
+      {"log written back", TwoJobs, Large(), /*stride=*/37},
       {"migration from schema 1", Dump(1), {}},
       {"migration from schema 2", Dump(2), {}},
   };
@@ -259,7 +259,7 @@ TEST_P(StoreFaultTest, AChangeThatFailsIsToldAndMixesNothing) {
 }
 
 TEST_P(StoreFaultTest, APowerCutMixesNothingAndLosesNothing) {
-  constexpr uint64_t kSeeds = 5;
+  constexpr uint64_t kSeeds = 4;
   int injected = 0;
   for (uint64_t seed = 0; seed <= kSeeds; ++seed) {
     for (int changes = seed % life_.stride; CutAfter(changes, seed == 0 ? 0 : seed * 1'000'003 + changes);
