@@ -2,14 +2,27 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/error_detail.h"
 
 namespace evenkeel::core {
+namespace {
+
+// Beyond them epochs and steps, which count on from it, might come round to 0.
+constexpr uint64_t kMost = uint64_t{1} << 62;
+
+}  // namespace
 
 absl::StatusOr<std::shared_ptr<const BroughtStates>> OpenBrought(const v1::Snapshot& snapshot) {
   absl::StatusOr<job::SnapshotStates> states = job::OpenSnapshot(snapshot);
   if (!states.ok()) {
     return ServiceError(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::INVALID_FIELD, states.status().message());
+  }
+  const v1::Version& version = states->state.version();
+  if (version.epoch() > kMost || version.step() > kMost) {
+    return ServiceError(
+        absl::StatusCode::kInvalidArgument, v1::ErrorDetail::INVALID_FIELD,
+        absl::StrCat("snapshot is of epoch ", version.epoch(), " and step ", version.step(), "; at most 2^62 each"));
   }
   return std::make_shared<const BroughtStates>(BroughtStates{*std::move(states), snapshot.checksum()});
 }

@@ -16,7 +16,7 @@ struct BroughtStates {
   uint64_t checksum = 0;
 };
 
-// INVALID_ARGUMENT (INVALID_FIELD) for a snapshot that job::OpenSnapshot refuses.
+// INVALID_ARGUMENT (INVALID_FIELD) for a snapshot that job::OpenSnapshot refuses, or of an epoch or step beyond 2^62.
 absl::StatusOr<std::shared_ptr<const BroughtStates>> OpenBrought(const v1::Snapshot& snapshot);
 
 }  // namespace evenkeel::core

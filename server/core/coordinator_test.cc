@@ -277,6 +277,19 @@ TEST_F(CoordinatorTest, AStateThatIsRefusedLeavesNoJobBehindNotEvenOnDisk) {
   EXPECT_TRUE(effects_.IsEmpty());
 }
 
+TEST_F(CoordinatorTest, AStateFromWhichEpochOrStepWouldComeRoundIsRefused) {
+  for (const bool epoch : {true, false}) {
+    v1::JobState state = job::OpenSnapshot(StateAfterAStep())->state;
+    state.clear_move();
+    (epoch ? state.mutable_version()->set_epoch(~uint64_t{0}) : state.mutable_version()->set_step(~uint64_t{0}));
+    v1::PutStateRequest request;
+    request.set_job("other");
+    *request.mutable_snapshot() = job::MakeSnapshot(state);
+    EXPECT_THAT(coordinator_.PutState(kNow, request, &effects_).status(),
+                job::IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, "at most 2^62 each"));
+  }
+}
+
 TEST_F(CoordinatorTest, GivesTheStatesOfAJob) {
   v1::GetStateRequest request;
   request.set_job("run");
