@@ -252,7 +252,7 @@ class Sequence {
   void Look() {
     const v1::ListJobsResponse list = coordinator_->List();
     for (const v1::JobSummary& job : list.jobs()) {
-      EVENKEEL_CHECK(coordinator_->Describe(job.name()).ok() && coordinator_->DescribeLayers(job.name()).ok());
+      EVENKEEL_CHECK(coordinator_->Describe(job.name()).ok());
     }
     CheckReason(coordinator_->Describe(choices_.Text(300)).status());
   }

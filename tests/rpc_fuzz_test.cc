@@ -40,6 +40,9 @@ class RpcFuzzTest : public ::testing::Test {
     const auto joined = Join(stub_.get(), JoinOf(good_, 0, /*incarnation=*/1, 1));
     ASSERT_TRUE(joined.ok()) << joined.status();
     in_force_ = *joined;
+    for (const int contributor : {0, 1}) {
+      ASSERT_TRUE(Join(stub_.get(), JoinOf(job_, contributor, /*incarnation=*/1, 1)).ok());
+    }
   }
 
   // A call with a few changes of `request` by `choices`. A push may wait in vain; all else is answered.

@@ -25,7 +25,7 @@ void Disk::Trim(uint64_t newest, Kept* kept) {
   const uint64_t step = kept->record.state.version().step();
   const std::vector<uint64_t> needed = EarlierSteps(kept->record.state, /*first_version=*/0);
   for (auto state = kept->states.begin(); state != kept->states.end();) {
-    const bool keep = state->first + newest > step || std::count(needed.begin(), needed.end(), state->first) > 0;
+    const bool keep = step - state->first < newest || std::count(needed.begin(), needed.end(), state->first) > 0;
     state = keep ? std::next(state) : kept->states.erase(state);
   }
 }
