@@ -16,7 +16,8 @@ struct BroughtStates {
   uint64_t checksum = 0;
 };
 
-// INVALID_ARGUMENT (INVALID_FIELD) for a snapshot that job::OpenSnapshot refuses, or of an epoch or step beyond 2^62.
+// INVALID_ARGUMENT (INVALID_FIELD) for a snapshot that job::OpenSnapshot refuses, or of an epoch or step beyond 2^62,
+// or with more than 2^47 counts or tokens pending at a layer.
 absl::StatusOr<std::shared_ptr<const BroughtStates>> OpenBrought(const v1::Snapshot& snapshot);
 
 }  // namespace evenkeel::core
