@@ -200,7 +200,7 @@ class Sequence {
       beat.set_contributor(contributor);
       if (joined != joined_.end()) beat.set_incarnation(joined->second.second);
       if (joined != joined_.end()) beat.set_epoch(joined->second.first.epoch());
-      CheckReason(coordinator_->Heartbeat(now_, Changed(beat)).status());
+      CheckReason(coordinator_->Heartbeat(now_, Changed(beat), &effects).status());
     } else {
       v1::LeaveRequest leave;
       leave.set_job(job.name());

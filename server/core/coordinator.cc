@@ -205,9 +205,10 @@ PushResult Coordinator::Push(absl::Time now, CallId call, v1::PushRequest* push,
   return (*job)->Push(now, call, push, effects);
 }
 
-absl::StatusOr<v1::HeartbeatResponse> Coordinator::Heartbeat(absl::Time now, const v1::HeartbeatRequest& request) {
+absl::StatusOr<v1::HeartbeatResponse> Coordinator::Heartbeat(absl::Time now, const v1::HeartbeatRequest& request,
+                                                             Effects* effects) {
   EVENKEEL_ASSIGN_OR_RETURN(Job * job, FindJob(request.job()));
-  return job->Heartbeat(now, request);
+  return job->Heartbeat(now, request, effects);
 }
 
 absl::Status Coordinator::Leave(absl::Time now, const v1::LeaveRequest& request, Effects* effects) {

@@ -36,7 +36,8 @@ class Coordinator {
   // The answer for `call` is in the effects of this event or of a later one.
   PushResult Push(absl::Time now, CallId call, v1::PushRequest* push, Effects* effects);
 
-  absl::StatusOr<v1::HeartbeatResponse> Heartbeat(absl::Time now, const v1::HeartbeatRequest& request);
+  absl::StatusOr<v1::HeartbeatResponse> Heartbeat(absl::Time now, const v1::HeartbeatRequest& request,
+                                                  Effects* effects);
 
   absl::Status Leave(absl::Time now, const v1::LeaveRequest& request, Effects* effects);
 

@@ -79,7 +79,8 @@ class Job {
   absl::Status Leave(absl::Time now, const v1::LeaveRequest& request, Effects* effects);
 
   // A contributor is alive. Errors as of Push.
-  absl::StatusOr<v1::HeartbeatResponse> Heartbeat(absl::Time now, const v1::HeartbeatRequest& request);
+  absl::StatusOr<v1::HeartbeatResponse> Heartbeat(absl::Time now, const v1::HeartbeatRequest& request,
+                                                  Effects* effects);
 
   // Time has passed: names stragglers, and does what is to be done about who is missing.
   void Tick(absl::Time now, Effects* effects);
@@ -197,6 +198,9 @@ class Job {
 
   // Push, in its parts.
   absl::Status CheckSender(int contributor, uint64_t incarnation, uint64_t epoch) const;
+  // Where a contributor of this job says so: a coordinator of a later epoch has it, and nothing is decided here any
+  // more without anybody.
+  void NoteSuccessor(const absl::Status& status, int contributor, uint64_t incarnation, Effects* effects);
   // The kept version of that step, or null.
   const VersionRecord* Kept(uint64_t step) const;
   // The version that is due for the open step.
@@ -252,6 +256,7 @@ class Job {
   // As of the last tick that told of a change; who pushes in time is no change.
   std::vector<StateKind> shown_states_;
   std::vector<int> shown_stragglers_;
+  bool has_successor_ = false;
   // OK while the job has not failed.
   absl::Status failure_;
 };

@@ -28,12 +28,24 @@ bool IsExcused(StateKind state) {
 
 }  // namespace
 
+void Job::NoteSuccessor(const absl::Status& status, int contributor, uint64_t incarnation, Effects* effects) {
+  const bool is_ours = contributor >= 0 && contributor < static_cast<int>(slots_.size()) &&
+                       slots_[contributor].member.incarnation() == incarnation;
+  if (has_successor_ || !is_ours || ReasonOf(status) != Reason::EPOCH_AHEAD) return;
+  has_successor_ = true;
+  effects->notices.push_back(absl::StrCat("job \"", name(), "\": contributor ", contributor,
+                                          " is with a coordinator of a later epoch than ", epoch_,
+                                          ": nothing is committed here without anybody any more; stop this one"));
+}
+
 WaitingRules Job::Rules() const {
   const v1::ConfigChange& in_force = timeline_.At(open_step());
   const v1::JobSpec& spec = plan_.effective;
   const bool told = in_force.has_membership();
-  return WaitingRules::Of(told ? in_force.missing_policy() : spec.missing_policy(),
-                          told ? in_force.membership() : spec.membership());
+  WaitingRules rules = WaitingRules::Of(told ? in_force.missing_policy() : spec.missing_policy(),
+                                        told ? in_force.membership() : spec.membership());
+  if (has_successor_) rules.policy = v1::JobSpec::MissingPolicy::WAIT;
+  return rules;
 }
 
 std::vector<StateKind> Job::States(const WaitingRules& rules) const {
@@ -61,9 +73,14 @@ void Job::BeginGrace() {
                                                : plan_.effective.membership().recovery_grace_ms());
 }
 
-absl::StatusOr<v1::HeartbeatResponse> Job::Heartbeat(absl::Time now, const v1::HeartbeatRequest& request) {
+absl::StatusOr<v1::HeartbeatResponse> Job::Heartbeat(absl::Time now, const v1::HeartbeatRequest& request,
+                                                     Effects* effects) {
   SetNow(now);
-  EVENKEEL_RETURN_IF_ERROR(CheckSender(request.contributor(), request.incarnation(), request.epoch()));
+  const absl::Status status = CheckSender(request.contributor(), request.incarnation(), request.epoch());
+  if (!status.ok()) {
+    NoteSuccessor(status, request.contributor(), request.incarnation(), effects);
+    return status;
+  }
   slots_[request.contributor()].heard = now_;
   v1::HeartbeatResponse response;
   response.set_open_step(open_step());

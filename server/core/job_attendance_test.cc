@@ -310,6 +310,29 @@ TEST(JobAttendanceTest, ARewindWithoutWhoIsGoneWaitsForTheDeadline) {
   EXPECT_EQ(bench.job().committed_step(), 1u);
 }
 
+// It is one of two that were started on copies of one state.
+TEST(JobAttendanceTest, NothingIsDecidedWithoutAnybodyWhereALaterCoordinatorHasTheJob) {
+  for (const auto policy : {Policy::FAIL, Policy::COMMIT_WITHOUT}) {
+    JobBench bench(Spec(2, policy));
+    bench.JoinAll();
+    bench.PushAllUntil(1);
+    v1::PushRequest stranger = bench.PushOf(1, 2);
+    stranger.set_incarnation(999);
+    stranger.set_epoch(7);
+    bench.Push(stranger);
+    EXPECT_THAT(bench.notices(), IsEmpty()) << "anybody can say so";
+    v1::PushRequest elsewhere = bench.PushOf(1, 2);
+    elsewhere.set_epoch(7);
+    EXPECT_THAT(bench.AnswerTo(bench.Push(elsewhere)).status(),
+                job::IsRefusal(Code::kFailedPrecondition, Reason::EPOCH_AHEAD, "epoch 7"));
+    EXPECT_THAT(bench.notices(), ElementsAre(HasSubstr("contributor 1 is with a coordinator of a later epoch")));
+    const CallId call = bench.Push(0, 2);
+    bench.Wait(absl::Seconds(1000));
+    EXPECT_TRUE(bench.IsWaiting(call));
+    EXPECT_EQ(bench.job().committed_step(), 1u);
+  }
+}
+
 TEST(JobAttendanceTest, HeartbeatsOfStrangersAreRefusedAsTheirPushesAre) {
   JobBench bench(Spec(2, Policy::WAIT));
   bench.JoinAll();
@@ -317,14 +340,15 @@ TEST(JobAttendanceTest, HeartbeatsOfStrangersAreRefusedAsTheirPushesAre) {
   EXPECT_THAT(bench.Heartbeat(0).status(), job::IsRefusal(Code::kFailedPrecondition, Reason::NOT_JOINED, "join"));
   ASSERT_TRUE(bench.Join(0, 200).ok());
   EXPECT_THAT(bench.Heartbeat(0).status(), job::IsRefusal(Code::kAlreadyExists, Reason::REPLACED, "newer"));
+  Effects effects;
   v1::HeartbeatRequest request;
   request.set_contributor(7);
   request.set_epoch(bench.job().epoch());
-  EXPECT_THAT(bench.job().Heartbeat(absl::UnixEpoch(), request).status(),
+  EXPECT_THAT(bench.job().Heartbeat(absl::UnixEpoch(), request, &effects).status(),
               job::IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, "contributor is 7"));
   request.set_contributor(0);
   request.set_epoch(1);
-  EXPECT_THAT(bench.job().Heartbeat(absl::UnixEpoch(), request).status(),
+  EXPECT_THAT(bench.job().Heartbeat(absl::UnixEpoch(), request, &effects).status(),
               job::IsRefusal(Code::kFailedPrecondition, Reason::STALE_EPOCH, "epoch 1"));
 }
 

@@ -147,7 +147,10 @@ absl::StatusOr<v1::HeartbeatResponse> JobBench::Heartbeat(int contributor) {
   request.set_contributor(contributor);
   request.set_incarnation(Usual(contributor));
   request.set_epoch(job_->epoch());
-  return job_->Heartbeat(now_, request);
+  Effects effects;
+  absl::StatusOr<v1::HeartbeatResponse> response = job_->Heartbeat(now_, request, &effects);
+  Carry(std::move(effects));
+  return response;
 }
 
 void JobBench::Wait(absl::Duration time) {

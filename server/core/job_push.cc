@@ -161,7 +161,10 @@ absl::Status Job::CheckRoom(const Slot& slot, bool may_join, const Contribution&
 PushResult Job::Push(absl::Time now, CallId call, v1::PushRequest* push, Effects* effects) {
   SetNow(now);
   absl::Status status = CheckSender(push->contributor(), push->incarnation(), push->epoch());
-  if (!status.ok()) return Refuse(call, std::move(status), effects);
+  if (!status.ok()) {
+    NoteSuccessor(status, push->contributor(), push->incarnation(), effects);
+    return Refuse(call, std::move(status), effects);
+  }
   Slot& slot = slots_[push->contributor()];
   slot.heard = slot.last_push = last_used_ = now_;
   slot.late = false;

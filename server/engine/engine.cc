@@ -212,8 +212,8 @@ void Engine::Join(v1::JoinRequest request, Done<v1::JoinResponse> done) {
 }
 
 void Engine::Heartbeat(v1::HeartbeatRequest request, Done<v1::HeartbeatResponse> done) {
-  Ask<v1::HeartbeatResponse>(std::move(done), [this, request = std::move(request)](core::Effects*) {
-    return coordinator_.Heartbeat(clock_.Now(), request);
+  Ask<v1::HeartbeatResponse>(std::move(done), [this, request = std::move(request)](core::Effects* effects) {
+    return coordinator_.Heartbeat(clock_.Now(), request, effects);
   });
 }
 

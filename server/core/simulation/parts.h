@@ -30,8 +30,8 @@ class Parts {
   }
 
   virtual absl::StatusOr<v1::HeartbeatResponse> Heartbeat(absl::Time now, const v1::HeartbeatRequest& request,
-                                                          Coordinator* coordinator) {
-    return coordinator->Heartbeat(now, request);
+                                                          Coordinator* coordinator, Effects* effects) {
+    return coordinator->Heartbeat(now, request, effects);
   }
 
   virtual void Tick(absl::Time now, Coordinator* coordinator, Effects* effects) { coordinator->Tick(now, effects); }

@@ -426,7 +426,8 @@ class IsImpatient final : public Parts {
 // Thanks for heartbeats, and does not listen.
 class IgnoresHeartbeats final : public Parts {
  public:
-  absl::StatusOr<v1::HeartbeatResponse> Heartbeat(absl::Time, const v1::HeartbeatRequest&, Coordinator*) override {
+  absl::StatusOr<v1::HeartbeatResponse> Heartbeat(absl::Time, const v1::HeartbeatRequest&, Coordinator*,
+                                                  Effects*) override {
     return v1::HeartbeatResponse();
   }
 };

@@ -135,7 +135,7 @@ void Server::Cancel(const std::string& job, uint64_t caller) {
 void Server::Heartbeat(const v1::HeartbeatRequest& request, Done<v1::HeartbeatResponse> done) {
   if (!up()) return done(Unreachable());
   const absl::Time now = world_->clock.now();
-  const absl::StatusOr<v1::HeartbeatResponse> answer = parts_->Heartbeat(now, request, &*coordinator_);
+  const absl::StatusOr<v1::HeartbeatResponse> answer = parts_->Heartbeat(now, request, &*coordinator_, &effects_);
   JobChecker* checker = checkers_.at(request.job());
   if (answer.ok()) checker->attendance().OnHeardOf(now, request.contributor(), request.incarnation(), true);
   replies_.push_back([this, request, answer, checker, done = std::move(done)] {
