@@ -5,6 +5,7 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
@@ -23,18 +24,32 @@ using ::testing::HasSubstr;
 
 constexpr uint64_t kHistories = 300;
 // What shrunken histories may have at most: faults that strike, and lines of the journal.
-constexpr size_t kFewFaults = 8;
+constexpr size_t kFewFaults = 6;
 constexpr size_t kFewEvents = 140;
 
 class PlantedFaultTest : public ::testing::TestWithParam<PlantedFault> {
  protected:
-  // The first history that finds the fault, with its complaint.
-  static Report Find() {
-    for (uint64_t seed = 1; seed <= kHistories; ++seed) {
+  // The first history, from `seed` on, that finds the fault, with its complaint.
+  static Report Find(uint64_t seed = 1) {
+    for (; seed <= kHistories; ++seed) {
       Report report = RunHistory({seed}, GetParam().make);
       if (absl::StrContains(report.complaint, GetParam().complaint)) return report;
     }
     return Report();
+  }
+
+  // The smallest of the first three, shrunken.
+  static Report FindSmall() {
+    Report smallest = Shrink(Find(), GetParam().make);
+    uint64_t seed = smallest.recipe.seed;
+    for (int i = 1; i < 3; ++i) {
+      const Report next = Find(seed + 1);
+      if (next.complaint.empty()) break;
+      seed = next.recipe.seed;
+      Report small = Shrink(next, GetParam().make);
+      if (small.faults.size() < smallest.faults.size()) smallest = std::move(small);
+    }
+    return smallest;
   }
 };
 
@@ -45,9 +60,8 @@ TEST_P(PlantedFaultTest, IsFound) {
 }
 
 TEST_P(PlantedFaultTest, IsShownSmall) {
-  const Report found = Find();
-  const Report small = Shrink(found, GetParam().make);
-  EXPECT_EQ(KindOf(small.complaint), KindOf(found.complaint));
+  const Report small = FindSmall();
+  EXPECT_THAT(small.complaint, HasSubstr(GetParam().complaint));
   EXPECT_LE(small.faults.size(), kFewFaults) << ToString(small.recipe);
   EXPECT_EQ(small.recipe.only, small.faults);
 

@@ -7,7 +7,7 @@ namespace {
 
 TEST(RecipeTest, ItsTextIsReadBack) {
   for (const char* text : {"17", "17 no-lag no-lag", "0 only", "17 only lost:job/0.1>3 4:server-crashes",
-                           "18446744073709551615 fewer-steps only interrupted:7"}) {
+                           "18446744073709551615 fewer-steps only 7:write-interrupted"}) {
     const absl::StatusOr<Recipe> recipe = ParseRecipe(text);
     ASSERT_TRUE(recipe.ok()) << recipe.status();
     EXPECT_EQ(ToString(*recipe), text);

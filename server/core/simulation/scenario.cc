@@ -170,12 +170,13 @@ Faults DrawFaults(const std::vector<std::string>& places, Random* random) {
   faults.network.doubled = random->OneOf({0, 5, 25});
   faults.network.late = random->OneOf({0, 10, 60});
   faults.network.max_delay_ms = random->OneOf({10, 60, 200});
-  faults.interrupted_writes = random->OneOf({0, 5, 25});
+  const int interruptions = random->OneOf({0, 15, 40});
   const int mean_pause_ms = random->OneOf({25, 80, 300});
   faults.end_ms = random->Between(100, 1200);
   int64_t at_ms = random->Between(1, 2 * mean_pause_ms);
   for (; at_ms < faults.end_ms; at_ms += random->Between(1, 2 * mean_pause_ms)) {
     faults.incidents.push_back(DrawIncident(places, at_ms, random));
+    if (random->Percent(interruptions)) faults.incidents.back().kind = Incident::Kind::kWriteInterrupted;
   }
   return faults;
 }
@@ -222,6 +223,8 @@ const char* NameOf(Incident::Kind kind) {
       return "server-crashes";
     case Kind::kServerStops:
       return "server-stops";
+    case Kind::kWriteInterrupted:
+      return "write-interrupted";
     case Kind::kClockJumps:
       return "clock-jumps";
     case Kind::kClockStands:

@@ -50,6 +50,7 @@ struct Incident {
     kPartition,
     kServerCrashes,
     kServerStops,
+    kWriteInterrupted,  // the next one: the coordinator dies before it, or between two of the answers after it
     kClockJumps,
     kClockStands,
     kTrainingRestarts,  // from a checkpoint
@@ -73,8 +74,6 @@ std::string PlaceName(const JobScenario& job, int contributor);
 // What goes wrong, and for how long.
 struct Faults {
   NetworkFaults network;
-  // In percent of the coordinator's writes: interrupted before, or between two of the answers that follow.
-  int interrupted_writes = 0;
   // In the order of their times.
   std::vector<Incident> incidents;
   // From then on nothing goes wrong any more.

@@ -30,7 +30,12 @@ const char* NameOf(PushResult result) {
 
 Server::Server(World* world, Parts* parts, const v1::CoordinatorConfig& config,
                const std::map<std::string, JobChecker*>& checkers)
-    : world_(world), parts_(parts), config_(config), checkers_(checkers), random_(world->seed, "server") {}
+    : world_(world), parts_(parts), config_(config), checkers_(checkers) {}
+
+// By the time, so that what does not strike early on does not change what does later.
+Random Server::Draw(absl::string_view what) const {
+  return Random(world_->seed, absl::StrCat("server ", what, " ", world_->loop.now_ms()));
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Lives
@@ -54,8 +59,9 @@ void Server::Start() {
 void Server::Crash() {
   world_->journal.Note("server: dies with ", parked_.size(), " parked calls and ", effects_.writes.size(),
                        " unwritten writes");
+  Random random = Draw("crash");
   for (const auto& [call, parked] : parked_) {
-    if (random_.Percent(50)) parked.done(Unreachable());
+    if (random.Percent(50)) parked.done(Unreachable());
   }
   coordinator_.reset();
   effects_ = Effects();
@@ -63,7 +69,7 @@ void Server::Crash() {
   parked_.clear();
   gone_.clear();
   flush_scheduled_ = false;
-  world_->loop.After(random_.Between(1, 120), [this] { Start(); });
+  world_->loop.After(random.Between(1, 120), [this] { Start(); });
 }
 
 void Server::Stop() {
@@ -226,15 +232,15 @@ void Server::Leave(const v1::LeaveRequest& request, Done<v1::LeaveResponse> done
 void Server::ScheduleFlush() {
   if (flush_scheduled_) return;
   flush_scheduled_ = true;
-  world_->loop.After(random_.Between(0, 4), [this, life = life_] {
+  Random random = Draw("batch");
+  world_->loop.After(random.Between(0, 4), [this, life = life_] {
     if (up() && life == life_) Flush();
   });
 }
 
 bool Server::InterruptedAt(const char* place) {
-  ++passed_;
-  const bool drawn = random_.Percent(interrupted_writes_);
-  if (!drawn || !world_->fate.Strikes(absl::StrCat("interrupted:", passed_))) return false;
+  if (!interrupted_after_.has_value() || (*interrupted_after_)-- > 0) return false;
+  interrupted_after_.reset();
   world_->journal.Note("server: interrupted ", place);
   world_->journal.Count(absl::StrCat("interrupted ", place));
   Crash();

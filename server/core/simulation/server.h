@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "server/core/coordinator.h"
 #include "server/core/simulation/checker.h"
 #include "server/core/simulation/parts.h"
@@ -48,8 +49,10 @@ class Server {
   void Stop();
   bool up() const { return coordinator_.has_value(); }
 
-  // From then on writes are interrupted so often, in percent.
-  void InterruptWrites(int percent) { interrupted_writes_ = percent; }
+  // The next write is interrupted, or one of the first answers after it.
+  void InterruptWrite(int after_answers) { interrupted_after_ = after_answers; }
+  // From then on none is.
+  void Heal() { interrupted_after_.reset(); }
 
   // Whether a call waits for its answer.
   bool HasParkedCalls() const { return !parked_.empty(); }
@@ -61,6 +64,8 @@ class Server {
     Done<Version> done;
   };
 
+  // Numbers for something that happens now.
+  Random Draw(absl::string_view what) const;
   // Tells the checkers what an event has come to, besides its answer: what was committed since there were so many
   // commits, and what became of the job.
   void Tell(const std::string& job, size_t commits);
@@ -85,10 +90,8 @@ class Server {
   Parts* const parts_;
   const v1::CoordinatorConfig config_;
   const std::map<std::string, JobChecker*>& checkers_;
-  int interrupted_writes_ = 0;
-  Random random_;
-  // Places where writes can be interrupted, so far.
-  uint64_t passed_ = 0;
+  // After so many places where a write can be.
+  std::optional<int> interrupted_after_;
 
   // Of one life.
   std::optional<Coordinator> coordinator_;

@@ -132,7 +132,6 @@ struct FaultSimplification {
 };
 
 constexpr FaultSimplification kOfFaults[] = {
-    {"no-interruptions", [](Faults* faults) { return &faults->interrupted_writes; }},
     {"no-losses", [](Faults* faults) { return &faults->network.lost; }},
     {"no-doubles", [](Faults* faults) { return &faults->network.doubled; }},
     {"no-delays", [](Faults* faults) { return &faults->network.late; }},

@@ -48,7 +48,6 @@ class History {
 
   const World& Run() {
     world_.network.faults = scenario_.faults.network;
-    server_.InterruptWrites(scenario_.faults.interrupted_writes);
     server_.Start();
     for (Place& place : places_) place.Start();
     for (size_t i = 0; i < scenario_.faults.incidents.size(); ++i) ScheduleIncident(i);
@@ -104,6 +103,7 @@ class History {
     switch (incident.kind) {
       case Kind::kServerCrashes:
       case Kind::kServerStops:
+      case Kind::kWriteInterrupted:
         return server_.up();
       case Kind::kTrainingRestarts:
         return CheckpointFor(incident).has_value();
@@ -124,6 +124,8 @@ class History {
         return server_.Crash();
       case Incident::Kind::kServerStops:
         return server_.Stop();
+      case Incident::Kind::kWriteInterrupted:
+        return server_.InterruptWrite(Random(incident.seed).Between(0, 3));
       case Incident::Kind::kTrainingRestarts:
         return RestartTraining(incident);
       case Incident::Kind::kClockJumps:
@@ -180,7 +182,7 @@ class History {
   void Heal() {
     world_.journal.Note("nothing goes wrong from now on");
     world_.network.faults = NetworkFaults();
-    server_.InterruptWrites(0);
+    server_.Heal();
   }
 
   std::string Unfinished() const {

@@ -56,6 +56,7 @@ constexpr const char* kMet[] = {
     "server-crashes",
     "server-stops",
     "training-restarts",
+    "write-interrupted",
     "worker-crashes",
     "worker-given-up",
     "worker-hangs",
