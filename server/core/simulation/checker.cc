@@ -101,6 +101,8 @@ void JobChecker::OnDisk(const JobRecord& record) {
   } else if (record.state.SerializeAsString() != committed_[step].state) {
     Complain("the state of step ", step, " changes on disk");
   }
+  // Beyond a breach nothing is known of what should be.
+  if (!journal_->complaint().empty()) return;
   CheckVersions(record);
   CheckEarlier(record);
   CheckMembers(record);
@@ -282,7 +284,7 @@ void JobChecker::OnError(const absl::Status& status, const JobRecord* record) {
 void JobChecker::OnVersion(const v1::CommittedVersion& version, const JobRecord* record) {
   const uint64_t step = version.version().step();
   if (undone_.count(version.SerializeAsString()) > 0) return;
-  if (record == nullptr || step > record->state.version().step()) {
+  if (record == nullptr || step > record->state.version().step() || step >= committed_.size()) {
     return Complain("step ", step, " is answered and not on disk");
   }
   if (version.SerializeAsString() != committed_[step].reply) {

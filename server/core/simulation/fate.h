@@ -15,13 +15,13 @@ class Fate {
   using Faults = std::vector<std::string>;
 
   // `only`: the faults that may strike; absent: all.
-  explicit Fate(const std::optional<Faults>& only) {
-    if (only.has_value()) only_.emplace(only->begin(), only->end());
+  explicit Fate(const std::optional<Faults>& only) : all_(!only.has_value()) {
+    if (only.has_value()) only_.insert(only->begin(), only->end());
   }
 
   // Whether a fault that was drawn strikes.
   bool Strikes(std::string name) {
-    if (only_.has_value() && only_->count(name) == 0) return false;
+    if (!all_ && only_.count(name) == 0) return false;
     if (known_.insert(name).second) struck_.push_back(std::move(name));
     return true;
   }
@@ -30,7 +30,8 @@ class Fate {
   const Faults& struck() const { return struck_; }
 
  private:
-  std::optional<std::set<std::string>> only_;
+  const bool all_;
+  std::set<std::string> only_;
   std::set<std::string> known_;
   Faults struck_;
 };
