@@ -66,7 +66,10 @@ ChildProcess::~ChildProcess() {
   waitpid(pid_, nullptr, 0);
 }
 
-void ChildProcess::Signal(int number) { kill(pid_, number); }
+void ChildProcess::Signal(int number) {
+  // To nobody, once it has been waited for: -1 would be everybody.
+  if (pid_ > 0) kill(pid_, number);
+}
 
 void ChildProcess::Tell(const std::string& line) {
   const std::string text = line + "\n";

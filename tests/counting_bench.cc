@@ -219,6 +219,15 @@ v1::JobSpec CountingBench::Spec() const {
     layer->set_counts_dispatched(counted.counts_dispatched);
   }
   EXPECT_TRUE(config::ParseText(balance_, "balance", spec.mutable_balance()).ok());
+  const auto on_missing = flags_.find("on_missing");
+  if (on_missing != flags_.end()) {
+    spec.set_missing_policy(on_missing->second == "fail" ? v1::JobSpec::MissingPolicy::FAIL
+                                                         : v1::JobSpec::MissingPolicy::COMMIT_WITHOUT);
+  }
+  const auto membership = flags_.find("membership");
+  if (membership != flags_.end()) {
+    EXPECT_TRUE(config::ParseText(membership->second, "membership", spec.mutable_membership()).ok());
+  }
   return spec;
 }
 

@@ -66,7 +66,7 @@ TEST_F(WorkerMissingTest, AJobGoesOnWithoutAWorkerThatIsKilled) {
   ASSERT_TRUE(AwaitLines(10));
   Kill(2);
   GoToTheEnd();
-  for (const int rank : {0, 1}) ASSERT_EQ(worker(rank).Wait().exit_code, 0) << "rank " << rank;
+  AwaitCommitted(steps_);
   LearnWhoWasMissing();
   EXPECT_GE(missing_.size(), 39u) << "steps 12 to 50 at least";
   for (const auto& [step, contributor] : missing_) EXPECT_EQ(contributor, 2) << "step " << step;
@@ -95,7 +95,7 @@ TEST_F(WorkerMissingTest, AWorkerThatWasStoppedTakesPartAgain) {
   GoTo(40);
   ASSERT_TRUE(AwaitLines(40));
   GoToTheEnd();
-  for (const int rank : {0, 1, 2}) ASSERT_EQ(worker(rank).Wait().exit_code, 0) << "rank " << rank;
+  AwaitCommitted(steps_);
   LearnWhoWasMissing();
   EXPECT_GE(missing_.size(), 8u);
   for (const auto& [step, contributor] : missing_) EXPECT_EQ(contributor, 1) << "step " << step;
@@ -130,7 +130,7 @@ TEST_F(WorkerMissingTest, AWorkerThatIsAliveAndDoesNotGetOnIsLateAndNotLost) {
   AwaitCommitted(19);
   EXPECT_EQ(Describe().contributors(1).state(), v1::ContributorState::LATE);
   GoToTheEnd();
-  for (const int rank : {0, 1}) ASSERT_EQ(worker(rank).Wait().exit_code, 0) << "rank " << rank;
+  AwaitCommitted(steps_);
   LearnWhoWasMissing();
   EXPECT_THAT(missing_, ::testing::Contains(std::pair<uint64_t, int>(12, 1)));
   ExpectReferenceAtTheEnd();

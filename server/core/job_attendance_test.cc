@@ -333,6 +333,21 @@ TEST(JobAttendanceTest, NothingIsDecidedWithoutAnybodyWhereALaterCoordinatorHasT
   }
 }
 
+TEST(JobAttendanceTest, NobodyRewindsAJobThatOthersTrain) {
+  JobBench bench(Spec(2, Policy::COMMIT_WITHOUT));
+  bench.JoinAll();
+  bench.PushAllUntil(3);
+  v1::JoinRequest join = bench.JoinOf(0);
+  join.set_incarnation(200);
+  join.set_rewind(true);
+  join.set_next_step(2);
+  for (int minute = 0; minute < 5; ++minute) {
+    EXPECT_THAT(bench.Join(join).status(), job::IsRefusal(Code::kUnavailable, Reason::REWIND_PENDING, "1 of 2"));
+    LetPass(&bench, absl::Minutes(1), {1});
+  }
+  EXPECT_EQ(bench.job().committed_step(), 3u);
+}
+
 TEST(JobAttendanceTest, HeartbeatsOfStrangersAreRefusedAsTheirPushesAre) {
   JobBench bench(Spec(2, Policy::WAIT));
   bench.JoinAll();

@@ -60,19 +60,22 @@ absl::StatusOr<v1::Snapshot> Job::Snapshot(std::optional<uint64_t> step, const H
   return job::MakeSnapshot(states.back(), AllButLast(states));
 }
 
-// Who has left is not waited for; nor is, where a job goes on without who is missing, one that has not asked by the
-// step's deadline, as long as enough have.
+// Who has left is not waited for; nor is, where a job goes on without who is missing, one that is not heard of and has
+// not asked by the step's deadline, as long as enough have.
 std::vector<int> Job::ExpectedToAsk(absl::Time now, int asking) const {
   const WaitingRules rules = Rules();
-  std::vector<int> asked;
+  int asked = 0;
+  std::vector<int> here;
   std::vector<int> expected;
   for (int i = 0; i < static_cast<int>(slots_.size()); ++i) {
-    if (i == asking || wishes_.Find(i) != nullptr) asked.push_back(i);
-    if (i == asking || !slots_[i].member.left()) expected.push_back(i);
+    const bool asks = i == asking || wishes_.Find(i) != nullptr;
+    const bool is_alive = slots_[i].joined && now < slots_[i].heard + rules.heartbeat_timeout;
+    asked += asks;
+    if (asks || is_alive) here.push_back(i);
+    if (asks || !slots_[i].member.left()) expected.push_back(i);
   }
-  const bool enough = static_cast<int>(asked.size()) >= rules.min_contributors;
   const bool overdue = now >= wishes_.since() + rules.step_deadline;
-  return rules.goes_on_without() && enough && overdue ? asked : expected;
+  return rules.goes_on_without() && asked >= rules.min_contributors && overdue ? here : expected;
 }
 
 std::vector<uint64_t> Job::StatesFor(absl::Time now, const v1::JoinRequest& request) const {

@@ -201,8 +201,9 @@ void Engine::AskAbout(std::string job, Done<T> done, std::function<absl::StatusO
 }
 
 void Engine::Join(v1::JoinRequest request, Done<v1::JoinResponse> done) {
+  const std::string job = request.job().name();
   AskAbout<v1::JoinResponse>(
-      request.job().name(), std::move(done),
+      job, std::move(done),
       [this, request = std::move(request)](core::Effects* effects) -> absl::StatusOr<v1::JoinResponse> {
         EVENKEEL_ASSIGN_OR_RETURN(
             const core::History history,
@@ -231,15 +232,17 @@ void Engine::UpdateConfig(v1::UpdateConfigRequest request, Done<v1::UpdateConfig
     if (response.ok()) listener_.log(ConfigLine(job, *response));
     done(std::move(response));
   };
-  AskAbout<v1::UpdateConfigResponse>(request.job(), std::move(tell),
+  const std::string job = request.job();
+  AskAbout<v1::UpdateConfigResponse>(job, std::move(tell),
                                      [this, request = std::move(request)](core::Effects* effects) {
                                        return coordinator_.UpdateConfig(clock_.Now(), request, effects);
                                      });
 }
 
 void Engine::GetState(v1::GetStateRequest request, Done<v1::GetStateResponse> done) {
+  const std::string job = request.job();
   AskAbout<v1::GetStateResponse>(
-      request.job(), std::move(done),
+      job, std::move(done),
       [this, request = std::move(request)](core::Effects* effects) -> absl::StatusOr<v1::GetStateResponse> {
         EVENKEEL_ASSIGN_OR_RETURN(const std::vector<uint64_t> steps, coordinator_.StatesFor(request));
         EVENKEEL_ASSIGN_OR_RETURN(const core::History states, Remembered(request.job(), steps, *effects));
@@ -248,10 +251,10 @@ void Engine::GetState(v1::GetStateRequest request, Done<v1::GetStateResponse> do
 }
 
 void Engine::PutState(v1::PutStateRequest request, Done<v1::PutStateResponse> done) {
-  AskAbout<v1::PutStateResponse>(request.job(), std::move(done),
-                                 [this, request = std::move(request)](core::Effects* effects) {
-                                   return coordinator_.PutState(clock_.Now(), request, effects);
-                                 });
+  const std::string job = request.job();
+  AskAbout<v1::PutStateResponse>(job, std::move(done), [this, request = std::move(request)](core::Effects* effects) {
+    return coordinator_.PutState(clock_.Now(), request, effects);
+  });
 }
 
 void Engine::Describe(const std::string& job, Done<v1::DescribeJobResponse> done) {
