@@ -18,10 +18,8 @@
 
 #include <stdlib.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -34,9 +32,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "base/check.h"
 #include "tests/load/load_case.h"
 #include "tests/load/load_run.h"
+#include "tests/scratch_folder.h"
 
 ABSL_FLAG(std::string, cases, "1x8x8,16x61x256,64x61x256,256x61x256,1024x61x256",
           "WORKERSxLAYERSxEXPERTS, separated by commas");
@@ -66,21 +64,6 @@ int Refuse(const std::string& why) {
   std::fprintf(stderr, "load_benchmark: %s\n", why.c_str());
   return 2;
 }
-
-// A folder that goes with this process, and is what the processes of tests/ take for a test's: there they have their
-// folders, and there, beside the working directory, they find the programs.
-class Scratch {
- public:
-  explicit Scratch(const std::string& parent) : path_(parent + "/evenkeel_load_XXXXXX") {
-    EVENKEEL_CHECK(mkdtemp(path_.data()) != nullptr);
-    setenv("TEST_TMPDIR", path_.c_str(), /*replace=*/1);
-    setenv("TEST_SRCDIR", "..", /*replace=*/0);
-  }
-  ~Scratch() { std::filesystem::remove_all(path_); }
-
- private:
-  std::string path_;
-};
 
 // The processor's name, as the kernel has it.
 std::string Processor() {
@@ -132,9 +115,7 @@ std::vector<Measurement> FullMeasurements(const RunOptions& options) {
 
 int Run(const std::vector<Measurement>& measurements) {
   const bool json = absl::GetFlag(FLAGS_json);
-  const std::string parent = absl::GetFlag(FLAGS_state_dir);
-  const Scratch scratch(parent.empty() ? std::filesystem::temp_directory_path().string()
-                                       : std::filesystem::absolute(parent).string());
+  const tests::ScratchFolder scratch(absl::GetFlag(FLAGS_state_dir));
   const step_benchmark::Report context = ReportOfMachine();
   std::fputs(json ? absl::StrCat("{", context.Json()).c_str() : context.Text().c_str(), stdout);
   for (const auto& [load_case, options] : measurements) {

@@ -47,6 +47,16 @@ int64_t ContextSwitches(const std::string& folder) {
   return switches;
 }
 
+int OpenFiles(const std::string& folder) {
+  int files = 0;
+  std::error_code gone;
+  for (const auto& file : std::filesystem::directory_iterator(folder + "/fd", gone)) {
+    static_cast<void>(file);
+    ++files;
+  }
+  return files;
+}
+
 }  // namespace
 
 ProcessUsage UsageOf(pid_t process) {
@@ -59,6 +69,7 @@ ProcessUsage UsageOf(pid_t process) {
   usage.written_bytes = Field(ReadAll(folder + "/io"), "write_bytes");
   usage.resident_bytes = 1024 * Field(status, "VmRSS");
   usage.peak_resident_bytes = 1024 * Field(status, "VmHWM");
+  usage.open_files = OpenFiles(folder);
   return usage;
 }
 

@@ -15,6 +15,7 @@ struct ProcessUsage {
   // As of now, and the most that there was.
   int64_t resident_bytes = 0;
   int64_t peak_resident_bytes = 0;
+  int open_files = 0;
 };
 
 // All 0 when there is no such process.
