@@ -92,6 +92,7 @@ case $mode in
     else
       bazel_test plain
     fi
+    check "faults that cost nothing" tests/fault_table.py
     peers
     ;;
   sanitizers)

@@ -15,8 +15,8 @@ namespace evenkeel::tools {
 namespace {
 
 // "rate: 0.01 -> 0.005; added: frozen: true", each behind `place`.
-void AddDifference(absl::string_view place, const v1::BalanceConfig& before, const v1::BalanceConfig& after,
-                   std::vector<std::string>* all) {
+void AddDifference(absl::string_view place, const google::protobuf::Message& before,
+                   const google::protobuf::Message& after, std::vector<std::string>* all) {
   std::string report;
   google::protobuf::util::MessageDifferencer differencer;
   differencer.ReportDifferencesToString(&report);
@@ -45,6 +45,11 @@ std::string Difference(const v1::ConfigChange& before, const v1::ConfigChange& a
   if (before.mode() != after.mode()) {
     all.push_back(absl::StrCat("mode: ", v1::JobSpec::Mode::Kind_Name(before.mode()), " -> ",
                                v1::JobSpec::Mode::Kind_Name(after.mode())));
+  }
+  AddDifference("", before.membership(), after.membership(), &all);
+  if (before.missing_policy() != after.missing_policy()) {
+    all.push_back(absl::StrCat("missing_policy: ", v1::JobSpec::MissingPolicy::Kind_Name(before.missing_policy()),
+                               " -> ", v1::JobSpec::MissingPolicy::Kind_Name(after.missing_policy())));
   }
   return all.empty() ? "nothing" : absl::StrJoin(all, "; ");
 }

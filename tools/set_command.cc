@@ -17,11 +17,12 @@
 namespace evenkeel::tools {
 namespace {
 
-constexpr absl::string_view kHelp = R"(evenkeel set: changes how a running job is balanced, from a step on.
+constexpr absl::string_view kHelp =
+    R"(evenkeel set: changes how a running job is balanced, and waits for its contributors, from a step on.
 
   evenkeel set --job NAME [--coordinator HOST:PORT] [--from-step N] [--note TEXT] [--json] [--timeout SECONDS]
                [--rate X] [--balance JSON] [--freeze | --unfreeze] [--layer NAME ...]
-               [--undo] [--resume]
+               [--missing POLICY] [--membership JSON] [--undo] [--resume]
 
   --job NAME               a job of the coordinator
   --coordinator HOST:PORT  absent: 127.0.0.1:7411
@@ -30,6 +31,9 @@ constexpr absl::string_view kHelp = R"(evenkeel set: changes how a running job i
   --balance JSON           fields of a BalanceConfig, in JSON or YAML; "preset" replaces all other fields first
   --freeze, --unfreeze     no bias moves, though counting goes on; and it moves again
   --layer NAME             what is given above is for this layer alone; may be given more than once
+  --missing POLICY         what a step does without a contributor that is lost, late or gone: WAIT, FAIL or
+                           COMMIT_WITHOUT (doc/protocol.md)
+  --membership JSON        how long it waits for whom: fields of a Membership, in milliseconds; 0 is never
   --undo                   takes the newest change back: drops it where it is still to come, else goes back, from
                            --from-step on, to what was before it
   --resume                 lets the layers of a job move again that stands still because an invariant was violated
@@ -48,6 +52,7 @@ Example:
   evenkeel set --job pretrain-7b --balance '{"schedule": {"kind": "TO_ZERO", "begin": 15000000}}'
   evenkeel set --job pretrain-7b --layer model.layers.3.mlp.gate --freeze
   evenkeel set --job pretrain-7b --freeze
+  evenkeel set --job pretrain-7b --membership '{"step_deadline_ms": 1800000}' --note "somebody debugs"
   evenkeel set --job pretrain-7b --undo
 )";
 
@@ -57,6 +62,8 @@ struct Options {
   std::optional<int> from_step;
   std::optional<double> rate;
   std::string balance;
+  std::string missing;
+  std::string membership;
   std::vector<std::string> layers;
   bool freeze = false;
   bool unfreeze = false;
@@ -66,7 +73,8 @@ struct Options {
   bool json = false;
 
   bool changes_balance() const { return rate.has_value() || !balance.empty(); }
-  bool changes() const { return changes_balance() || freeze || unfreeze; }
+  bool changes_layers() const { return changes_balance() || freeze || unfreeze; }
+  bool changes() const { return changes_layers() || !missing.empty() || !membership.empty(); }
 };
 
 absl::Status CheckOptions(const Options& options) {
@@ -76,15 +84,15 @@ absl::Status CheckOptions(const Options& options) {
   if (options.freeze && options.unfreeze) return absl::InvalidArgumentError("give one of --freeze and --unfreeze");
   if (options.undo && options.changes()) {
     return absl::InvalidArgumentError(
-        "--undo takes a change back; --rate, --balance, --freeze and --unfreeze make one");
+        "--undo takes a change back; --rate, --balance, --freeze, --unfreeze, --missing and --membership make one");
   }
-  if (!options.layers.empty() && !options.changes()) {
+  if (!options.layers.empty() && !options.changes_layers()) {
     return absl::InvalidArgumentError(
         "--layer says what --rate, --balance, --freeze or --unfreeze is for; none is there");
   }
   if (!options.changes() && !options.undo && !options.resume) {
     return absl::InvalidArgumentError(
-        "nothing to do; give --rate, --balance, --freeze, --unfreeze, --undo or --resume");
+        "nothing to do; give --rate, --balance, --freeze, --unfreeze, --missing, --membership, --undo or --resume");
   }
   return CheckCoordinator(options.coordinator);
 }
@@ -99,6 +107,21 @@ absl::Status ReadBalance(const Options& options, v1::BalanceConfig* balance) {
   return absl::OkStatus();
 }
 
+absl::Status ReadMembership(const Options& options, v1::UpdateConfigRequest* request) {
+  if (!options.membership.empty()) {
+    EVENKEEL_RETURN_IF_ERROR(config::ParseText(options.membership, "--membership", request->mutable_membership()));
+  }
+  if (options.missing.empty()) return absl::OkStatus();
+  v1::JobSpec::MissingPolicy::Kind policy = v1::JobSpec::MissingPolicy::KIND_UNSPECIFIED;
+  if (!v1::JobSpec::MissingPolicy::Kind_Parse(options.missing, &policy) ||
+      policy == v1::JobSpec::MissingPolicy::KIND_UNSPECIFIED) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--missing: ", options.missing, " is none of WAIT, FAIL and COMMIT_WITHOUT"));
+  }
+  request->set_missing_policy(policy);
+  return absl::OkStatus();
+}
+
 absl::Status ReadOptions(Args args, Options* options, v1::UpdateConfigRequest* request) {
   std::vector<Flag> flags = FlagsOf(&options->coordinator);
   const Flag own[] = {
@@ -106,6 +129,8 @@ absl::Status ReadOptions(Args args, Options* options, v1::UpdateConfigRequest* r
       {"from-step", &options->from_step},
       {"rate", &options->rate},
       {"balance", &options->balance},
+      {"missing", &options->missing},
+      {"membership", &options->membership},
       {"layer", &options->layers},
       {"freeze", &options->freeze},
       {"unfreeze", &options->unfreeze},
@@ -122,6 +147,7 @@ absl::Status ReadOptions(Args args, Options* options, v1::UpdateConfigRequest* r
   request->set_undo(options->undo);
   request->set_resume(options->resume);
   request->set_note(options->note);
+  EVENKEEL_RETURN_IF_ERROR(ReadMembership(*options, request));
   v1::BalanceConfig balance;
   EVENKEEL_RETURN_IF_ERROR(ReadBalance(*options, &balance));
   if (options->layers.empty()) {

@@ -86,6 +86,8 @@ TEST_F(SetCommandTest, AsksForWhatTheFlagsSay) {
   EXPECT_EQ(Asked({"--unfreeze", "--resume"}), "mode: BALANCE resume: true");
   EXPECT_EQ(Asked({"--undo", "--from-step=9"}), "from_step: 9 undo: true");
   EXPECT_EQ(Asked({"--resume"}), "resume: true");
+  EXPECT_EQ(Asked({"--missing", "COMMIT_WITHOUT", "--membership", R"({"step_deadline_ms": 0})"}),
+            "membership { step_deadline_ms: 0 } missing_policy: COMMIT_WITHOUT");
 }
 
 TEST_F(SetCommandTest, WithLayersThePatchIsTheirs) {
@@ -116,6 +118,10 @@ TEST_F(SetCommandTest, RefusalsSayWhatIsWrong) {
       {{"--note", "n"}, "nothing to do"},
       {{"--layer", "a"}, "--layer says what"},
       {{"--undo", "--rate", "1"}, "--undo takes a change back"},
+      {{"--undo", "--missing", "FAIL"}, "--undo takes a change back"},
+      {{"--missing", "perhaps"}, "--missing: perhaps is none of WAIT, FAIL and COMMIT_WITHOUT"},
+      {{"--membership", "{patience: 2}"}, "--membership:1:2: \"patience\" is no field"},
+      {{"--layer", "a", "--missing", "FAIL"}, "--layer says what"},
       {{"--freeze", "--unfreeze"}, "give one of --freeze and --unfreeze"},
       {{"--from-step", "0", "--freeze"}, "--from-step: 0 is not at least 1"},
       {{"--rate", "fast"}, "--rate: \"fast\" is not a number"},

@@ -24,8 +24,6 @@ std::string Hex(uint64_t value) { return absl::StrFormat("%016x", value); }
 
 std::string Number(double value) { return absl::StrFormat("%.3f", value); }
 
-std::string YesNo(bool value) { return value ? "yes" : "no"; }
-
 std::string Joined(const v1::JobSummary& job) { return absl::StrCat(job.joined(), "/", job.contributors()); }
 
 // Nothing, where the last step was routed with the version that was due.
@@ -39,18 +37,39 @@ std::string ReasonText(v1::UpdateReason::Kind reason) {
   return word.empty() ? absl::StrCat(reason) : absl::AsciiStrToLower(absl::StrReplaceAll(word, {{"_", " "}}));
 }
 
+std::string StateText(v1::ContributorState::Kind state) {
+  const std::string word = v1::ContributorState::Kind_Name(state);
+  return word.empty() ? absl::StrCat(state) : absl::AsciiStrToLower(word);
+}
+
+std::string Seconds(uint64_t milliseconds) { return absl::StrFormat("%.1f", static_cast<double>(milliseconds) / 1000); }
+
+// Who keeps the step, and why the job has failed.
+std::string ShowMissing(const v1::JobSummary& job) {
+  std::string text;
+  if (job.stragglers_size() > 0) {
+    absl::StrAppend(&text, "step ", job.open_step(), " waits for contributor ", absl::StrJoin(job.stragglers(), ", "),
+                    "\n");
+  }
+  if (!job.failure().empty()) absl::StrAppend(&text, "failed: ", absl::Utf8SafeCEscape(job.failure()), "\n");
+  return text;
+}
+
 std::string ShowContributors(const v1::DescribeJobResponse& response) {
   Table table({{"contributor"},
                {"ranks", kLeft},
                {"incarnation", kLeft},
-               {"joined", kLeft},
-               {"pushed", kLeft},
+               {"state", kLeft},
+               {"heard s ago"},
+               {"pushed s ago"},
                {"host", kLeft},
                {"device", kLeft}});
   for (const v1::ContributorStatus& contributor : response.contributors()) {
     table.AddRow({absl::StrCat(contributor.contributor()), absl::StrJoin(contributor.ranks(), ","),
-                  contributor.incarnation() == 0 ? "-" : Hex(contributor.incarnation()), YesNo(contributor.joined()),
-                  YesNo(contributor.pushed()), contributor.worker().hostname(), contributor.worker().device()});
+                  contributor.incarnation() == 0 ? "-" : Hex(contributor.incarnation()), StateText(contributor.state()),
+                  contributor.has_heard_ms_ago() ? Seconds(contributor.heard_ms_ago()) : "",
+                  contributor.has_pushed_ms_ago() ? Seconds(contributor.pushed_ms_ago()) : "",
+                  contributor.worker().hostname(), contributor.worker().device()});
   }
   return table.Text();
 }
@@ -117,9 +136,9 @@ std::string ShowJob(const v1::DescribeJobResponse& response) {
       response.changes().empty() ? "" : absl::StrCat(ShowChanges(response.changes(), job.open_step()), "\n");
   return absl::StrFormat(
       "job %s: step %d committed in epoch %d, step %d open in epoch %d; %s contributors joined; "
-      "max violation %s; %sstate hash %s\n%s\n%s%s\n%s",
+      "max violation %s; %sstate hash %s\n%s%s\n%s%s\n%s",
       absl::Utf8SafeCEscape(job.name()), job.version().step(), job.version().epoch(), job.open_step(), job.epoch(),
-      Joined(job), Number(job.max_violation()), Staleness(job), Hex(job.state_hash()), halt, changes,
+      Joined(job), Number(job.max_violation()), Staleness(job), Hex(job.state_hash()), halt, ShowMissing(job), changes,
       ShowContributors(response), ShowLayers(response));
 }
 

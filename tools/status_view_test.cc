@@ -50,8 +50,13 @@ TEST(StatusViewTest, OneJobHasContributorsAndLayers) {
   contributor->add_ranks(1);
   contributor->set_incarnation(0x1234567890abcdef);
   contributor->set_joined(true);
+  contributor->set_state(v1::ContributorState::AWAITED);
+  contributor->set_heard_ms_ago(1240);
+  response.mutable_summary()->add_stragglers(0);
+  response.mutable_summary()->set_failure("step 81 has failed");
   contributor->mutable_worker()->set_hostname("node-a");
   response.add_contributors()->set_contributor(1);
+  response.mutable_contributors(1)->set_state(v1::ContributorState::FREE);
   v1::LayerStatus* layer = response.add_layers();
   layer->set_name("layers.3\ngate");
   layer->set_num_experts(64);
@@ -65,10 +70,12 @@ TEST(StatusViewTest, OneJobHasContributorsAndLayers) {
   EXPECT_EQ(ShowJob(response),
             "job pretrain: step 80 committed in epoch 2, step 81 open in epoch 3; 3/4 contributors joined; "
             "max violation 0.125; state hash 0000000000abcdef\n"
+            "step 81 waits for contributor 0\n"
+            "failed: step 81 has failed\n"
             "\n"
-            "  contributor  ranks  incarnation       joined  pushed  host    device\n"
-            "            0  0,1    1234567890abcdef  yes     no      node-a\n"
-            "            1         -                 no      no\n"
+            "  contributor  ranks  incarnation       state    heard s ago  pushed s ago  host    device\n"
+            "            0  0,1    1234567890abcdef  awaited          1.2                node-a\n"
+            "            1         -                 free\n"
             "\n"
             "  layer           experts  top_k  last update  why               max violation     min    avg     cv"
             "  entropy  dead  starved  bias min  bias max\n"
