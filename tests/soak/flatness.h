@@ -33,8 +33,11 @@ struct Bound {
   double absolute = 0;
 };
 
+// A series of fewer samples is not judged.
+inline constexpr size_t kLeastSamples = 20;
+
 inline bool IsFlat(const Series& series, const Bound& bound) {
-  return series.late() <= series.early() * (1 + bound.share) + bound.absolute;
+  return series.size() < kLeastSamples || series.late() <= series.early() * (1 + bound.share) + bound.absolute;
 }
 
 }  // namespace evenkeel::soak

@@ -43,6 +43,8 @@ TEST(FlatnessTest, ALeakIsGrowth) {
   EXPECT_FALSE(IsFlat(series, {0.1, 4}));
   EXPECT_FALSE(IsFlat(series, {0, 799}));
   EXPECT_TRUE(IsFlat(series, {0, 800}));
+  EXPECT_FALSE(IsFlat(Of(kLeastSamples, [](int i) { return i; }), {0, 0}));
+  EXPECT_TRUE(IsFlat(Of(kLeastSamples - 1, [](int i) { return i; }), {0, 0}));
   EXPECT_FALSE(IsFlat(Of(100, [](int i) { return i < 50 ? 12 : 13; }), {0, 0}));
 }
 

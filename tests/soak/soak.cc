@@ -7,6 +7,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -43,9 +44,23 @@ constexpr absl::Duration kProgressEvery = absl::Seconds(10);
 
 absl::Status Breach(absl::string_view what) { return absl::InternalError(what); }
 
+// Rounds between samples of a short life.
+constexpr int64_t kShortLifeSampling = 10;
+
 // What the coordinator's process amounts to.
+struct Sample {
+  double resident = 0;
+  double files = 0;
+  double database = 0;
+};
 struct Samples {
   Series resident, files, database;
+
+  void Add(const Sample& sample) {
+    resident.Add(sample.resident);
+    files.Add(sample.files);
+    database.Add(sample.database);
+  }
 };
 
 class Soak {
@@ -63,8 +78,8 @@ class Soak {
 
  private:
   uint64_t steps() const { return static_cast<uint64_t>(options_.steps); }
-  // The middle of the steps, in which the coordinator lives once.
-  bool is_in_long_life() const { return reference_.step() >= steps() / 5 && reference_.step() < steps() - steps() / 5; }
+  // The middle of the steps, in which the coordinator lives once, whatever is rewound.
+  bool IsTimeOfLongLife() const { return furthest_ >= steps() / 5 && furthest_ < steps() - steps() / 5; }
   absl::Status TakeStep(const RoundPlan& plan);
   absl::Status Strike(Fault fault, int worker, uint64_t draw);
   absl::Status Restart(int signal);
@@ -75,8 +90,8 @@ class Soak {
   absl::Status LookAtState();
   // The first from `draw` on that is here, or is not; -1 for none.
   int Find(bool here, uint64_t draw) const;
-  void SampleLife(Samples* samples) const;
-  void Sample();
+  Sample SampleLife() const;
+  void TakeSamples(int64_t round);
   void TellProgress();
   SoakReport Tell() const;
 
@@ -89,9 +104,14 @@ class Soak {
   std::map<Fault, int64_t> tally_;
   int64_t connections_cut_ = 0;
   int64_t steps_taken_ = 0;
+  uint64_t steps_rewound_ = 0;
+  uint64_t furthest_ = 0;  // step
 
+  bool lives_long_ = false;
+  // Of this life, if it is a short one and has lived for a while.
+  std::optional<Sample> short_life_;
   Samples long_life_;
-  Samples over_lives_;  // one at the end of each short one
+  Samples over_lives_;  // one of each short one, near its end
   Series load_resident_;
   const absl::Time start_ = absl::Now();
   absl::Time told_ = absl::Now();
@@ -105,14 +125,12 @@ absl::StatusOr<SoakReport> Soak::Run() {
   fleet.patience = kPatience;
   fleet_ = std::make_unique<Fleet>(fleet, &messages_, &reference_);
   EVENKEEL_RETURN_IF_ERROR(fleet_->Begin());
-  bool was_in_long_life = false;
   for (int64_t round = 0; reference_.step() < steps(); ++round) {
-    RoundPlan plan = faults_.Draw(round, !is_in_long_life());
-    // The long life begins with the step, and a rewind beyond its begin does not begin it again.
-    if (is_in_long_life() && !was_in_long_life) plan.moments = {{0, Fault::kStop}};
-    was_in_long_life = was_in_long_life || is_in_long_life();
+    RoundPlan plan = faults_.Draw(round, !IsTimeOfLongLife());
+    if (IsTimeOfLongLife() && !lives_long_) plan.moments = {{0, Fault::kStop}};  // it begins with the step
     EVENKEEL_RETURN_IF_ERROR(TakeStep(plan));
-    if (round % std::max<int64_t>(1, options_.steps / kSamples) == 0) Sample();
+    furthest_ = std::max(furthest_, reference_.step());
+    TakeSamples(round);
     TellProgress();
   }
   EVENKEEL_RETURN_IF_ERROR(LookAtState());
@@ -151,8 +169,10 @@ absl::Status Soak::TakeStep(const RoundPlan& plan) {
 }
 
 absl::Status Soak::Restart(int signal) {
-  if (!is_in_long_life()) SampleLife(&over_lives_);
+  if (short_life_.has_value()) over_lives_.Add(*short_life_);
+  short_life_.reset();
   EVENKEEL_RETURN_IF_ERROR(lives_.Replace(signal));
+  lives_long_ = IsTimeOfLongLife();
   fleet_->OnRestart();
   return absl::OkStatus();
 }
@@ -184,7 +204,8 @@ int Soak::Find(bool here, uint64_t draw) const {
 }
 
 absl::Status Soak::StrikeBetweenSteps(Fault fault, uint64_t draw) {
-  const bool may_go = 4 * fleet_->away() < options_.workers - 4;
+  // Of each channel, somebody stays: so it has a connection.
+  const bool may_go = fleet_->away() + 1 < options_.workers / fleet_->channels();
   const bool goes = fault == Fault::kLeave || fault == Fault::kSilence;
   int worker = Find(/*here=*/fault != Fault::kReturn, draw);
   if (worker < 0 || (goes && !may_go)) return absl::OkStatus();
@@ -218,6 +239,7 @@ absl::Status Soak::Rewind(uint64_t depth) {
   while (fleet_->is_waiting()) EVENKEEL_RETURN_IF_ERROR(fleet_->TakeAnswer());
   const uint64_t deepest = reference_.step() - reference_.oldest();
   if (deepest == 0) return absl::OkStatus();
+  steps_rewound_ += std::min(depth, deepest);
   return fleet_->Rewind(reference_.step() - std::min(depth, deepest));
 }
 
@@ -264,16 +286,18 @@ absl::Status Soak::LookAtState() {
       absl::StrCat("GetState has ", theirs.ShortDebugString(), "; the reference has ", ours.ShortDebugString()));
 }
 
-void Soak::SampleLife(Samples* samples) const {
+Sample Soak::SampleLife() const {
   const load::ProcessUsage usage = lives_.usage();
-  samples->resident.Add(static_cast<double>(usage.resident_bytes));
-  samples->files.Add(usage.open_files);
-  samples->database.Add(static_cast<double>(lives_.database_bytes()));
+  return {static_cast<double>(usage.resident_bytes), static_cast<double>(usage.open_files),
+          static_cast<double>(lives_.database_bytes())};
 }
 
-void Soak::Sample() {
-  if (is_in_long_life()) SampleLife(&long_life_);
-  load_resident_.Add(static_cast<double>(load::UsageOf(getpid()).resident_bytes));
+void Soak::TakeSamples(int64_t round) {
+  if (round % std::max<int64_t>(1, options_.steps / kSamples) == 0) {
+    if (lives_long_ && IsTimeOfLongLife()) long_life_.Add(SampleLife());
+    load_resident_.Add(static_cast<double>(load::UsageOf(getpid()).resident_bytes));
+  }
+  if (!lives_long_ && round % kShortLifeSampling == 0) short_life_ = SampleLife();
 }
 
 void Soak::TellProgress() {
@@ -322,11 +346,13 @@ SoakReport Soak::Tell() const {
   figures.AddFigure("seed", static_cast<double>(options_.seed));
   figures.AddFigure("record", options_.record);
   figures.AddFigure("steps", static_cast<double>(options_.steps));
-  figures.AddFigure("steps_taken", taken,
-                    absl::StrFormat("%d steps taken, those after rewinds again; none lost, all as the reference has "
-                                    "them, bit for bit",
-                                    steps_taken_));
-  figures.AddFigure("steps_lost", 0);
+  const int64_t lost = steps_taken_ - static_cast<int64_t>(steps_rewound_ + reference_.step());
+  figures.AddFigure("steps_taken", taken);
+  figures.AddFigure("steps_rewound", static_cast<double>(steps_rewound_));
+  figures.AddFigure("steps_lost", static_cast<double>(lost),
+                    absl::StrFormat("%d steps taken, %d of them rewound, %d lost; all as the reference has them, bit "
+                                    "for bit",
+                                    steps_taken_, steps_rewound_, lost));
   figures.AddFigure("seconds", seconds);
   figures.AddFigure("steps_per_second", taken / seconds,
                     absl::StrFormat("%.0f s, %.0f steps a second", seconds, taken / seconds));

@@ -1,20 +1,4 @@
-// A long run: a real evenkeeld, and 64 workers that take 100,000 steps while all that can break is broken, the
-// coordinator above all. Every answer is held against a reference, bit for bit; memory and open files are to stay flat.
-//
-//   bazel run //tests/soak                                 100,000 steps of 64 workers
-//   ... -- --steps 5000 --workers 16                       for a look
-//   ... -- --seed 7                                        other counts, other faults at other times
-//   ... -- --record                                        with the record of every commit
-//   ... -- --json > soak.json                              the figures, named as the lines are
-//   ... -- --state_dir DIR                                 the disk to write to; default: the temporary directory
-//
-// In the first and the last fifth of the steps the coordinator is ended about every 70 steps, by SIGKILL or SIGTERM; in
-// the middle it lives once. All along connections are cut, channels closed, pushes doubled and repeated, processes
-// replaced, workers leave, hang and come back, the rate changes, and the job goes back some steps. How far it is, is
-// said on stderr.
-//
-// Exit code 1: the job is not what the reference says, a step was lost, or the medians of the second and the last tenth
-// show that something grows: memory or the database by more than a tenth and 4 MiB, open files at all.
+// The soak; kUsage says what it is.
 
 #include <cstdio>
 #include <string>
@@ -35,6 +19,26 @@ ABSL_FLAG(std::string, state_dir, "", "folder whose disk is written to; default:
 
 namespace evenkeel::soak {
 namespace {
+
+constexpr char kUsage[] =
+    R"(A long run: a real evenkeeld, and 64 workers that take 100,000 steps while all that can
+break is broken, the coordinator above all. Every answer is held against a reference, bit for bit; memory and open files
+are to stay flat.
+
+  bazel run //tests/soak                                 100,000 steps of 64 workers
+  ... -- --steps 5000 --workers 16                       for a look
+  ... -- --seed 7                                        other counts, other faults at other times
+  ... -- --record                                        with the record of every commit
+  ... -- --json > soak.json                              the figures, named as the lines are
+  ... -- --state_dir DIR                                 the disk to write to; default: the temporary directory
+
+In the first and the last fifth of the steps the coordinator is ended about every 70 steps, by SIGKILL or SIGTERM; in
+the middle it lives once. All along connections are cut, channels closed, pushes doubled and repeated, processes
+replaced, workers leave, hang and come back, the rate changes, and the job goes back some steps. How far it is, is
+said on stderr.
+
+Exit code 1: the job is not what the reference says, a step was lost, or the medians of the second and the last tenth
+show that something grows: memory or the database by more than a tenth and 4 MiB, open files at all.)";
 
 int Refuse(const std::string& why) {
   std::fprintf(stderr, "soak: %s\n", why.c_str());
@@ -68,10 +72,7 @@ int Main() {
 }  // namespace evenkeel::soak
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage(
-      "Takes 100,000 steps at a real evenkeeld with random faults on the way, and fails where a step is lost or "
-      "counted "
-      "twice, or memory or open files grow; see soak_main.cc.");
+  absl::SetProgramUsageMessage(evenkeel::soak::kUsage);
   absl::ParseCommandLine(argc, argv);
   return evenkeel::soak::Main();
 }
