@@ -57,11 +57,20 @@ TEST(ProcessUsageTest, SwitchesOnlyRise) {
   EXPECT_GE(UsageOf(getpid()).context_switches, before + 20);
 }
 
+TEST(ProcessUsageTest, OpenFiles) {
+  const int before = UsageOf(getpid()).open_files;
+  const int file = dup(STDERR_FILENO);
+  EXPECT_EQ(UsageOf(getpid()).open_files, before + 1);
+  close(file);
+  EXPECT_EQ(UsageOf(getpid()).open_files, before);
+}
+
 TEST(ProcessUsageTest, OfNoProcessItIsNothing) {
   const ProcessUsage usage = UsageOf(-1);
   EXPECT_EQ(usage.cpu_seconds, 0);
   EXPECT_EQ(usage.resident_bytes, 0);
   EXPECT_EQ(usage.context_switches, 0);
+  EXPECT_EQ(usage.open_files, 0);
 }
 
 }  // namespace

@@ -381,8 +381,10 @@ SoakReport Soak::Tell() const {
     figures.AddFigure(absl::StrCat("fault: ", NameOf(fault)), static_cast<double>(times),
                       absl::StrFormat("  %-40s %9d", NameOf(fault), times));
   }
+  const std::string of_record = absl::StrFormat("MiB of the record: %.1f", lives_.record_bytes() / kMebi);
+  figures.AddFigure("record_bytes", static_cast<double>(lives_.record_bytes()), options_.record ? of_record : "");
   figures.AddFigure(
-      "record_bytes", static_cast<double>(lives_.record_bytes()),
+      "samples", static_cast<double>(long_life_.resident.size()),
       absl::StrFormat("%-44s %9s %9s %9s %9s %9s", "", "first", "last", "most", "2nd tenth", "last tenth"));
   for (const Judged& judged : {
            Judged{"life_resident", "one life: MiB resident", &long_life_.resident, kMebi, kMemoryBound},
