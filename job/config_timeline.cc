@@ -65,6 +65,14 @@ bool SameSettings(v1::ConfigChange a, v1::ConfigChange b) {
   return google::protobuf::util::MessageDifferencer::Equals(a, b);
 }
 
+// A change of an earlier release says nothing of who is missing: it is as the job was made.
+v1::ConfigChange Whole(v1::ConfigChange change, const v1::JobSpec& made) {
+  if (change.has_membership()) return change;
+  *change.mutable_membership() = made.membership();
+  change.set_missing_policy(made.missing_policy());
+  return change;
+}
+
 absl::Status Damaged(size_t index, absl::string_view what) {
   return absl::DataLossError(absl::StrCat("changes[", index, "]", what));
 }
@@ -86,7 +94,7 @@ absl::StatusOr<ConfigTimeline> ConfigTimeline::FromProto(
     const absl::Status status = WithChange(plan, change).status();
     if (!status.ok()) return Damaged(index, absl::StrCat(": ", status.message()));
     least = change.from_step() + 1;
-    timeline.changes_.push_back(change);
+    timeline.changes_.push_back(Whole(change, plan.effective));
   }
   return timeline;
 }

@@ -54,6 +54,42 @@ class ConfigTimelineTest : public ::testing::Test {
   ConfigTimeline timeline_{plan_};
 };
 
+TEST_F(ConfigTimelineTest, HowContributorsAreWaitedForChangesByField) {
+  v1::ConfigChange patch;
+  patch.set_from_step(4);
+  patch.mutable_membership()->set_step_deadline_ms(0);
+  ASSERT_TRUE(Add(patch, 2).ok());
+  patch.set_from_step(6);
+  patch.clear_membership();
+  patch.set_missing_policy(v1::JobSpec::MissingPolicy::FAIL);
+  ASSERT_TRUE(Add(patch, 2).ok());
+  EXPECT_EQ(timeline_.At(3).membership().step_deadline_ms(), 600'000u);
+  EXPECT_EQ(timeline_.At(4).membership().step_deadline_ms(), 0u);
+  EXPECT_EQ(timeline_.At(6).membership().step_deadline_ms(), 0u);
+  EXPECT_EQ(timeline_.At(6).membership().heartbeat_timeout_ms(), 60'000u);
+  EXPECT_EQ(timeline_.At(5).missing_policy(), v1::JobSpec::MissingPolicy::WAIT);
+  EXPECT_EQ(PlanAt(plan_, timeline_, 6).effective.missing_policy(), v1::JobSpec::MissingPolicy::FAIL);
+}
+
+TEST_F(ConfigTimelineTest, ChangesOfAnEarlierReleaseWaitForContributorsAsTheJobWasMade) {
+  ASSERT_TRUE(Add(Rate(4, .25), 2).ok());
+  auto changes = timeline_.ToProto();
+  for (v1::ConfigChange& change : changes) {
+    change.clear_membership();
+    change.clear_missing_policy();
+  }
+  v1::JobSpec spec = TestSpec(1);
+  spec.set_missing_policy(v1::JobSpec::MissingPolicy::COMMIT_WITHOUT);
+  spec.mutable_membership()->set_step_deadline_ms(7);
+  const absl::StatusOr<ConfigTimeline> read = ConfigTimeline::FromProto(TestPlan(spec), changes);
+  ASSERT_TRUE(read.ok()) << read.status();
+  for (const uint64_t step : {1, 9}) {
+    EXPECT_EQ(read->At(step).membership().step_deadline_ms(), 7u);
+    EXPECT_EQ(read->At(step).membership().heartbeat_timeout_ms(), 60'000u);
+    EXPECT_EQ(read->At(step).missing_policy(), v1::JobSpec::MissingPolicy::COMMIT_WITHOUT);
+  }
+}
+
 TEST_F(ConfigTimelineTest, BeginsWithWhatTheJobWasMadeWith) {
   EXPECT_THAT(timeline_.ToProto(), IsEmpty());
   EXPECT_EQ(timeline_.At(0).balance().rate(), plan_.effective.balance().rate());

@@ -40,10 +40,7 @@ void Job::NoteSuccessor(const absl::Status& status, int contributor, uint64_t in
 
 WaitingRules Job::Rules() const {
   const v1::ConfigChange& in_force = timeline_.At(open_step());
-  const v1::JobSpec& spec = plan_.effective;
-  const bool told = in_force.has_membership();
-  WaitingRules rules = WaitingRules::Of(told ? in_force.missing_policy() : spec.missing_policy(),
-                                        told ? in_force.membership() : spec.membership());
+  WaitingRules rules = WaitingRules::Of(in_force.missing_policy(), in_force.membership());
   if (has_successor_) rules.policy = v1::JobSpec::MissingPolicy::WAIT;
   return rules;
 }
@@ -68,9 +65,7 @@ std::vector<StateKind> Job::States(const WaitingRules& rules) const {
 }
 
 void Job::BeginGrace() {
-  grace_until_ = now_ + absl::Milliseconds(timeline_.At(open_step()).has_membership()
-                                               ? timeline_.At(open_step()).membership().recovery_grace_ms()
-                                               : plan_.effective.membership().recovery_grace_ms());
+  grace_until_ = now_ + absl::Milliseconds(timeline_.At(open_step()).membership().recovery_grace_ms());
 }
 
 absl::StatusOr<v1::HeartbeatResponse> Job::Heartbeat(absl::Time now, const v1::HeartbeatRequest& request,
