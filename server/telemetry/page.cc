@@ -35,7 +35,7 @@ constexpr JobMetric kJobMetrics[] = {
      [](const JobView& view) { return static_cast<double>(view.step); }},
     {"evenkeel_job_epoch", MetricType::Gauge, "The coordinator's life number for the job.",
      [](const JobView& view) { return static_cast<double>(view.epoch); }},
-    {"evenkeel_job_contributors", MetricType::Gauge, "Contributors that every step waits for.",
+    {"evenkeel_job_contributors", MetricType::Gauge, "Contributors that the job was made for.",
      [](const JobView& view) { return static_cast<double>(view.contributors); }},
     {"evenkeel_job_joined", MetricType::Gauge, "Contributors that have joined since the coordinator's start.",
      [](const JobView& view) { return static_cast<double>(view.joined); }},
