@@ -1,7 +1,6 @@
 #include "client/capi/last_error.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "absl/strings/string_view.h"
 
@@ -18,7 +17,7 @@ thread_local char last_error[kLongestMessage + 1] = "";
 int32_t Report(const absl::Status& status) {
   const absl::string_view message = status.message();
   const size_t length = std::min(message.size(), kLongestMessage);
-  std::memcpy(last_error, message.data(), length);
+  std::copy_n(message.data(), length, last_error);
   last_error[length] = '\0';
   // A zero byte, which a peer may have put into a message, would end it.
   std::replace(last_error, last_error + length, '\0', ' ');
