@@ -106,8 +106,10 @@ class NetworkNamespaceTest : public CountingBench {
   static void TearDownTestSuite() { tally_.Print(); }
 
   void SetUp() override {
+    // The links of a test before go with their namespaces, some time after: these have names of their own.
+    static int made = 0;
     for (int rank = 0; rank < kRanks && obstacle_.empty(); ++rank) {
-      neighbours_.push_back(std::make_unique<Neighbour>(rank + 1));
+      neighbours_.push_back(std::make_unique<Neighbour>(++made));
       obstacle_ = neighbours_.back()->Join();
     }
     if (!obstacle_.empty()) GTEST_SKIP() << "this machine lends no network namespaces: " << obstacle_;
