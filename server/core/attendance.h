@@ -22,7 +22,6 @@ struct Attendance {
   bool late = false;        // it missed the deadline of an earlier step, and has not pushed since
   uint64_t first_step = 0;  // that waits for it
   absl::Time heard = absl::InfinitePast();
-  absl::Time last_push = absl::InfinitePast();
 };
 
 // JobSpec.missing_policy and JobSpec.membership as the open step has them; what is 0 there is infinite here.
@@ -72,7 +71,7 @@ WaitingVerdict Judge(absl::Span<const StateKind> states, const WaitingRules& rul
                      absl::Time now);
 
 // Contributors to name because the step waits for them beyond the straggler deadline, ascending, at most three; none
-// where they are no outliers: more than half of those that matter, unless it is one of two.
+// where they are no outliers: as many as have pushed, or more, unless it is one of two.
 std::vector<int> Stragglers(absl::Span<const StateKind> states, const WaitingRules& rules, const OpenStep& open,
                             absl::Time now);
 

@@ -183,7 +183,8 @@ absl::StatusOr<v1::JoinResponse> Job::Join(absl::Time now, const job::JobPlan& p
   EVENKEEL_RETURN_IF_ERROR(CheckWorld(request));
   TakeSlot(request, *std::move(owned), &slot, effects);
   ForgetFailure();
-  excused_ = CountExcused(Rules(), States(Rules()));
+  const WaitingRules rules = Rules();
+  if (rules.goes_on_without()) excused_ = CountExcused(rules, States(rules));
 
   v1::JoinResponse response;
   response.set_epoch(epoch_);

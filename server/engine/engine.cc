@@ -176,11 +176,15 @@ absl::StatusOr<core::History> Engine::Remembered(const std::string& job, const s
 absl::Status Engine::Wake(const std::string& job, core::Effects* effects) {
   if (coordinator_.Has(job)) return absl::OkStatus();
   if (!Write(*effects)) return ShuttingDown();  // which nobody hears
-  EVENKEEL_ASSIGN_OR_RETURN(const std::optional<core::JobRecord> record, store_->LoadExpired(job));
-  if (!record.has_value()) return absl::OkStatus();
-  EVENKEEL_RETURN_IF_ERROR(coordinator_.Wake(clock_.Now(), *record, effects));
-  states_[job] = std::make_shared<const v1::JobState>(record->state);
-  if (recorder_ != nullptr) recorder_->Restore({*record});
+  const absl::StatusOr<std::optional<core::JobRecord>> record = store_->LoadExpired(job);
+  if (record.ok() && !record->has_value()) return absl::OkStatus();
+  const absl::Status status = record.ok() ? coordinator_.Wake(clock_.Now(), **record, effects) : record.status();
+  if (absl::IsDataLoss(status)) {
+    return ServiceError(status.code(), v1::ErrorDetail::STATE_UNKNOWN, status.message());
+  }
+  EVENKEEL_RETURN_IF_ERROR(status);
+  states_[job] = std::make_shared<const v1::JobState>((*record)->state);
+  if (recorder_ != nullptr) recorder_->Restore({**record});
   return absl::OkStatus();
 }
 
