@@ -5,13 +5,17 @@
 #include <string>
 
 #include "absl/numeric/int128.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/error_detail.h"
 #include "base/status_macros.h"
 #include "kernels/balance/update.h"
 #include "server/core/count_range.h"
+
+#if defined(__x86_64__)
+#include "xxh_x86dispatch.h"  // XXH3 with what this CPU has; includes xxhash.h
+#else
 #include "xxhash.h"
+#endif
 
 namespace evenkeel::core {
 namespace {
@@ -106,6 +110,37 @@ absl::Status CheckDispatched(const job::LayerTable::Row& row, const v1::Counts& 
   return absl::OkStatus();
 }
 
+absl::Status CheckRows(const job::LayerTable& layers, const std::vector<int>& owned, const v1::PushRequest& push) {
+  int next = 0;
+  int next_dispatched = 0;
+  for (size_t i = 0; i < owned.size(); ++i) {
+    const job::LayerTable::Row& row = layers[owned[i]];
+    if (row.dispatched_offset >= 0) {
+      EVENKEEL_RETURN_IF_ERROR(CheckDispatched(row, push.routed(), next, push.dispatched(), next_dispatched));
+      next_dispatched += row.num_experts;
+    }
+    const unsigned __int128 sum = SumOfCounts(push.routed(), next, row.num_experts);
+    next += row.num_experts;
+    const uint64_t short_slots = push.short_slots_size() > 0 ? push.short_slots(i) : 0;
+    EVENKEEL_RETURN_IF_ERROR(CheckSum(row, sum, push.valid_tokens(i), short_slots));
+  }
+  return absl::OkStatus();
+}
+
+using Words = google::protobuf::RepeatedField<uint32_t>;
+
+// What is in memory that was made for far more moves into memory of its own: among contributors of different jobs, all
+// would hold as much as the largest in the end.
+void TakeWords(Words* from, Words* to) {
+  if (from->Capacity() / 2 > from->size()) *from = Words(from->begin(), from->end());
+  from->Swap(to);
+}
+
+void TakeCounts(v1::Counts* from, v1::Counts* to) {
+  TakeWords(from->mutable_low(), to->mutable_low());
+  TakeWords(from->mutable_high(), to->mutable_high());
+}
+
 // Feeds arrays and scalars to one hash, each with its length, so that no two messages run into each other.
 class Hasher {
  public:
@@ -127,32 +162,18 @@ class Hasher {
 
 }  // namespace
 
-absl::StatusOr<Contribution> Contribution::Take(const job::LayerTable& layers, const std::vector<int>& owned,
-                                                v1::PushRequest* push) {
-  Contribution contribution;
+absl::Status Contribution::Take(const job::LayerTable& layers, const std::vector<int>& owned, v1::PushRequest* push) {
   if (push->counts_lost()) {
     EVENKEEL_RETURN_IF_ERROR(CheckLost(*push));
-    return contribution;
+    Clear();
+    return absl::OkStatus();
   }
   EVENKEEL_RETURN_IF_ERROR(CheckShapes(layers, owned, *push));
-  contribution.routed_.Swap(push->mutable_routed());
-  contribution.dispatched_.Swap(push->mutable_dispatched());
-  contribution.tokens_.assign(push->valid_tokens().begin(), push->valid_tokens().end());
-  int next = 0;
-  int next_dispatched = 0;
-  for (size_t i = 0; i < owned.size(); ++i) {
-    const job::LayerTable::Row& row = layers[owned[i]];
-    if (row.dispatched_offset >= 0) {
-      EVENKEEL_RETURN_IF_ERROR(
-          CheckDispatched(row, contribution.routed_, next, contribution.dispatched_, next_dispatched));
-      next_dispatched += row.num_experts;
-    }
-    const unsigned __int128 sum = SumOfCounts(contribution.routed_, next, row.num_experts);
-    next += row.num_experts;
-    const uint64_t short_slots = push->short_slots_size() > 0 ? push->short_slots(i) : 0;
-    EVENKEEL_RETURN_IF_ERROR(CheckSum(row, sum, contribution.tokens_[i], short_slots));
-  }
-  return contribution;
+  EVENKEEL_RETURN_IF_ERROR(CheckRows(layers, owned, *push));
+  TakeCounts(push->mutable_routed(), &routed_);
+  TakeCounts(push->mutable_dispatched(), &dispatched_);
+  tokens_.assign(push->valid_tokens().begin(), push->valid_tokens().end());
+  return absl::OkStatus();
 }
 
 template <typename Apply>

@@ -10,19 +10,21 @@
 
 namespace evenkeel::core {
 
-// What one contributor counted in one step, checked against the layer table; nothing, where it has lost the counts.
+// What one contributor counted in one step, checked against the layer table; nothing, where it has lost the counts. A
+// step's takes the place of the one before, in its memory.
 class Contribution {
  public:
-  Contribution() = default;
-
-  // Takes the counts out of `push`, whose sender owns the rows `owned` (ascending) of `layers`. INVALID_ARGUMENT:
+  // Takes the counts out of `push`, whose sender owns the rows `owned` (ascending) of `layers`, and leaves it memory
+  // for others. This holds no more than twice what it needs. After an error both are as before. INVALID_ARGUMENT:
   //   SHAPE_MISMATCH           an array has the wrong length (with counts_lost all are empty; `dispatched` has the
   //                            experts of the rows that count what a capacity limit left)
   //   COUNTS_INCONSISTENT      a row's counts are not top_k * valid tokens - short slots, or have more slots than
   //                            balance::kMaxCountSum; the message names the layer
   //   DISPATCHED_INCONSISTENT  more is dispatched to an expert than was routed to it; the message names both
-  static absl::StatusOr<Contribution> Take(const job::LayerTable& layers, const std::vector<int>& owned,
-                                           v1::PushRequest* push);
+  absl::Status Take(const job::LayerTable& layers, const std::vector<int>& owned, v1::PushRequest* push);
+
+  // Nothing is counted any more.
+  void Clear() { tokens_.clear(); }
 
   // Valid tokens of each owned row; empty where the counts were lost.
   const std::vector<uint64_t>& tokens() const { return tokens_; }

@@ -42,20 +42,20 @@ v1::PushRequest Push() {
 }
 
 absl::Status Refusal(v1::PushRequest push, const std::vector<int>& owned = kBoth) {
-  return Contribution::Take(Table(), owned, &push).status();
+  return Contribution().Take(Table(), owned, &push);
 }
 
 TEST(ContributionTest, AddsItsCountsInTheFlatLayout) {
   const job::LayerTable table = Table();
   v1::PushRequest push = Push();
-  const absl::StatusOr<Contribution> contribution = Contribution::Take(table, kBoth, &push);
-  ASSERT_TRUE(contribution.ok()) << contribution.status();
-  EXPECT_THAT(contribution->tokens(), ElementsAre(3, 2));
+  Contribution contribution;
+  ASSERT_EQ(contribution.Take(table, kBoth, &push), absl::OkStatus());
+  EXPECT_THAT(contribution.tokens(), ElementsAre(3, 2));
 
   job::StepSums sums(table);
   EXPECT_THAT(sums.counts, Each(0));
-  contribution->AddTo(table, kBoth, &sums);
-  contribution->AddTo(table, kBoth, &sums);
+  contribution.AddTo(table, kBoth, &sums);
+  contribution.AddTo(table, kBoth, &sums);
   EXPECT_THAT(sums.counts, ElementsAre(6, 2, 0, 2, 0, 0, 4));
   EXPECT_THAT(sums.tokens, ElementsAre(6, 4));
 }
@@ -65,11 +65,11 @@ TEST(ContributionTest, OwnersOfSomeLayersSendOnlyThose) {
   v1::PushRequest push;
   push.add_valid_tokens(2);
   *push.mutable_routed() = job::PackCounts({0, 1, 1});
-  const absl::StatusOr<Contribution> contribution = Contribution::Take(table, {1}, &push);
-  ASSERT_TRUE(contribution.ok()) << contribution.status();
+  Contribution contribution;
+  ASSERT_EQ(contribution.Take(table, {1}, &push), absl::OkStatus());
 
   job::StepSums sums(table);
-  contribution->AddTo(table, {1}, &sums);
+  contribution.AddTo(table, {1}, &sums);
   EXPECT_THAT(sums.counts, ElementsAre(0, 0, 0, 0, 0, 1, 1));
   EXPECT_THAT(sums.tokens, ElementsAre(0, 2));
 }
@@ -81,11 +81,11 @@ TEST(ContributionTest, HighWordsCount) {
   push.add_valid_tokens(large);
   *push.mutable_routed() = job::PackCounts({large, 0, 0});
   ASSERT_EQ(push.routed().high_size(), 3);
-  const absl::StatusOr<Contribution> contribution = Contribution::Take(table, {1}, &push);
-  ASSERT_TRUE(contribution.ok()) << contribution.status();
+  Contribution contribution;
+  ASSERT_EQ(contribution.Take(table, {1}, &push), absl::OkStatus());
 
   job::StepSums sums(table);
-  contribution->AddTo(table, {1}, &sums);
+  contribution.AddTo(table, {1}, &sums);
   EXPECT_EQ(sums.counts[4], large);
 }
 
@@ -120,11 +120,11 @@ TEST(ContributionTest, SubtractingTakesBackWhatWasAdded) {
       push.add_valid_tokens(a);
       push.add_valid_tokens(b);
       *push.mutable_routed() = job::PackCounts({a, 0, a / 3, a - a / 3, 0, b, 0});
-      absl::StatusOr<Contribution> contribution = Contribution::Take(table, kBoth, &push);
-      ASSERT_TRUE(contribution.ok()) << contribution.status();
+      Contribution contribution;
+      ASSERT_EQ(contribution.Take(table, kBoth, &push), absl::OkStatus());
       before.push_back(sums);
-      contribution->AddTo(table, kBoth, &sums);
-      contributions.push_back(*std::move(contribution));
+      contribution.AddTo(table, kBoth, &sums);
+      contributions.push_back(std::move(contribution));
     }
     for (int i = 4; i >= 0; --i) {
       contributions[i].SubtractFrom(table, kBoth, &sums);
@@ -132,6 +132,55 @@ TEST(ContributionTest, SubtractingTakesBackWhatWasAdded) {
       EXPECT_EQ(sums.tokens, before[i].tokens);
     }
   }
+}
+
+v1::PushRequest PushOf(std::vector<uint64_t> counts) {
+  v1::PushRequest push;
+  push.add_valid_tokens((counts[0] + counts[1] + counts[2] + counts[3]) / 2);
+  push.add_valid_tokens(counts[4] + counts[5] + counts[6]);
+  *push.mutable_routed() = job::PackCounts(counts);
+  return push;
+}
+
+TEST(ContributionTest, TheNextStepTakesThePlaceOfTheOneBefore) {
+  const job::LayerTable table = Table();
+  Contribution contribution;
+  v1::PushRequest first = PushOf({(uint64_t{5} << 32) + 7, 1, 2, 4, 0, 1, 1});
+  ASSERT_EQ(contribution.Take(table, kBoth, &first), absl::OkStatus());
+  v1::PushRequest second = PushOf({1, 1, 2, 0, 3, 0, 1});
+  ASSERT_EQ(contribution.Take(table, kBoth, &second), absl::OkStatus());
+  job::StepSums sums(table);
+  contribution.AddTo(table, kBoth, &sums);
+  EXPECT_THAT(sums.counts, ElementsAre(1, 1, 2, 0, 3, 0, 1));
+
+  contribution.Clear();
+  contribution.AddTo(table, kBoth, &sums);
+  EXPECT_THAT(sums.counts, ElementsAre(1, 1, 2, 0, 3, 0, 1));
+  EXPECT_THAT(contribution.tokens(), ElementsAre());
+}
+
+TEST(ContributionTest, ARefusedStepLeavesTheOneBefore) {
+  const job::LayerTable table = Table();
+  Contribution contribution;
+  v1::PushRequest push = PushOf({1, 1, 2, 0, 3, 0, 1});
+  ASSERT_EQ(contribution.Take(table, kBoth, &push), absl::OkStatus());
+  v1::PushRequest wrong = PushOf({2, 2, 0, 0, 1, 1, 0});
+  wrong.set_valid_tokens(1, 9);
+  EXPECT_FALSE(contribution.Take(table, kBoth, &wrong).ok());
+  job::StepSums sums(table);
+  contribution.AddTo(table, kBoth, &sums);
+  EXPECT_THAT(sums.counts, ElementsAre(1, 1, 2, 0, 3, 0, 1));
+}
+
+TEST(ContributionTest, MemoryOfALargeMessageStaysTheMessages) {
+  v1::PushRequest push = PushOf({1, 1, 2, 0, 3, 0, 1});
+  push.mutable_routed()->mutable_low()->Reserve(1 << 20);
+  Contribution contribution;
+  ASSERT_EQ(contribution.Take(Table(), kBoth, &push), absl::OkStatus());
+  // What it held goes into the next message that is taken.
+  v1::PushRequest next = PushOf({1, 1, 2, 0, 3, 0, 1});
+  ASSERT_EQ(contribution.Take(Table(), kBoth, &next), absl::OkStatus());
+  EXPECT_LE(next.routed().low().Capacity(), 14);
 }
 
 struct BadShape {
@@ -233,19 +282,19 @@ v1::PushRequest PushOfRows() {
   return push;
 }
 
-absl::Status RefusalOfRows(v1::PushRequest push) { return Contribution::Take(Rows(), kAllRows, &push).status(); }
+absl::Status RefusalOfRows(v1::PushRequest push) { return Contribution().Take(Rows(), kAllRows, &push); }
 
 TEST(ContributionTest, EachStreamHasItsPlace) {
   const job::LayerTable table = Rows();
   v1::PushRequest push = PushOfRows();
-  const absl::StatusOr<Contribution> contribution = Contribution::Take(table, kAllRows, &push);
-  ASSERT_TRUE(contribution.ok()) << contribution.status();
-  EXPECT_THAT(contribution->tokens(), ElementsAre(3, 1, 2, 3));
+  Contribution contribution;
+  ASSERT_EQ(contribution.Take(table, kAllRows, &push), absl::OkStatus());
+  EXPECT_THAT(contribution.tokens(), ElementsAre(3, 1, 2, 3));
   job::StepSums sums(table);
-  contribution->AddTo(table, kAllRows, &sums);
+  contribution.AddTo(table, kAllRows, &sums);
   EXPECT_THAT(sums.counts, ElementsAre(3, 1, 1, 1, 1, 1, 0, 0, 2, 0, 0, 2, 1, 1, 1, 1));
   EXPECT_THAT(sums.dispatched, ElementsAre(2, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1));
-  contribution->SubtractFrom(table, kAllRows, &sums);
+  contribution.SubtractFrom(table, kAllRows, &sums);
   EXPECT_THAT(sums.counts, Each(0));
   EXPECT_THAT(sums.dispatched, Each(0));
   EXPECT_THAT(sums.tokens, Each(0));
@@ -259,10 +308,10 @@ TEST(ContributionTest, OwnersOfSomeLayersDispatchOnlyThose) {
   *push.mutable_routed() = job::PackCounts({0, 1, 1, /**/ 1, 0, 0, 0, 1});
   *push.mutable_dispatched() = job::PackCounts({1, 0, 0, 0, 0});
   const std::vector<int> owned = {2, 3};
-  const absl::StatusOr<Contribution> contribution = Contribution::Take(table, owned, &push);
-  ASSERT_TRUE(contribution.ok()) << contribution.status();
+  Contribution contribution;
+  ASSERT_EQ(contribution.Take(table, owned, &push), absl::OkStatus());
   job::StepSums sums(table);
-  contribution->AddTo(table, owned, &sums);
+  contribution.AddTo(table, owned, &sums);
   EXPECT_THAT(sums.dispatched, ElementsAre(0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0));
 }
 

@@ -208,7 +208,7 @@ class Job {
   bool Knows(const v1::Version& version) const;
   absl::Status CheckRoutedWith(const v1::PushRequest& push) const;
   bool MayJoinMove(const v1::PushRequest& push) const;
-  absl::Status CheckRoom(const Slot& slot, bool may_join, const Contribution& contribution) const;
+  absl::Status CheckRoom(const Slot& slot, bool may_join) const;
   PushResult AnswerLate(const Slot& slot, CallId call, const v1::PushRequest& push, Effects* effects) const;
   PushResult AnswerRepeated(CallId call, uint64_t payload_hash, Slot* slot, Effects* effects) const;
   // Tells of counts that were refused, once of a contributor and step.

@@ -141,9 +141,10 @@ bool Job::MayJoinMove(const v1::PushRequest& push) const {
 
 // What is kept since a layer's last update, or was counted by the move that the step may join, may not outgrow what an
 // update can hold.
-absl::Status Job::CheckRoom(const Slot& slot, bool may_join, const Contribution& contribution) const {
+absl::Status Job::CheckRoom(const Slot& slot, bool may_join) const {
+  const std::vector<uint64_t>& tokens_of_owned = slot.contribution.tokens();
   std::vector<uint64_t> added(plan_.layers.size());
-  for (size_t row = 0; row < contribution.tokens().size(); ++row) added[slot.owned[row]] = contribution.tokens()[row];
+  for (size_t row = 0; row < tokens_of_owned.size(); ++row) added[slot.owned[row]] = tokens_of_owned[row];
   for (int index = 0; index < plan_.layers.size(); ++index) {
     const job::LayerTable::Row& layer = plan_.layers[index];
     const uint64_t kept = state_.layers[index].balance.tokens;
@@ -182,17 +183,19 @@ PushResult Job::Push(absl::Time now, CallId call, v1::PushRequest* push, Effects
   if (!status.ok()) return Refuse(call, std::move(status), effects);
   absl::StatusOr<RankEvidence> evidence = EvidenceOf(*push, slot.member.ranks(), slot.owned);
   if (!evidence.ok()) return Refuse(call, WithJob(evidence.status()), effects);
-  absl::StatusOr<Contribution> contribution = Contribution::Take(plan_.layers, slot.owned, push);
-  if (!contribution.ok()) {
-    NoteRefusal(contribution.status(), &slot, effects);
-    return Refuse(call, WithJob(contribution.status()), effects);
+  status = slot.contribution.Take(plan_.layers, slot.owned, push);
+  if (!status.ok()) {
+    NoteRefusal(status, &slot, effects);
+    return Refuse(call, WithJob(status), effects);
   }
   const bool may_join = may_join_ || MayJoinMove(*push);
-  status = CheckRoom(slot, may_join, *contribution);
-  if (!status.ok()) return Refuse(call, std::move(status), effects);
+  status = CheckRoom(slot, may_join);
+  if (!status.ok()) {
+    slot.contribution.Clear();
+    return Refuse(call, std::move(status), effects);
+  }
 
-  contribution->AddTo(plan_.layers, slot.owned, &sums_);
-  slot.contribution = *std::move(contribution);
+  slot.contribution.AddTo(plan_.layers, slot.owned, &sums_);
   slot.evidence = *std::move(evidence);
   slot.payload_hash = payload_hash;
   slot.ok = push->ok();
@@ -284,7 +287,7 @@ void Job::Commit(Effects* effects) {
     slot.calls.clear();
     slot.committed_hash = slot.payload_hash;
     slot.committed_step = committed_step();
-    slot.contribution = Contribution();
+    slot.contribution.Clear();
     slot.pushed = false;
   }
   sums_.Clear();

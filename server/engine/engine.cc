@@ -18,6 +18,10 @@ namespace {
 // How often time is an event: deadlines are kept that exactly.
 constexpr std::chrono::milliseconds kTick(200);
 
+// Pushes that are read at one moment are few; of what they have held, 16 MiB are kept.
+constexpr size_t kMaxSparePushes = 16;
+constexpr int kMaxSpareCounts = 1 << 18;
+
 absl::Status ShuttingDown() {
   return ServiceError(absl::StatusCode::kUnavailable, v1::ErrorDetail::SHUTTING_DOWN,
                       "the coordinator is stopping; retry");
@@ -302,18 +306,39 @@ void Engine::DecideQueuedPushes(core::Effects* effects) {
     MutexLock lock(&mutex_);
     pushes.swap(pushes_);
   }
-  for (QueuedPush& push : pushes) DecidePush(std::move(push), effects);
+  for (QueuedPush& push : pushes) DecidePush(&push, effects);
+  Reuse(&pushes);
 }
 
-void Engine::DecidePush(QueuedPush push, core::Effects* effects) {
-  const std::string job = push.request.job();
-  parked_.emplace(push.call, ParkedPush{job, std::move(push.done)});
+void Engine::DecidePush(QueuedPush* push, core::Effects* effects) {
+  const std::string& job = push->request.job();
+  parked_.emplace(push->call, ParkedPush{job, std::move(push->done)});
   if (shutting_down_) {
-    effects->answers.push_back({push.call, ShuttingDown()});
+    effects->answers.push_back({push->call, ShuttingDown()});
     return;
   }
-  const core::PushResult result = coordinator_.Push(clock_.Now(), push.call, &push.request, effects);
+  const core::PushResult result = coordinator_.Push(clock_.Now(), push->call, &push->request, effects);
   CountPush(job, result, *effects);
+}
+
+v1::PushRequest Engine::EmptyPush() {
+  v1::PushRequest push;
+  {
+    MutexLock lock(&mutex_);
+    if (spare_.empty()) return push;
+    push = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  push.Clear();
+  return push;
+}
+
+void Engine::Reuse(std::vector<QueuedPush>* pushes) {
+  MutexLock lock(&mutex_);
+  for (QueuedPush& push : *pushes) {
+    if (spare_.size() >= kMaxSparePushes) return;
+    if (push.request.routed().low().Capacity() <= kMaxSpareCounts) spare_.push_back(std::move(push.request));
+  }
 }
 
 // A call whose answer was decided twice (a commit and a cancellation) hears the first.

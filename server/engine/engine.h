@@ -65,6 +65,8 @@ class Engine {
 
   void Join(v1::JoinRequest request, Done<v1::JoinResponse> done);
 
+  // An empty message to read a push into, with the memory of one that has been decided, if there is any.
+  v1::PushRequest EmptyPush();
   // `done` is called when the step commits. Returns the name by which Cancel knows the call.
   core::CallId Push(v1::PushRequest request, PushDone done);
   // Answers the call with CANCELLED, if it still waits. Its counts stay.
@@ -131,7 +133,9 @@ class Engine {
   void DecidePushes();
   // By whoever has core.
   void DecideQueuedPushes(core::Effects* effects);
-  void DecidePush(QueuedPush push, core::Effects* effects);
+  void DecidePush(QueuedPush* push, core::Effects* effects);
+  // Keeps the memory of what has been decided.
+  void Reuse(std::vector<QueuedPush>* pushes);
   std::vector<Reply> Unpark(std::vector<core::Answer> answers);
 
   void CountPush(const std::string& job, core::PushResult result, const core::Effects& effects);
@@ -168,6 +172,8 @@ class Engine {
   CondVar wake_;
   std::vector<Event> queue_ ABSL_GUARDED_BY(mutex_);
   std::vector<QueuedPush> pushes_ ABSL_GUARDED_BY(mutex_);
+  // For EmptyPush; with contents of no meaning.
+  std::vector<v1::PushRequest> spare_ ABSL_GUARDED_BY(mutex_);
   // Whether there is something in decided_.
   bool due_ ABSL_GUARDED_BY(mutex_) = false;
   core::CallId next_call_ ABSL_GUARDED_BY(mutex_) = 1;

@@ -30,6 +30,11 @@ void Gate::SetIdentities(std::shared_ptr<const Identities> identities) {
   }
 }
 
+bool Gate::AsksWhoCalls() {
+  MutexLock lock(&mutex_);
+  return identities_ != nullptr;
+}
+
 absl::StatusOr<Pass> Gate::Recognise(const Caller& caller) {
   Pass pass;
   pass.owner_ = identities_;

@@ -51,6 +51,9 @@ class Gate {
   // it was stays taken.
   void SetIdentities(std::shared_ptr<const Identities> identities);
 
+  // Whether identities are set: where none are, nothing is asked of a Caller.
+  bool AsksWhoCalls();
+
   // Asks whether a call may come in, and counts it. `job` is empty where the method names none. A token decides before
   // a certificate does.
   //   UNAUTHENTICATED     NOT_KNOWN
