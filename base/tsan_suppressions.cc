@@ -10,6 +10,7 @@ extern "C" const char* __tsan_default_suppressions() {
          "race_top:grpc::CallbackServerContext\n"
          "race_top:grpc::ServerContextBase\n"
          "race_top:grpc::ServerUnaryReactor\n"
+         "race_top:grpc::ServerBidiReactor\n"
          "race_top:grpc::ByteBuffer\n"
          "race:Impl::CallOnDone\n"
          "race:grpc::internal::AlarmImpl::Set\n"

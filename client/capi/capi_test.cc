@@ -125,6 +125,55 @@ TEST_F(CApiTest, CommitSaysWhetherTheStepWasTaken) {
   EXPECT_EQ(report.ok, 0);
 }
 
+TEST_F(CApiTest, TellsOfEveryCommit) {
+  std::vector<evenkeel_figures> told;
+  options_.on_commit = [](const evenkeel_figures* figures, void* context) {
+    static_cast<std::vector<evenkeel_figures>*>(context)->push_back(*figures);
+  };
+  options_.on_commit_context = &told;
+  Join();
+  ASSERT_EQ(evenkeel_set_counting(worker_, EVENKEEL_COUNTING_DRY_RUN), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_begin_step(worker_, 1), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_commit(worker_, 1, 1), EVENKEEL_OK);
+  EXPECT_EQ(told.size(), 0u) << "of which nothing remains";
+  ASSERT_EQ(evenkeel_set_counting(worker_, EVENKEEL_COUNTING_REPLAY), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_begin_step(worker_, 1), EVENKEEL_OK);
+  ASSERT_EQ(evenkeel_commit(worker_, 1, 1), EVENKEEL_OK);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].struct_size, sizeof(evenkeel_figures));
+  EXPECT_EQ(told[0].step, 1u);
+  EXPECT_EQ(told[0].staleness, 0u);
+  EXPECT_GT(told[0].commit_host_ns, 0);
+  EXPECT_EQ(told[0].counting, EVENKEEL_COUNTING_REPLAY);
+  ASSERT_EQ(evenkeel_leave(worker_), EVENKEEL_OK);
+}
+
+TEST_F(CApiTest, TheCppHeaderTellsOfEveryCommit) {
+  WorkerOptions options;
+  options.coordinator = address_;
+  options.job = "run";
+  LayerOptions layer;
+  layer.name = "layer";
+  layer.num_experts = kExperts;
+  layer.top_k = 2;
+  options.layers = {layer};
+  std::vector<WorkerFigures> told;
+  options.on_commit = [&told](const WorkerFigures& figures) { told.push_back(figures); };
+  Result<std::unique_ptr<Worker>> worker = Worker::Join(options);
+  ASSERT_TRUE(worker.ok()) << worker.status().message();
+  for (uint64_t step = 1; step <= 3; ++step) {
+    ASSERT_TRUE((*worker)->BeginStep(step).ok());
+    ASSERT_TRUE((*worker)->Commit(step).ok());
+  }
+  ASSERT_EQ(told.size(), 3u);
+  for (uint64_t step = 1; step <= 3; ++step) {
+    EXPECT_EQ(told[step - 1].step, step);
+    EXPECT_GT(told[step - 1].commit_host_time.count(), 0);
+    EXPECT_EQ(told[step - 1].counting, Counting::kTrain);
+  }
+  ASSERT_TRUE((*worker)->Leave().ok());
+}
+
 TEST_F(CApiTest, ANullPointerIsAnError) {
   ExpectRefused(evenkeel_worker_join(nullptr, &worker_), "evenkeel_worker_options is null");
   ExpectRefused(evenkeel_worker_join(&options_, nullptr), "worker is null");

@@ -1,6 +1,7 @@
 #include "client/capi/options_of.h"
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -129,6 +130,21 @@ absl::Status ReadJobOptions(const evenkeel_worker_options& options, WorkerOption
   return absl::OkStatus();
 }
 
+std::function<void(const WorkerFigures&)> OnCommitOf(const evenkeel_worker_options& options) {
+  if (options.on_commit == nullptr) return nullptr;
+  return [on_commit = options.on_commit, context = options.on_commit_context](const WorkerFigures& told) {
+    evenkeel_figures figures = {};
+    figures.struct_size = sizeof(figures);
+    figures.step = told.step;
+    figures.staleness = told.staleness;
+    figures.undelivered_steps = told.undelivered_steps;
+    figures.lost_steps = told.lost_steps;
+    figures.commit_host_ns = told.commit_host_time.count();
+    figures.counting = static_cast<int32_t>(told.counting);
+    on_commit(&figures, context);
+  };
+}
+
 }  // namespace
 
 void InitLayerOptions(evenkeel_layer_options* options, size_t struct_size) {
@@ -163,6 +179,7 @@ absl::StatusOr<WorkerOptions> OptionsOf(const evenkeel_worker_options* given) {
                 StringOf(options.tls_server_name)};
   result.token = StringOf(options.token);
   result.token_file = StringOf(options.token_file);
+  result.on_commit = OnCommitOf(options);
   return result;
 }
 

@@ -44,6 +44,27 @@ void Heartbeat::Beat(uint64_t epoch, std::chrono::milliseconds timeout) {
   changed_.NotifyAll();
 }
 
+void Heartbeat::Tell(const WorkerFigures& figures) {
+  MutexLock lock(&mutex_);
+  figures_ = figures;
+  ++commits_;
+  commit_time_ += figures.commit_host_time;
+  longest_commit_ = std::max(longest_commit_, figures.commit_host_time);
+}
+
+void Heartbeat::WriteFigures() {
+  if (figures_.step == 0) return;  // there has been no commit
+  v1::WorkerFigures* const figures = request_.mutable_figures();
+  figures->set_staleness(figures_.staleness);
+  figures->set_undelivered_steps(figures_.undelivered_steps);
+  figures->set_lost_steps(figures_.lost_steps);
+  figures->set_commit_host_ns(commits_ == 0 ? 0 : commit_time_.count() / commits_);
+  figures->set_max_commit_host_ns(longest_commit_.count());
+  figures->set_counting_mode(figures_.counting == Counting::kReplay ? "replay" : "train");
+  commits_ = 0;
+  commit_time_ = longest_commit_ = std::chrono::nanoseconds(0);
+}
+
 bool Heartbeat::AwaitNext() {
   MutexLock lock(&mutex_);
   while (!stopping_) {
@@ -54,6 +75,7 @@ bool Heartbeat::AwaitNext() {
     }
   }
   request_.set_epoch(epoch_);
+  WriteFigures();
   next_ = std::chrono::steady_clock::now() + period_;
   return !stopping_;
 }

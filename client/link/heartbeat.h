@@ -8,6 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "base/mutex.h"
 #include "client/link/connection.h"
+#include "evenkeel/options.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 
 namespace evenkeel::client {
@@ -27,10 +28,15 @@ class Heartbeat {
   // From now on, in that epoch, so that `timeout` never passes in silence; zero: not at all. Thread-safe.
   void Beat(uint64_t epoch, std::chrono::milliseconds timeout);
 
+  // Figures for the next beat, with those of the commits since the one before. Thread-safe.
+  void Tell(const WorkerFigures& figures);
+
  private:
   void Run();
   // Waits for the next beat. False when there will be none.
   bool AwaitNext();
+  // Into request_.
+  void WriteFigures() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Of the thread.
   Connection connection_;
@@ -43,6 +49,11 @@ class Heartbeat {
   // Between beats; zero: there are none.
   std::chrono::milliseconds period_ ABSL_GUARDED_BY(mutex_){0};
   Deadline next_ ABSL_GUARDED_BY(mutex_);
+  // The newest; and, of the commits since the last beat, how many there were, and what they took.
+  WorkerFigures figures_ ABSL_GUARDED_BY(mutex_);
+  int64_t commits_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::chrono::nanoseconds commit_time_ ABSL_GUARDED_BY(mutex_){0};
+  std::chrono::nanoseconds longest_commit_ ABSL_GUARDED_BY(mutex_){0};
 
   // The last member, for it reads the others.
   std::thread thread_;

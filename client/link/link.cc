@@ -42,8 +42,16 @@ absl::Status Link::Deliver(Deadline deadline, v1::PushRequest* push, v1::Committ
   return Persist(deadline, [&](const Patience& patience) { return PushOrJoin(patience, push, version); });
 }
 
+void Link::Tell(const WorkerFigures& figures) {
+  MutexLock lock(&mutex_);
+  if (heartbeat_ != nullptr) heartbeat_->Tell(figures);
+}
+
 absl::Status Link::Leave(Deadline deadline) {
-  heartbeat_.reset();
+  {
+    MutexLock lock(&mutex_);
+    heartbeat_.reset();
+  }
   v1::LeaveRequest request;
   request.set_job(join_.job().name());
   request.set_contributor(join_.contributor());
@@ -116,6 +124,13 @@ absl::Status Link::CheckEpoch(uint64_t epoch) {
   return absl::OkStatus();
 }
 
+void Link::Beat(const v1::JoinResponse& response) {
+  const std::chrono::milliseconds timeout(response.effective().membership().heartbeat_timeout_ms());
+  MutexLock lock(&mutex_);
+  if (heartbeat_ == nullptr) heartbeat_ = std::make_unique<Heartbeat>(coordinator_, join_, options_.credentials);
+  heartbeat_->Beat(response.epoch(), timeout);
+}
+
 absl::Status Link::JoinOnce(uint64_t next_step, const Patience& patience, v1::JoinResponse* response) {
   join_.set_next_step(next_step);
   EVENKEEL_RETURN_IF_ERROR(connection_.Join(join_, patience, response));
@@ -124,8 +139,7 @@ absl::Status Link::JoinOnce(uint64_t next_step, const Patience& patience, v1::Jo
   EVENKEEL_RETURN_IF_ERROR(VerifyVersion(join_.job(), response->version()));
   if (response->has_previous()) EVENKEEL_RETURN_IF_ERROR(VerifyVersion(join_.job(), response->previous()));
   joined_epoch_ = response->epoch();
-  if (heartbeat_ == nullptr) heartbeat_ = std::make_unique<Heartbeat>(coordinator_, join_, options_.credentials);
-  heartbeat_->Beat(joined_epoch_, std::chrono::milliseconds(response->effective().membership().heartbeat_timeout_ms()));
+  Beat(*response);
   if (response->open_step() >= next_step) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat("step ", response->open_step(), " is still open, and this worker takes ",
                                              "part from step ", next_step, " on"));

@@ -34,7 +34,7 @@ struct LinkOptions {
 // A version is given out only when version_check.h finds it unharmed. From Join to Leave it says now and then that the
 // contributor is alive.
 //
-// Every call blocks, never longer than told, and is for one thread at a time; Stop and obstacle are for any.
+// Every call blocks, never longer than told, and is for one thread at a time; Stop, obstacle and Tell are for any.
 class Link {
  public:
   // To `coordinator` (host:port). `join` is complete but for next_step, its layers sorted by name. Connects with Join.
@@ -50,6 +50,9 @@ class Link {
   // Delivers `push`, which is complete but for the epoch, and gives the version of its step, or a newer one. Errors as
   // of Join; after DEADLINE_EXCEEDED the push may have been counted or not, and the same one is to be delivered again.
   absl::Status Deliver(Deadline deadline, v1::PushRequest* push, v1::CommittedVersion* version);
+
+  // What the next heartbeat brings. For any thread; of no effect before Join and after Leave.
+  void Tell(const WorkerFigures& figures);
 
   // Gives the slot back. Errors as of Join.
   absl::Status Leave(Deadline deadline);
@@ -76,6 +79,8 @@ class Link {
   absl::Status PushOrJoin(const Patience& patience, v1::PushRequest* push, v1::CommittedVersion* version);
   // What a call of a contributor that has joined was answered; UNAVAILABLE where a stranger has answered it.
   absl::Status OfCoordinator(const absl::Status& status) const;
+  // From now on, as the job of `response` has it.
+  void Beat(const v1::JoinResponse& response);
   // UNAVAILABLE when a higher epoch has been seen.
   absl::Status CheckEpoch(uint64_t epoch);
 
@@ -83,8 +88,6 @@ class Link {
   const LinkOptions options_;
   Connection connection_;
   v1::JoinRequest join_;
-  // Between Join and Leave.
-  std::unique_ptr<Heartbeat> heartbeat_;
   uint64_t joined_epoch_ = 0;
   uint64_t highest_epoch_ = 0;
 
@@ -92,6 +95,8 @@ class Link {
   CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status obstacle_ ABSL_GUARDED_BY(mutex_);
+  // Between Join and Leave.
+  std::unique_ptr<Heartbeat> heartbeat_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace evenkeel::client

@@ -363,6 +363,40 @@ TEST_F(LinkTest, SaysThatItIsAliveWhateverPushesDo) {
   EXPECT_EQ(delivery.get().code(), absl::StatusCode::kCancelled);
 }
 
+TEST_F(LinkTest, HeartbeatsBringTheFiguresOfTheCommitsSinceTheLast) {
+  coordinator_.ScriptJoin([this](const auto& request, auto* response) {
+    EVENKEEL_RETURN_IF_ERROR(coordinator_.AnswerJoin(request, response));
+    response->mutable_effective()->mutable_membership()->set_heartbeat_timeout_ms(200);
+    return absl::OkStatus();
+  });
+  Join();
+  EXPECT_FALSE(coordinator_.AwaitHeartbeats(1).front().has_figures());
+  WorkerFigures figures;
+  figures.step = 7;
+  figures.undelivered_steps = 2;
+  figures.commit_host_time = std::chrono::milliseconds(10);
+  link_->Tell(figures);
+  figures.step = 8;
+  figures.undelivered_steps = 3;
+  figures.commit_host_time = std::chrono::milliseconds(30);
+  figures.counting = Counting::kReplay;
+  link_->Tell(figures);
+
+  // Of both together, or, where a beat came between them, of one after the other.
+  std::vector<uint64_t> means;
+  uint64_t longest = 0;
+  v1::WorkerFigures last;
+  for (size_t count = 2; longest < 30'000'000; ++count) {
+    last = coordinator_.AwaitHeartbeats(count)[count - 1].figures();
+    if (last.commit_host_ns() > 0) means.push_back(last.commit_host_ns());
+    longest = std::max(longest, last.max_commit_host_ns());
+  }
+  EXPECT_THAT(means, testing::AnyOf(testing::ElementsAre(20'000'000), testing::ElementsAre(10'000'000, 30'000'000)));
+  EXPECT_EQ(longest, 30'000'000u);
+  EXPECT_EQ(last.undelivered_steps(), 3u);
+  EXPECT_EQ(last.counting_mode(), "replay");
+}
+
 TEST_F(LinkTest, WhoComesBetweenStepsWaitsForItsOwn) {
   for (int i = 0; i < 2; ++i) {
     coordinator_.ScriptJoin([this](const auto& request, auto* response) {

@@ -26,6 +26,7 @@ class BackgroundSource : public BiasSource {
   absl::StatusOr<bool> Leave(Deadline deadline, v1::CommittedVersion* version) override;
   absl::StatusOr<v1::Snapshot> Save(uint64_t step, Deadline deadline) override;
   Backlog backlog() override { return {}; }
+  void Tell(const WorkerFigures& figures) override { inner_->Tell(figures); }
 
  private:
   // Until all that was pushed is committed.

@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "client/deadline.h"
 #include "client/source/step_counts.h"
+#include "evenkeel/options.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 
 namespace evenkeel::client {
@@ -50,6 +51,9 @@ class BiasSource {
     uint64_t lost = 0;
   };
   virtual Backlog backlog() = 0;
+
+  // Figures of a commit, for whoever looks after the job. Between Join and Leave, for any thread; never waits.
+  virtual void Tell(const WorkerFigures&) {}
 };
 
 inline absl::StatusOr<v1::Snapshot> BiasSource::Save(uint64_t, Deadline) {

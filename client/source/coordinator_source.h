@@ -48,6 +48,7 @@ class CoordinatorSource : public BiasSource {
   absl::StatusOr<bool> Await(uint64_t step, Deadline deadline, v1::CommittedVersion* version) override;
   absl::StatusOr<bool> Leave(Deadline deadline, v1::CommittedVersion* version) override;
   Backlog backlog() override;
+  void Tell(const WorkerFigures& figures) override { link_.Tell(figures); }
 
  private:
   // The caller's side; all of it under the mutex.

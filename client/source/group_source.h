@@ -45,6 +45,9 @@ class GroupSource : public BiasSource {
   absl::StatusOr<v1::Snapshot> Save(uint64_t step, Deadline deadline) override;
   // Of the inner source; 0 where there is none.
   Backlog backlog() override;
+  void Tell(const WorkerFigures& figures) override {
+    if (inner_ != nullptr) inner_->Tell(figures);
+  }
 
  private:
   // What comes of a step: the version that routes the next one, when it is another than before.

@@ -46,6 +46,7 @@ absl::StatusOr<std::unique_ptr<Workspace>> MakeWorkspace(DeviceWorkspaceOptions 
 
 Worker::Worker(const WorkerOptions& options, LayerTable layers)
     : patience_(options.begin_step_timeout),
+      on_commit_(options.on_commit),
       coordinator_(options.coordinator),
       job_(options.job),
       first_step_(options.next_step),
@@ -226,6 +227,7 @@ absl::Status Worker::AddDispatched(int layer, const Counts& counts) {
 }
 
 absl::Status Worker::Commit(uint64_t step, bool ok) {
+  const auto start = std::chrono::steady_clock::now();
   EVENKEEL_RETURN_IF_ERROR(order_.CheckCommit(step));
   if (order_.is_dry_run()) {
     EVENKEEL_RETURN_IF_ERROR(workspace_->EndDryRun());
@@ -234,7 +236,20 @@ absl::Status Worker::Commit(uint64_t step, bool ok) {
     if (step >= first_step_) source_->Push(std::move(counts));
   }
   order_.Commit();
+  if (!order_.is_dry_run()) Tell(step, std::chrono::steady_clock::now() - start);
   return absl::OkStatus();
+}
+
+void Worker::Tell(uint64_t step, std::chrono::nanoseconds commit_host_time) {
+  WorkerFigures figures;
+  figures.step = step;
+  figures.staleness = report_.staleness;
+  figures.undelivered_steps = report_.undelivered_steps;
+  figures.lost_steps = report_.lost_steps;
+  figures.commit_host_time = commit_host_time;
+  figures.counting = order_.is_replay() ? Counting::kReplay : Counting::kTrain;
+  source_->Tell(figures);
+  if (on_commit_) on_commit_(figures);
 }
 
 absl::Status Worker::Leave() {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -69,6 +70,8 @@ class Worker {
   template <typename Call>
   absl::Status CountOnce(int layer, int row, int64_t micro_batch, Call call);
   absl::Status BeginDryRun(uint64_t step);
+  // Tells how the commit of `step` went.
+  void Tell(uint64_t step, std::chrono::nanoseconds commit_host_time);
   // Tells of version_, which is the current one now.
   void Adopt();
   // Tells what is known of the version that routes `step`.
@@ -77,6 +80,7 @@ class Worker {
   absl::StatusOr<bool> Given(uint64_t step, absl::StatusOr<bool> is_new);
 
   const std::chrono::milliseconds patience_;
+  const std::function<void(const WorkerFigures&)> on_commit_;
   // Where the job has the state; empty: this process, or its group, has it.
   const std::string coordinator_;
   const std::string job_;

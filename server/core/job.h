@@ -120,6 +120,8 @@ class Job {
     // Whether the incarnation has joined in this epoch.
     bool joined = false;
     v1::WorkerInfo worker;
+    // Of its last heartbeat.
+    std::optional<v1::WorkerFigures> figures;
     // Rows that it counts, ascending.
     std::vector<int> owned;
     // Its push of the open step.

@@ -26,6 +26,15 @@ bool IsExcused(StateKind state) {
          state == State::FAILED;
 }
 
+// A word that people are shown.
+absl::Status CheckFigures(const v1::WorkerFigures& figures) {
+  constexpr size_t kLongestMode = 32;
+  if (figures.counting_mode().size() <= kLongestMode) return absl::OkStatus();
+  return ServiceError(absl::StatusCode::kInvalidArgument, Reason::INVALID_FIELD,
+                      absl::StrCat("figures.counting_mode has ", figures.counting_mode().size(),
+                                   " bytes; it has at most ", kLongestMode));
+}
+
 }  // namespace
 
 void Job::NoteSuccessor(const absl::Status& status, int contributor, uint64_t incarnation, Effects* effects) {
@@ -76,7 +85,10 @@ absl::StatusOr<v1::HeartbeatResponse> Job::Heartbeat(absl::Time now, const v1::H
     NoteSuccessor(status, request.contributor(), request.incarnation(), effects);
     return status;
   }
-  slots_[request.contributor()].heard = now_;
+  Slot& slot = slots_[request.contributor()];
+  slot.heard = now_;
+  EVENKEEL_RETURN_IF_ERROR(CheckFigures(request.figures()));
+  if (request.has_figures()) slot.figures = request.figures();
   v1::HeartbeatResponse response;
   response.set_open_step(open_step());
   return response;

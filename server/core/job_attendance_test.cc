@@ -348,6 +348,32 @@ TEST(JobAttendanceTest, NobodyRewindsAJobThatOthersTrain) {
   EXPECT_EQ(bench.job().committed_step(), 3u);
 }
 
+TEST(JobAttendanceTest, ProcessesBringFiguresWithTheirHeartbeats) {
+  JobBench bench(Spec(2, Policy::WAIT));
+  bench.JoinAll();
+  EXPECT_FALSE(bench.job().Describe().contributors(0).has_figures());
+  Effects effects;
+  v1::HeartbeatRequest beat;
+  beat.set_contributor(0);
+  beat.set_incarnation(bench.job().Describe().contributors(0).incarnation());
+  beat.set_epoch(bench.job().epoch());
+  beat.mutable_figures()->set_undelivered_steps(3);
+  beat.mutable_figures()->set_counting_mode("train");
+  ASSERT_TRUE(bench.job().Heartbeat(absl::UnixEpoch(), beat, &effects).ok());
+  const v1::HeartbeatRequest told = beat;
+  // One without any leaves them; one that is none is refused.
+  beat.clear_figures();
+  ASSERT_TRUE(bench.job().Heartbeat(absl::UnixEpoch(), beat, &effects).ok());
+  beat.mutable_figures()->set_counting_mode(std::string(33, 'x'));
+  EXPECT_THAT(bench.job().Heartbeat(absl::UnixEpoch(), beat, &effects).status(),
+              job::IsRefusal(Code::kInvalidArgument, Reason::INVALID_FIELD, "counting_mode has 33 bytes"));
+  EXPECT_EQ(bench.job().Describe().contributors(0).figures().SerializeAsString(), told.figures().SerializeAsString());
+  EXPECT_FALSE(bench.job().Describe().contributors(1).has_figures());
+
+  ASSERT_TRUE(bench.Join(0, 200).ok());
+  EXPECT_FALSE(bench.job().Describe().contributors(0).has_figures()) << "another process holds the place";
+}
+
 TEST(JobAttendanceTest, HeartbeatsOfStrangersAreRefusedAsTheirPushesAre) {
   JobBench bench(Spec(2, Policy::WAIT));
   bench.JoinAll();

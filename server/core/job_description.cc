@@ -56,6 +56,7 @@ v1::DescribeJobResponse Job::Describe() const {
     status->set_joined(slot.joined);
     status->set_pushed(slot.pushed);
     *status->mutable_worker() = slot.worker;
+    if (slot.figures.has_value()) *status->mutable_figures() = *slot.figures;
     status->set_state(states[slot.member.contributor()]);
     if (slot.heard > absl::InfinitePast()) status->set_heard_ms_ago(absl::ToInt64Milliseconds(now_ - slot.heard));
     if (slot.last_push > absl::InfinitePast()) {

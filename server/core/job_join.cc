@@ -150,6 +150,7 @@ void Job::TakeSlot(const v1::JoinRequest& request, std::vector<int> owned, Slot*
   slot->heard = last_used_ = now_;
   slot->owned = std::move(owned);
   slot->worker = request.worker();
+  slot->figures.reset();
   wishes_.Remove(request.contributor());
   effects->writes.push_back(MemberWrite(*slot));
 }
@@ -217,6 +218,7 @@ absl::Status Job::Leave(absl::Time now, const v1::LeaveRequest& request, Effects
   slot.member.set_incarnation(0);
   slot.member.clear_ranks();
   slot.worker.Clear();
+  slot.figures.reset();
   slot.member.set_left(true);
   slot.joined = slot.failed = slot.late = false;
   effects->writes.push_back(MemberWrite(slot));

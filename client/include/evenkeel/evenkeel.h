@@ -166,6 +166,21 @@ enum {
                                   that it has now, and not counted again */
 };
 
+/* How a worker gets on, after a commit. The coordinator is told the same with the worker's heartbeats. */
+typedef struct evenkeel_figures {
+  size_t struct_size;
+  /* The step that was committed. */
+  uint64_t step;
+  /* Of the bias that routed it, and when it began: as in evenkeel_report. */
+  uint64_t staleness;
+  uint64_t undelivered_steps;
+  uint64_t lost_steps;
+  /* Nanoseconds that evenkeel_commit kept the caller's thread. */
+  int64_t commit_host_ns;
+  /* EVENKEEL_COUNTING_TRAIN or _REPLAY. */
+  int32_t counting;
+} evenkeel_figures;
+
 typedef struct evenkeel_worker_options {
   size_t struct_size;
   /* host:port of evenkeeld. Default "127.0.0.1:7411". Null or "": there is none, and every rank moves its bias by
@@ -266,6 +281,11 @@ typedef struct evenkeel_worker_options {
   /* How long the coordinator waits for whom: a Membership of evenkeel/v1/job.proto in JSON, {"heartbeat_timeout_ms":
    * 60000, "step_deadline_ms": 600000, ...}. Null or "": its defaults. The same on all workers. */
   const char* membership;
+  /* Called at the end of every evenkeel_commit of a step that counts, on the caller's thread, with on_commit_context:
+   * for a trainer's own log. `figures` is valid until it returns. It must not call the worker. Null (default): nobody
+   * is told. */
+  void (*on_commit)(const evenkeel_figures* figures, void* context);
+  void* on_commit_context;
 } evenkeel_worker_options;
 EVENKEEL_EXPORT void evenkeel_worker_options_init(evenkeel_worker_options* options, size_t struct_size);
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -136,6 +137,35 @@ struct TlsOptions {
   std::string server_name;
 };
 
+// What becomes of what is routed and counted.
+enum class Counting {
+  // It is counted, and moves the bias.
+  kTrain,
+  // It is routed with the current bias and not counted; also between steps.
+  kEvaluate,
+  // A step that is gone through as any other, from BeginStep to Commit, and of which nothing remains: to warm up
+  // memory, kernels and graphs. Its number is used again. All workers alike.
+  kDryRun,
+  // The ids come from elsewhere (a rollout): Tokens::replay_ids, or Count. The step is counted, for people to look at,
+  // and moves no bias; one worker's replay keeps it from moving for all.
+  kReplay,
+};
+
+// How a worker gets on, after a commit. The coordinator is told the same with the worker's heartbeats (`evenkeel
+// status` and metrics show it there).
+struct WorkerFigures {
+  // The step that was committed.
+  uint64_t step = 0;
+  // Of the bias that routed it, and when it began: as in StepReport.
+  uint64_t staleness = 0;
+  uint64_t undelivered_steps = 0;
+  uint64_t lost_steps = 0;
+  // How long Commit kept the caller's thread.
+  std::chrono::nanoseconds commit_host_time{0};
+  // kTrain or kReplay.
+  Counting counting = Counting::kTrain;
+};
+
 struct WorkerOptions {
   // host:port of evenkeeld. Empty: there is none, and every rank moves its bias by itself, or with its group, by the
   // same rule; nothing is remembered then when the training ends.
@@ -182,20 +212,9 @@ struct WorkerOptions {
   // read for every call. It goes only over encrypted connections, and those that stay on this machine.
   std::string token = {};
   std::string token_file = {};
-};
-
-// What becomes of what is routed and counted.
-enum class Counting {
-  // It is counted, and moves the bias.
-  kTrain,
-  // It is routed with the current bias and not counted; also between steps.
-  kEvaluate,
-  // A step that is gone through as any other, from BeginStep to Commit, and of which nothing remains: to warm up
-  // memory, kernels and graphs. Its number is used again. All workers alike.
-  kDryRun,
-  // The ids come from elsewhere (a rollout): Tokens::replay_ids, or Count. The step is counted, for people to look at,
-  // and moves no bias; one worker's replay keeps it from moving for all.
-  kReplay,
+  // Called at the end of every Commit of a step that counts, on the caller's thread: for a trainer's own log. Must not
+  // throw, nor call the worker. Empty: nobody is told.
+  std::function<void(const WorkerFigures&)> on_commit = {};
 };
 
 // What arrays hold.

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -198,7 +200,10 @@ class Worker {
   Status Leave() { return Refreshed(evenkeel_leave(worker_)); }
 
  private:
-  explicit Worker(evenkeel_worker* worker) : worker_(worker) {}
+  using OnCommit = std::function<void(const WorkerFigures&)>;
+
+  Worker(evenkeel_worker* worker, std::unique_ptr<OnCommit> on_commit)
+      : worker_(worker), on_commit_(std::move(on_commit)) {}
 
   // Of a call of this thread that has just come back.
   static Status Outcome(evenkeel_status status) {
@@ -228,6 +233,8 @@ class Worker {
   }
 
   evenkeel_worker* const worker_;
+  // What the C ABI calls.
+  const std::unique_ptr<OnCommit> on_commit_;
   StepReport report_;
 };
 
@@ -303,6 +310,18 @@ inline Status CCredentials(const WorkerOptions& options, evenkeel_worker_options
   return status;
 }
 
+// Calls the std::function that `context` points to.
+inline void COnCommit(const evenkeel_figures* figures, void* context) noexcept {
+  WorkerFigures told;
+  told.step = figures->step;
+  told.staleness = figures->staleness;
+  told.undelivered_steps = figures->undelivered_steps;
+  told.lost_steps = figures->lost_steps;
+  told.commit_host_time = std::chrono::nanoseconds(figures->commit_host_ns);
+  told.counting = static_cast<Counting>(figures->counting);
+  (*static_cast<std::function<void(const WorkerFigures&)>*>(context))(told);
+}
+
 // Points into `options` and `layers`.
 inline Status COptions(const WorkerOptions& options, const std::vector<evenkeel_layer_options>& layers,
                        evenkeel_worker_options* result) {
@@ -348,11 +367,16 @@ inline Result<std::unique_ptr<Worker>> Worker::Join(const WorkerOptions& options
   evenkeel_worker_options c_options;
   if (status.ok()) status = internal::COptions(options, layers, &c_options);
   if (!status.ok()) return status;
+  auto on_commit = std::make_unique<OnCommit>(options.on_commit);
+  if (*on_commit) {
+    c_options.on_commit = internal::COnCommit;
+    c_options.on_commit_context = on_commit.get();
+  }
 
   evenkeel_worker* joined = nullptr;
   status = Outcome(evenkeel_worker_join(&c_options, &joined));
   if (!status.ok()) return status;
-  std::unique_ptr<Worker> worker(new Worker(joined));
+  std::unique_ptr<Worker> worker(new Worker(joined, std::move(on_commit)));
   status = worker->Refreshed(EVENKEEL_OK);
   if (!status.ok()) return status;
   return worker;
