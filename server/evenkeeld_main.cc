@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -21,6 +22,8 @@
 #include "base/status_macros.h"
 #include "google/protobuf/stubs/logging.h"
 #include "server/engine/engine.h"
+#include "server/http/health.h"
+#include "server/http/server.h"
 #include "server/options.h"
 #include "server/recorder/recorder.h"
 #include "server/rpc/admin_server.h"
@@ -32,6 +35,7 @@
 #include "server/security/watched_files.h"
 #include "server/store/store.h"
 #include "server/telemetry/metrics.h"
+#include "server/telemetry/metrics_routes.h"
 
 ABSL_FLAG(std::string, config, "", "YAML file with a CoordinatorConfig (doc/operations.md); flags win over it.");
 ABSL_FLAG(std::string, listen, "",
@@ -165,6 +169,16 @@ absl::StatusOr<std::shared_ptr<security::TlsCredentials>> ReadTls(const v1::Coor
   return *credentials;
 }
 
+// Null where nothing is to be served over HTTP.
+absl::StatusOr<std::unique_ptr<http::Server>> StartHttp(const v1::CoordinatorConfig& config,
+                                                        const telemetry::Metrics* metrics,
+                                                        const std::atomic<bool>* ready) {
+  if (config.metrics_listen() == kNoAddress) return nullptr;
+  std::vector<http::Route> routes = http::HealthRoutes([ready] { return ready->load(); });
+  for (http::Route& route : telemetry::MetricsRoutes(metrics)) routes.push_back(std::move(route));
+  return http::Server::Start(config.metrics_listen(), std::move(routes));
+}
+
 CommandLine ReadCommandLine() {
   CommandLine command_line;
   command_line.config_file = absl::GetFlag(FLAGS_config);
@@ -197,10 +211,8 @@ absl::Status Run() {
   EVENKEEL_ASSIGN_OR_RETURN(
       std::unique_ptr<engine::Engine> engine,
       engine::Engine::Start(config, std::move(store), &metrics, recorder.get(), {Log, DieOfStore}));
-  std::unique_ptr<telemetry::MetricsServer> metrics_server;
-  if (config.metrics_listen() != kNoAddress) {
-    EVENKEEL_ASSIGN_OR_RETURN(metrics_server, telemetry::MetricsServer::Start(config.metrics_listen(), &metrics));
-  }
+  std::atomic<bool> ready{false};
+  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<http::Server> http, StartHttp(config, &metrics, &ready));
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<rpc::Server> server,
                             rpc::Server::Start(config, engine.get(), {&gate, tls, Log}));
   std::unique_ptr<rpc::AdminServer> admin;
@@ -208,20 +220,23 @@ absl::Status Run() {
     EVENKEEL_ASSIGN_OR_RETURN(admin, rpc::AdminServer::Start(config.admin_listen()));
   }
 
-  const std::string metrics_address = metrics_server ? metrics_server->address() : "";
+  const std::string metrics_address = http ? http->address() : "";
   const std::string admin_address = admin ? admin->address() : "";
   Log(absl::StrCat("serving on ", server->address(), tls ? " with TLS" : "", ", metrics on ",
-                   metrics_server ? absl::StrCat("http://", metrics_address, "/metrics") : "no address", ", state in ",
+                   http ? absl::StrCat("http://", metrics_address, "/metrics") : "no address", ", state in ",
                    config.state_dir(),
                    config.has_record_dir() ? absl::StrCat(", record in ", config.record_dir()) : ""));
   if (!absl::GetFlag(FLAGS_ready_file).empty()) {
     EVENKEEL_RETURN_IF_ERROR(
         WriteReadyFile(absl::GetFlag(FLAGS_ready_file), server->address(), metrics_address, admin_address));
   }
+  ready = true;
   Log(absl::StrCat(WaitForStop(&files), ": stopping"));
+  ready = false;
   server->Drain();
   engine->Drain();
   server->Shutdown();
+  http.reset();
   engine->Stop();
   return absl::OkStatus();
 }

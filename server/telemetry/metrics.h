@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace evenkeel::telemetry {
@@ -80,28 +79,6 @@ class Metrics {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
-
-// Serves /metrics (and /healthz: 200 "ok") over HTTP, on threads of its own.
-class MetricsServer {
- public:
-  // `address` is host:port, with the name or IPv4 address of a host; port 0 takes a free one. `metrics` outlives the
-  // server.
-  //   INVALID_ARGUMENT  `address` is not host:port
-  //   UNAVAILABLE       naming the address and the cause: it cannot listen there
-  static absl::StatusOr<std::unique_ptr<MetricsServer>> Start(const std::string& address, Metrics* metrics);
-  // Stops listening, and waits for the requests that are being answered.
-  ~MetricsServer();
-  MetricsServer(const MetricsServer&) = delete;
-  MetricsServer& operator=(const MetricsServer&) = delete;
-
-  // host:port as bound.
-  const std::string& address() const;
-
- private:
-  struct Impl;
-  explicit MetricsServer(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -1,0 +1,39 @@
+#include "server/http/test_client.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+
+namespace evenkeel::http {
+
+TestAnswer Exchange(const std::string& address, const std::string& request) {
+  const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in name = {};
+  name.sin_family = AF_INET;
+  name.sin_port = htons(static_cast<uint16_t>(std::atoi(address.substr(address.rfind(':') + 1).c_str())));
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string reply;
+  if (connect(connection, reinterpret_cast<sockaddr*>(&name), sizeof(name)) == 0 &&
+      send(connection, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
+    char buffer[4096];
+    for (ssize_t size; (size = recv(connection, buffer, sizeof(buffer), 0)) > 0;) reply.append(buffer, size);
+  }
+  close(connection);
+  const size_t end = std::min(reply.find("\r\n\r\n"), reply.size());
+  const size_t code = std::min(reply.find(' '), reply.size());
+  return {std::atoi(reply.c_str() + code), reply.substr(0, end), reply.substr(std::min(end + 4, reply.size()))};
+}
+
+TestAnswer Ask(const std::string& address, const std::string& method, const std::string& path,
+               const std::string& fields) {
+  return Exchange(address, absl::StrCat(method, " ", path, " HTTP/1.1\r\nHost: ", address, "\r\n", fields,
+                                        "Connection: close\r\n\r\n"));
+}
+
+}  // namespace evenkeel::http

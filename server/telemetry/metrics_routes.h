@@ -1,0 +1,13 @@
+#pragma once
+
+#include <vector>
+
+#include "server/http/route.h"
+#include "server/telemetry/metrics.h"
+
+namespace evenkeel::telemetry {
+
+// /metrics. `metrics` outlives what serves it.
+std::vector<http::Route> MetricsRoutes(const Metrics* metrics);
+
+}  // namespace evenkeel::telemetry
