@@ -43,6 +43,7 @@ class FakeCoordinator : public v1::BiasCoordinator::Service {
                                        absl::StrCat("job: no job is called \"", request->job(), "\"")));
     }
     *response->mutable_summary() = Summary();
+    if (is_halted) response->mutable_halt()->set_step(70);
     // Larger than the 4 MiB that gRPC receives if nobody says otherwise.
     for (int i = 0; i < 300; ++i) {
       v1::ContributorStatus* contributor = response->add_contributors();
@@ -52,11 +53,14 @@ class FakeCoordinator : public v1::BiasCoordinator::Service {
     return grpc::Status::OK;
   }
 
+  bool is_halted = false;
+
  private:
   static v1::JobSummary Summary() {
     v1::JobSummary summary;
     summary.set_name("pretrain");
     summary.set_open_step(81);
+    summary.set_joined(3);
     summary.set_state_hash(0xfeed);
     return summary;
   }
@@ -90,8 +94,14 @@ TEST_F(StatusCommandTest, ListsTheJobs) {
   EXPECT_THAT(outcome.out, HasSubstr("000000000000feed"));
 }
 
+TEST_F(StatusCommandTest, AListSaysWhichJobsAreHalted) {
+  EXPECT_THAT(Status().out, testing::Not(HasSubstr("halted")));
+  service_.is_halted = true;
+  EXPECT_THAT(Status().out, HasSubstr("\n  ! pretrain: halted\n"));
+}
+
 TEST_F(StatusCommandTest, DescribesOneJobHoweverLarge) {
-  const Outcome outcome = Status({"--job", "pretrain"});
+  const Outcome outcome = Status({"--job", "pretrain", "--contributors", "all"});
   ASSERT_EQ(outcome.code, kExitOk) << outcome.err;
   EXPECT_THAT(outcome.out, StartsWith("job pretrain: "));
   EXPECT_THAT(outcome.out, HasSubstr("\n          299  "));
@@ -104,7 +114,7 @@ TEST_F(StatusCommandTest, JsonIsTheWholeAnswer) {
   ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(list.out, &jobs).ok()) << list.out;
   EXPECT_EQ(jobs.jobs(0).state_hash(), 0xfeed);
   EXPECT_THAT(list.out, HasSubstr("\"open_step\": \"81\""));
-  EXPECT_THAT(list.out, HasSubstr("\"joined\": 0"));
+  EXPECT_THAT(list.out, HasSubstr("\"layers\": 0"));
 
   v1::DescribeJobResponse job;
   const Outcome describe = Status({"--json", "--job", "pretrain"});
@@ -172,6 +182,10 @@ TEST(StatusCommandUsageTest, WrongCommandLinesExitWith2) {
                                                {"--timeout", "0"},
                                                {"--timeout", "nan"},
                                                {"--timeout", "1e9"},
+                                               {"--layers", "some"},
+                                               {"--layers", "-1"},
+                                               {"--contributors", "1.5"},
+                                               {"--sort", "age"},
                                                {"--coordinator", "localhost"},
                                                {"--coordinator", ":7411"},
                                                {"--coordinator", "localhost:0"},
