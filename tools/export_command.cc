@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/json_text.h"
 #include "base/status_macros.h"
 #include "evenkeel/v1/snapshot.pb.h"
 #include "job/job_plan.h"
@@ -19,7 +20,6 @@
 #include "tools/coordinator_call.h"
 #include "tools/durable_file.h"
 #include "tools/flags.h"
-#include "tools/json_text.h"
 #include "tools/state_file.h"
 #include "tools/table.h"
 

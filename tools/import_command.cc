@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/json_text.h"
 #include "base/status_macros.h"
 #include "config/text.h"
 #include "evenkeel/v1/bias_coordinator.grpc.pb.h"
@@ -21,7 +22,6 @@
 #include "tools/coordinator_call.h"
 #include "tools/durable_file.h"
 #include "tools/flags.h"
-#include "tools/json_text.h"
 #include "tools/state_file.h"
 #include "tools/table.h"
 

@@ -8,10 +8,10 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
+#include "base/json_text.h"
 #include "config/route_spec.h"
 #include "evenkeel/v1/route_spec.pb.h"
 #include "google/protobuf/util/json_util.h"
-#include "tools/json_text.h"
 #include "tools/model_layer.h"
 #include "tools/table.h"
 

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
-#include "tools/json_text.h"
+#include "base/json_text.h"
 
 namespace evenkeel::tools {
 namespace {

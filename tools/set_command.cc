@@ -6,13 +6,13 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "base/message_json.h"
 #include "base/status_macros.h"
 #include "config/text.h"
 #include "evenkeel/v1/bias_coordinator.grpc.pb.h"
 #include "tools/config_view.h"
 #include "tools/coordinator_call.h"
 #include "tools/flags.h"
-#include "tools/message_json.h"
 
 namespace evenkeel::tools {
 namespace {

@@ -6,11 +6,11 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/message_json.h"
 #include "base/status_macros.h"
 #include "evenkeel/v1/bias_coordinator.grpc.pb.h"
 #include "tools/coordinator_call.h"
 #include "tools/flags.h"
-#include "tools/message_json.h"
 #include "tools/status_view.h"
 
 namespace evenkeel::tools {

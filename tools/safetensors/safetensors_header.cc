@@ -8,8 +8,8 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/json_text.h"
 #include "base/status_macros.h"
-#include "tools/json_text.h"
 #include "tools/safetensors/json_reader.h"
 
 namespace evenkeel::tools {

@@ -6,14 +6,16 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 
-// Pieces of JSON for what commands print with --json. Pure, thread-safe.
-namespace evenkeel::tools {
+// Pieces of JSON, for what no message is there for. Pure, thread-safe.
+namespace evenkeel {
 
 // UTF-8 in double quotes, escaped.
 std::string JsonString(absl::string_view text);
 
 // The shortest text that is read as this number again; null for one that is not finite, which JSON does not have.
 std::string JsonNumber(double value);
+// The same of a float32: shorter.
+std::string JsonFloat(float value);
 
 // "[...]" of what `to_json` makes of each.
 template <typename Values, typename ToJson>
@@ -22,4 +24,4 @@ std::string JsonList(const Values& values, const ToJson& to_json) {
   return absl::StrCat("[", absl::StrJoin(values, ", ", append), "]");
 }
 
-}  // namespace evenkeel::tools
+}  // namespace evenkeel

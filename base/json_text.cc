@@ -1,11 +1,12 @@
-#include "tools/json_text.h"
+#include "base/json_text.h"
 
+#include <charconv>
 #include <cmath>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 
-namespace evenkeel::tools {
+namespace evenkeel {
 
 std::string JsonString(absl::string_view text) {
   std::string json = "\"";
@@ -31,4 +32,10 @@ std::string JsonNumber(double value) {
   return absl::StrFormat("%.17g", value);
 }
 
-}  // namespace evenkeel::tools
+std::string JsonFloat(float value) {
+  if (!std::isfinite(value)) return "null";
+  char text[32];
+  return std::string(text, std::to_chars(text, text + sizeof(text), value).ptr);
+}
+
+}  // namespace evenkeel

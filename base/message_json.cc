@@ -1,13 +1,13 @@
-#include "tools/message_json.h"
+#include "base/message_json.h"
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/json_util.h"
 
-namespace evenkeel::tools {
+namespace evenkeel {
 
-absl::StatusOr<std::string> MessageJson(const google::protobuf::Message& message) {
+absl::StatusOr<std::string> MessageJson(const google::protobuf::Message& message, JsonLayout layout) {
   google::protobuf::util::JsonPrintOptions print;
-  print.add_whitespace = true;
+  print.add_whitespace = layout == JsonLayout::kLines;
   print.always_print_primitive_fields = true;
   print.preserve_proto_field_names = true;
   std::string text;
@@ -16,4 +16,4 @@ absl::StatusOr<std::string> MessageJson(const google::protobuf::Message& message
   return text;
 }
 
-}  // namespace evenkeel::tools
+}  // namespace evenkeel

@@ -1,4 +1,4 @@
-#include "tools/json_text.h"
+#include "base/json_text.h"
 
 #include <limits>
 #include <string>
@@ -6,7 +6,7 @@
 
 #include "gtest/gtest.h"
 
-namespace evenkeel::tools {
+namespace evenkeel {
 namespace {
 
 TEST(JsonTextTest, EscapesStrings) { EXPECT_EQ(JsonString("a \"b\\ \n\x01 é"), "\"a \\\"b\\\\ \\u000a\\u0001 é\""); }
@@ -18,10 +18,17 @@ TEST(JsonTextTest, NumbersAreShortAndExact) {
   EXPECT_EQ(JsonNumber(std::numeric_limits<double>::quiet_NaN()), "null");
 }
 
+TEST(JsonTextTest, FloatsAreShorter) {
+  EXPECT_EQ(JsonFloat(0.1f), "0.1");
+  EXPECT_EQ(JsonFloat(-3), "-3");
+  EXPECT_EQ(JsonFloat(1e-9f), "1e-09");
+  EXPECT_EQ(JsonFloat(std::numeric_limits<float>::infinity()), "null");
+}
+
 TEST(JsonTextTest, Lists) {
   EXPECT_EQ(JsonList(std::vector<std::string>{"a", "b"}, JsonString), "[\"a\", \"b\"]");
   EXPECT_EQ(JsonList(std::vector<double>{}, JsonNumber), "[]");
 }
 
 }  // namespace
-}  // namespace evenkeel::tools
+}  // namespace evenkeel
