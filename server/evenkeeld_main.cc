@@ -19,11 +19,13 @@
 #include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "base/log_event.h"
 #include "base/status_macros.h"
 #include "google/protobuf/stubs/logging.h"
 #include "server/engine/engine.h"
 #include "server/http/health.h"
 #include "server/http/server.h"
+#include "server/log/log_writer.h"
 #include "server/options.h"
 #include "server/recorder/recorder.h"
 #include "server/rpc/admin_server.h"
@@ -56,6 +58,10 @@ ABSL_FLAG(std::string, identities, "", "YAML file with who may do what (doc/oper
 ABSL_FLAG(std::string, tls_certificate, "", "PEM file with the coordinator's certificate: connections are encrypted.");
 ABSL_FLAG(std::string, tls_private_key, "", "PEM file with its key.");
 ABSL_FLAG(std::string, tls_client_ca, "", "PEM file with the CAs of the clients, who then need certificates.");
+ABSL_FLAG(std::string, log_format, "",
+          "What the log on stderr has: \"text\" or \"json\", one object a line. Default: the file's, else text.");
+ABSL_FLAG(std::string, log_level, "",
+          "The least that it has: \"info\", \"warning\" or \"error\". Default: the file's, else info.");
 ABSL_FLAG(bool, insecure, false, "Listen beyond loopback although what goes over the connections is not encrypted.");
 
 namespace evenkeel {
@@ -69,8 +75,6 @@ constexpr char kUsage[] =
     "SIGTERM and SIGINT stop it cleanly: what was answered is on disk, workers push again to the next life. SIGHUP "
     "makes "
     "it read its certificates and identities again, which it also does by itself when they change.";
-
-void Log(const std::string& line) { std::fprintf(stderr, "evenkeeld: %s\n", line.c_str()); }
 
 // Memory of a step comes again with the next: given back to the system in between, every page of it would be cleared
 // and mapped anew at each step.
@@ -124,19 +128,21 @@ absl::Status WriteReadyFile(const std::string& path, const std::string& grpc, co
 }
 
 // After a failed write nothing may be answered, and what the disk holds is unknown: the next life finds out.
-void DieOfStore(const absl::Status& status) {
-  Log(absl::StrCat("the state cannot be written, and nothing was answered that is not on disk: ", status.message(),
-                   "; ending. Mend the disk and start again: workers will push the open step again"));
+void DieOfStore(const LogSink& log, const absl::Status& status) {
+  log(ErrorEvent(
+      "store_failed",
+      absl::StrCat("the state cannot be written, and nothing was answered that is not on disk: ", status.message(),
+                   "; ending. Mend the disk and start again: workers will push the open step again")));
   std::_Exit(1);
 }
 
 absl::StatusOr<std::unique_ptr<recorder::Recorder>> StartRecorder(const v1::CoordinatorConfig& config,
-                                                                  telemetry::Metrics* metrics) {
+                                                                  const LogSink& log, telemetry::Metrics* metrics) {
   recorder::Recorder::Options options;
   options.directory = config.record_dir();
   options.bounds = {config.record_file_bytes(), config.record_job_bytes()};
   return recorder::Recorder::Start(options,
-                                   {Log, [metrics](const std::string& job) { metrics->CountRecordError(job); }});
+                                   {log, [metrics](const std::string& job) { metrics->CountRecordError(job); }});
 }
 
 absl::Status ReadIdentities(const v1::CoordinatorConfig& config, security::WatchedFiles* files, security::Gate* gate) {
@@ -191,14 +197,25 @@ CommandLine ReadCommandLine() {
   command_line.tls_certificate = absl::GetFlag(FLAGS_tls_certificate);
   command_line.tls_private_key = absl::GetFlag(FLAGS_tls_private_key);
   command_line.tls_client_ca = absl::GetFlag(FLAGS_tls_client_ca);
+  command_line.log_format = absl::GetFlag(FLAGS_log_format);
+  command_line.log_level = absl::GetFlag(FLAGS_log_level);
   command_line.insecure = absl::GetFlag(FLAGS_insecure);
   return command_line;
 }
 
-absl::Status Run() {
+// Of which `config` has the words.
+LogWriter LogOf(const v1::CoordinatorConfig& config) {
+  return LogWriter(STDERR_FILENO, *LogFormatOf("log_format", config.log_format()),
+                   *LogLevelOf("log_level", config.log_level()));
+}
+
+// `*writer` becomes the one that the configuration asks for, as soon as that is known.
+absl::Status Run(LogWriter* writer) {
   EVENKEEL_ASSIGN_OR_RETURN(const v1::CoordinatorConfig config, ConfigureCoordinator(ReadCommandLine()));
-  security::Gate gate(Log);
-  security::WatchedFiles files(Log);
+  *writer = LogOf(config);
+  const LogSink log = [writer](const LogEvent& event) { writer->Write(event); };
+  security::Gate gate(log);
+  security::WatchedFiles files(log);
   EVENKEEL_RETURN_IF_ERROR(ReadIdentities(config, &files, &gate));
   EVENKEEL_ASSIGN_OR_RETURN(const std::shared_ptr<security::TlsCredentials> tls, ReadTls(config, &files));
 
@@ -206,15 +223,16 @@ absl::Status Run() {
   telemetry::Metrics metrics;
   std::unique_ptr<recorder::Recorder> recorder;
   if (config.has_record_dir()) {
-    EVENKEEL_ASSIGN_OR_RETURN(recorder, StartRecorder(config, &metrics));
+    EVENKEEL_ASSIGN_OR_RETURN(recorder, StartRecorder(config, log, &metrics));
   }
   EVENKEEL_ASSIGN_OR_RETURN(
       std::unique_ptr<engine::Engine> engine,
-      engine::Engine::Start(config, std::move(store), &metrics, recorder.get(), {Log, DieOfStore}));
+      engine::Engine::Start(config, std::move(store), &metrics, recorder.get(),
+                            {log, [log](const absl::Status& status) { DieOfStore(log, status); }}));
   std::atomic<bool> ready{false};
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<http::Server> http, StartHttp(config, &metrics, &ready));
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<rpc::Server> server,
-                            rpc::Server::Start(config, engine.get(), {&gate, tls, Log}));
+                            rpc::Server::Start(config, engine.get(), {&gate, tls, log}));
   std::unique_ptr<rpc::AdminServer> admin;
   if (config.admin_listen() != kNoAddress) {
     EVENKEEL_ASSIGN_OR_RETURN(admin, rpc::AdminServer::Start(config.admin_listen()));
@@ -222,16 +240,17 @@ absl::Status Run() {
 
   const std::string metrics_address = http ? http->address() : "";
   const std::string admin_address = admin ? admin->address() : "";
-  Log(absl::StrCat("serving on ", server->address(), tls ? " with TLS" : "", ", metrics on ",
-                   http ? absl::StrCat("http://", metrics_address, "/metrics") : "no address", ", state in ",
-                   config.state_dir(),
-                   config.has_record_dir() ? absl::StrCat(", record in ", config.record_dir()) : ""));
+  log(InfoEvent("serving",
+                absl::StrCat("serving on ", server->address(), tls ? " with TLS" : "", ", metrics on ",
+                             http ? absl::StrCat("http://", metrics_address, "/metrics") : "no address", ", state in ",
+                             config.state_dir(),
+                             config.has_record_dir() ? absl::StrCat(", record in ", config.record_dir()) : "")));
   if (!absl::GetFlag(FLAGS_ready_file).empty()) {
     EVENKEEL_RETURN_IF_ERROR(
         WriteReadyFile(absl::GetFlag(FLAGS_ready_file), server->address(), metrics_address, admin_address));
   }
   ready = true;
-  Log(absl::StrCat(WaitForStop(&files), ": stopping"));
+  log(InfoEvent("stopping", absl::StrCat(WaitForStop(&files), ": stopping")));
   ready = false;
   server->Drain();
   engine->Drain();
@@ -247,8 +266,10 @@ absl::Status Run() {
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(evenkeel::kUsage);
   const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
+  evenkeel::LogWriter log(STDERR_FILENO, evenkeel::LogFormat::kText, evenkeel::LogEvent::Level::kInfo);
   if (words.size() > 1) {
-    evenkeel::Log(absl::StrCat("unexpected argument \"", words[1], "\"; see --help"));
+    log.Write(
+        evenkeel::ErrorEvent("bad_arguments", absl::StrCat("unexpected argument \"", words[1], "\"; see --help")));
     return 2;
   }
   evenkeel::KeepMemory();
@@ -259,9 +280,9 @@ int main(int argc, char** argv) {
   google::protobuf::SetLogHandler(nullptr);
   // A file-size limit (ulimit -f) is to be an error of the write, which the store reports.
   signal(SIGXFSZ, SIG_IGN);
-  const absl::Status status = evenkeel::Run();
+  const absl::Status status = evenkeel::Run(&log);
   if (!status.ok()) {
-    evenkeel::Log(std::string(status.message()));
+    log.Write(evenkeel::ErrorEvent("cannot_serve", std::string(status.message())));
     return 1;
   }
   return 0;

@@ -10,6 +10,7 @@
 #include "config/balance_config.h"
 #include "config/text.h"
 #include "job/job_plan.h"
+#include "server/log/log_writer.h"
 
 namespace evenkeel {
 namespace {
@@ -99,6 +100,8 @@ void ReadFlags(const CommandLine& flags, v1::CoordinatorConfig* config) {
   if (!flags.tls_certificate.empty()) config->mutable_tls()->set_certificate(flags.tls_certificate);
   if (!flags.tls_private_key.empty()) config->mutable_tls()->set_private_key(flags.tls_private_key);
   if (!flags.tls_client_ca.empty()) config->mutable_tls()->set_client_ca(flags.tls_client_ca);
+  if (!flags.log_format.empty()) config->set_log_format(flags.log_format);
+  if (!flags.log_level.empty()) config->set_log_level(flags.log_level);
 }
 
 absl::Status CheckLimit(absl::string_view field, int64_t value) {
@@ -143,6 +146,8 @@ absl::StatusOr<v1::CoordinatorConfig> ConfigureCoordinator(const CommandLine& co
   if (!config.has_listen()) config.set_listen(kDefaultListen);
   if (!config.has_metrics_listen()) config.set_metrics_listen(kDefaultMetricsListen);
   if (!config.has_admin_listen()) config.set_admin_listen(kNoAddress);
+  if (!config.has_log_format()) config.set_log_format("text");
+  if (!config.has_log_level()) config.set_log_level("info");
   *config.mutable_limits() = job::WithDefaults(config.limits());
 
   if (config.state_dir().empty()) {
@@ -150,6 +155,8 @@ absl::StatusOr<v1::CoordinatorConfig> ConfigureCoordinator(const CommandLine& co
   }
   EVENKEEL_RETURN_IF_ERROR(CheckAddresses(config, command_line.insecure));
   EVENKEEL_RETURN_IF_ERROR(CheckRecord(config));
+  EVENKEEL_RETURN_IF_ERROR(LogFormatOf("log_format", config.log_format()).status());
+  EVENKEEL_RETURN_IF_ERROR(LogLevelOf("log_level", config.log_level()).status());
   EVENKEEL_RETURN_IF_ERROR(CheckLimits(config.limits()));
   EVENKEEL_RETURN_IF_ERROR(CheckDefaultBalance(config.default_balance()));
   return config;

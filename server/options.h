@@ -22,6 +22,8 @@ struct CommandLine {
   std::string tls_certificate;
   std::string tls_private_key;
   std::string tls_client_ca;
+  std::string log_format;
+  std::string log_level;
   // Listen beyond loopback although what goes over the connections is not encrypted.
   bool insecure = false;
 };

@@ -10,10 +10,14 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "base/error_detail.h"
 #include "base/grpc_status.h"
 #include "gmock/gmock.h"
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
 #include "gtest/gtest.h"
 #include "tests/evenkeeld_process.h"
 #include "tests/protocol_client.h"
@@ -21,6 +25,7 @@
 namespace evenkeel::tests {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
@@ -322,6 +327,41 @@ TEST_F(CoordinatorProcessTest, AFullDiskEndsTheProcessAndLosesNothingThatWasAnsw
   EXPECT_EQ(joined.version().SerializeAsString(), answered.SerializeAsString());
 }
 
+// Every line of the log, read.
+std::vector<google::protobuf::Struct> ReadJsonLines(const std::string& log) {
+  std::vector<google::protobuf::Struct> lines;
+  for (const absl::string_view line : absl::StrSplit(log, '\n', absl::SkipEmpty())) {
+    lines.emplace_back();
+    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(std::string(line), &lines.back()).ok()) << line;
+  }
+  return lines;
+}
+
+TEST_F(CoordinatorProcessTest, TheLogIsReadByMachinesWhereThatIsAskedFor) {
+  options_.flags = {"--log_format=json"};
+  KillAndRestart();
+  MustJoin(0, 1);
+  MustJoin(1, 1);
+  process_->Signal(SIGTERM);
+  std::vector<std::string> events;
+  for (const google::protobuf::Struct& line : ReadJsonLines(process_->Wait().stderr_text)) {
+    events.push_back(line.fields().at("event").string_value());
+    EXPECT_THAT(line.fields().at("time").string_value(), HasSubstr("T"));
+    EXPECT_EQ(line.fields().at("level").string_value(), "info");
+    EXPECT_EQ(line.fields().count("job"), events.back() == "job_made" || events.back() == "all_joined");
+  }
+  EXPECT_THAT(events, ElementsAre("serving", "job_made", "all_joined", "stopping"));
+}
+
+TEST_F(CoordinatorProcessTest, TheLogLeavesOutWhatIsBelowItsLevel) {
+  options_.flags = {"--log_level=warning"};
+  KillAndRestart();
+  MustJoin(0, 1);
+  MustJoin(1, 1);
+  process_->Signal(SIGTERM);
+  EXPECT_EQ(process_->Wait().stderr_text, "");
+}
+
 TEST_F(CoordinatorProcessTest, RefusedCommandLinesSayWhatIsWrong) {
   const struct {
     std::vector<std::string> flags;
@@ -332,6 +372,8 @@ TEST_F(CoordinatorProcessTest, RefusedCommandLinesSayWhatIsWrong) {
       {{"--state_dir=" + NewFolder("s"), "--listen=0.0.0.0:0"}, "not encrypted"},
       {{"--state_dir=" + NewFolder("s"), "--listen=127.0.0.1:99999"}, "127.0.0.1:99999"},
       {{"--state_dir=/proc/nowhere"}, "/proc/nowhere"},
+      {{"--state_dir=" + NewFolder("s"), "--log_format=xml"}, "log_format is \"xml\""},
+      {{"--state_dir=" + NewFolder("s"), "--log_level=debug"}, "log_level is \"debug\""},
       {{"--config=/nowhere.yaml"}, "/nowhere.yaml"},
   };
   for (const auto& c : cases) {

@@ -63,6 +63,14 @@ absl::StatusOr<std::shared_ptr<const BroughtStates>> BroughtBy(const v1::JoinReq
                                    " goes on from that after step ", request.next_step() - 1));
 }
 
+LogEvent MadeNotice(const job::JobPlan& plan) {
+  const std::string& name = plan.effective.name();
+  return InfoEvent("job_made",
+                   absl::StrCat("job \"", name, "\": it is made, for ", plan.effective.contributors(),
+                                " contributors, with ", plan.effective.layers_size(), " layers"),
+                   name);
+}
+
 }  // namespace
 
 Coordinator::Coordinator(const v1::CoordinatorConfig& config)
@@ -82,8 +90,10 @@ absl::Status Coordinator::Restore(absl::Time now, const std::vector<JobRecord>& 
 absl::Status Coordinator::Wake(absl::Time now, const JobRecord& record, Effects* effects) {
   EVENKEEL_RETURN_IF_ERROR(CheckRoom(record.state.spec().name()));
   EVENKEEL_RETURN_IF_ERROR(Restore(now, {record}, effects));
-  effects->notices.push_back(absl::StrCat("job \"", record.state.spec().name(), "\" had expired, and is back at step ",
-                                          record.state.version().step()));
+  const std::string& name = record.state.spec().name();
+  effects->notices.push_back(InfoEvent(
+      "job_woke",
+      absl::StrCat("job \"", name, "\": it had expired, and is back at step ", record.state.version().step()), name));
   return absl::OkStatus();
 }
 
@@ -191,7 +201,10 @@ absl::StatusOr<v1::JoinResponse> Coordinator::Join(absl::Time now, const v1::Joi
     jobs_.erase(plan.effective.name());
     return response;
   }
-  if (is_new) wishes_.erase(plan.effective.name());
+  if (is_new) {
+    wishes_.erase(plan.effective.name());
+    made.notices.insert(made.notices.begin(), MadeNotice(plan));
+  }
   effects->Append(std::move(made));
   return response;
 }

@@ -222,7 +222,10 @@ TEST_F(CoordinatorTest, AJobIsMadeInTheStateThatIsBrought) {
   EXPECT_EQ(joined->epoch(), 2) << "the state is of epoch 1";
   EXPECT_EQ(joined->open_step(), 2);
   EXPECT_EQ(joined->version().bias(0), job::OpenSnapshot(wish.snapshot())->state.layers(0).bias(0));
-  EXPECT_THAT(effects_.notices, SizeIs(1));
+  ASSERT_THAT(effects_.notices, SizeIs(2));
+  EXPECT_STREQ(effects_.notices[0].name, "job_made");
+  EXPECT_STREQ(effects_.notices[1].name, "rewind");
+  EXPECT_EQ(effects_.notices[1].job, wish.job().name());
   simulation::Disk disk;
   disk.Apply(effects_.writes);
   Effects effects;

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/log_event.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "server/core/record.h"
 
@@ -58,8 +59,7 @@ struct Effects {
   std::vector<Write> writes;
   std::vector<Answer> answers;
   std::vector<CommitEvent> commits;
-  // Lines for people, of what seldom happens.
-  std::vector<std::string> notices;
+  std::vector<LogEvent> notices;
   std::vector<ViolationEvent> violations;
   // Jobs of which somebody is missing now, or is not any more: what is shown of them is to be looked at again.
   std::vector<std::string> attendance;

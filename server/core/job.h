@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/log_event.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "evenkeel/v1/error_detail.pb.h"
 #include "job/config_timeline.h"
@@ -162,10 +163,14 @@ class Job {
   OpenStep Open() const { return {open_step(), first_push_, grace_until_}; }
   // Of all contributors, now.
   std::vector<StateKind> States(const WaitingRules& rules) const;
+  // A line for the log; the job's name is put before `sentence`.
+  void Notice(LogEvent::Level level, const char* event, absl::string_view sentence, Effects* effects) const;
   void BeginGrace();
   // Commits the open step, or fails the job, where it is time to.
   void Review(Effects* effects);
   int CountExcused(const WaitingRules& rules, absl::Span<const StateKind> states) const;
+  void NameLost(absl::Span<const StateKind> states, Effects* effects);
+  void NoteAllJoined(Effects* effects);
   void NameStragglers(const WaitingRules& rules, absl::Span<const StateKind> states, Effects* effects);
   void CommitWithout(const WaitingVerdict& verdict, absl::Span<const StateKind> states, Effects* effects);
   void Fail(const WaitingVerdict& verdict, Effects* effects);
@@ -255,6 +260,8 @@ class Job {
   // Those that a line was last written about.
   std::vector<int> told_stragglers_;
   std::vector<int> told_missing_;
+  std::vector<int> told_lost_;
+  bool told_all_joined_ = false;
   // As of the last tick that told of a change; who pushes in time is no change.
   std::vector<StateKind> shown_states_;
   std::vector<int> shown_stragglers_;

@@ -42,9 +42,10 @@ void Job::NoteSuccessor(const absl::Status& status, int contributor, uint64_t in
                        slots_[contributor].member.incarnation() == incarnation;
   if (has_successor_ || !is_ours || ReasonOf(status) != Reason::EPOCH_AHEAD) return;
   has_successor_ = true;
-  effects->notices.push_back(absl::StrCat("job \"", name(), "\": contributor ", contributor,
-                                          " is with a coordinator of a later epoch than ", epoch_,
-                                          ": nothing is committed here without anybody any more; stop this one"));
+  Notice(LogEvent::Level::kError, "successor_seen",
+         absl::StrCat("contributor ", contributor, " is with a coordinator of a later epoch than ", epoch_,
+                      ": nothing is committed here without anybody any more; stop this one"),
+         effects);
 }
 
 WaitingRules Job::Rules() const {
@@ -73,6 +74,10 @@ std::vector<StateKind> Job::States(const WaitingRules& rules) const {
   return states;
 }
 
+void Job::Notice(LogEvent::Level level, const char* event, absl::string_view sentence, Effects* effects) const {
+  effects->notices.push_back({level, event, absl::StrCat("job \"", name(), "\": ", sentence), name()});
+}
+
 void Job::BeginGrace() {
   grace_until_ = now_ + absl::Milliseconds(timeline_.At(open_step()).membership().recovery_grace_ms());
 }
@@ -99,11 +104,36 @@ void Job::Tick(absl::Time now, Effects* effects) {
   Review(effects);
   const auto waits = [](StateKind state) { return state == State::PUSHED || state == State::AWAITED; };
   std::vector<StateKind> states = States(Rules());
+  NameLost(states, effects);
   std::replace_if(states.begin(), states.end(), waits, State::AWAITED);
   if (states == shown_states_ && stragglers_ == shown_stragglers_) return;
   shown_states_ = std::move(states);
   shown_stragglers_ = stragglers_;
   effects->attendance.push_back(name());
+}
+
+void Job::NameLost(absl::Span<const StateKind> states, Effects* effects) {
+  std::vector<int> lost;
+  for (size_t i = 0; i < states.size(); ++i) {
+    if (states[i] == State::LOST) lost.push_back(static_cast<int>(i));
+  }
+  if (lost == told_lost_) return;
+  told_lost_ = std::move(lost);
+  if (told_lost_.empty()) {
+    Notice(LogEvent::Level::kInfo, "none_lost", "no contributor is lost any more", effects);
+  } else {
+    Notice(LogEvent::Level::kWarning, "contributor_lost",
+           absl::StrCat("not heard of for longer than heartbeat_timeout_ms: ", NamesOf(told_lost_)), effects);
+  }
+}
+
+void Job::NoteAllJoined(Effects* effects) {
+  const bool all = std::all_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.joined; });
+  if (all && !told_all_joined_) {
+    Notice(LogEvent::Level::kInfo, "all_joined",
+           absl::StrCat("all of ", slots_.size(), " have joined; step ", open_step(), " is open"), effects);
+  }
+  told_all_joined_ = all;
 }
 
 int Job::CountExcused(const WaitingRules& rules, absl::Span<const StateKind> states) const {
@@ -130,19 +160,25 @@ void Job::NameStragglers(const WaitingRules& rules, absl::Span<const StateKind> 
   stragglers_ = Stragglers(states, rules, Open(), now_);
   if (stragglers_.empty() || stragglers_ == told_stragglers_) return;
   told_stragglers_ = stragglers_;
-  effects->notices.push_back(absl::StrCat("job \"", name(), "\": step ", open_step(), " has waited ",
-                                          absl::FormatDuration(now_ - first_push_), " for ", NamesOf(stragglers_), "; ",
-                                          pushed_, " of ", slots_.size(), " have pushed"));
+  Notice(LogEvent::Level::kWarning, "stragglers",
+         absl::StrCat("step ", open_step(), " has waited ", absl::FormatDuration(now_ - first_push_), " for ",
+                      NamesOf(stragglers_), "; ", pushed_, " of ", slots_.size(), " have pushed"),
+         effects);
 }
 
 void Job::CommitWithout(const WaitingVerdict& verdict, absl::Span<const StateKind> states, Effects* effects) {
   for (const int contributor : verdict.missing) slots_[contributor].late = states[contributor] == State::LATE;
   if (verdict.missing != told_missing_) {
     told_missing_ = verdict.missing;
-    effects->notices.push_back(verdict.missing.empty()
-                                   ? absl::StrCat("job \"", name(), "\": all take part in step ", open_step(), " again")
-                                   : absl::StrCat("job \"", name(), "\": step ", open_step(), " is committed without ",
-                                                  NamesOf(verdict.missing), ": ", verdict.reason));
+    if (verdict.missing.empty()) {
+      Notice(LogEvent::Level::kInfo, "all_take_part", absl::StrCat("all take part in step ", open_step(), " again"),
+             effects);
+    } else {
+      Notice(
+          LogEvent::Level::kWarning, "committed_without",
+          absl::StrCat("step ", open_step(), " is committed without ", NamesOf(verdict.missing), ": ", verdict.reason),
+          effects);
+    }
   }
   Commit(effects);
   effects->commits.back().missing = verdict.missing;
@@ -160,7 +196,7 @@ void Job::Fail(const WaitingVerdict& verdict, Effects* effects) {
     slot.joined = false;
   }
   stragglers_.clear();
-  effects->notices.push_back(std::string(failure_.message()));
+  effects->notices.push_back(ErrorEvent("job_failed", std::string(failure_.message()), name()));
 }
 
 void Job::ForgetFailure() {
@@ -176,8 +212,10 @@ bool Job::Expire(absl::Duration unused, Effects* effects) const {
   write.epoch = epoch_;
   write.expires = true;
   effects->writes.push_back(std::move(write));
-  effects->notices.push_back(absl::StrCat("job \"", name(), "\" has not been used for ", absl::FormatDuration(unused),
-                                          " and expires; its state after step ", committed_step(), " is kept"));
+  Notice(LogEvent::Level::kInfo, "job_expired",
+         absl::StrCat("not used for ", absl::FormatDuration(unused), ", it expires; its state after step ",
+                      committed_step(), " is kept"),
+         effects);
   return true;
 }
 

@@ -61,11 +61,27 @@ TEST(JobAttendanceTest, WaitWaitsForWhoIsLostAndNamesItOnce) {
   EXPECT_TRUE(bench.IsWaiting(call));
   EXPECT_EQ(StateOf(bench, 2), State::LOST);
   EXPECT_THAT(bench.job().Summary().stragglers(), ElementsAre(2));
-  EXPECT_THAT(bench.notices(), ElementsAre("job \"job\": step 1 has waited 5s for contributor 2; 2 of 3 have pushed"));
+  EXPECT_THAT(bench.notices(),
+              ElementsAre("job \"job\": step 1 has waited 5s for contributor 2; 2 of 3 have pushed",
+                          "job \"job\": not heard of for longer than heartbeat_timeout_ms: contributor 2"));
   bench.Push(2, 1);
   EXPECT_FALSE(bench.IsWaiting(call));
   EXPECT_TRUE(bench.IsAt(1));
   EXPECT_THAT(bench.job().Summary().stragglers(), IsEmpty());
+  bench.Wait(absl::Seconds(1));
+  EXPECT_EQ(bench.notices().back(), "job \"job\": no contributor is lost any more");
+}
+
+TEST(JobAttendanceTest, ThatAllHaveJoinedIsToldOnceInALife) {
+  JobBench bench(Spec(2, Policy::WAIT));
+  ASSERT_TRUE(bench.Join(0, 100).ok());
+  EXPECT_EQ(bench.times_all_joined(), 0);
+  bench.JoinAll();
+  bench.JoinAll();
+  EXPECT_EQ(bench.times_all_joined(), 1);
+  bench.Restart();
+  bench.JoinAll();
+  EXPECT_EQ(bench.times_all_joined(), 2);
 }
 
 TEST(JobAttendanceTest, AStragglerOfManyStepsIsToldOnce) {
@@ -147,13 +163,15 @@ TEST(JobAttendanceTest, CommitWithoutGoesOnWithoutWhoIsLostAndTellsAllTheSame) {
   EXPECT_EQ(bench.AnswerTo(first)->get(), bench.AnswerTo(second)->get()) << "one reply, shared by all";
   EXPECT_THAT(bench.commits().back().missing, ElementsAre(2));
   EXPECT_TRUE(bench.IsAt(3));
-  EXPECT_THAT(bench.notices().back(),
-              "job \"job\": step 3 is committed without contributor 2: nobody else is expected");
+  EXPECT_THAT(bench.notices(),
+              ElementsAre("job \"job\": step 3 has waited 5s for contributor 2; 2 of 3 have pushed",
+                          "job \"job\": step 3 is committed without contributor 2: nobody else is expected",
+                          "job \"job\": not heard of for longer than heartbeat_timeout_ms: contributor 2"));
 
   bench.Push(0, 4);
   EXPECT_THAT(Participants(bench.AnswerTo(bench.Push(1, 4))), ElementsAre(0, 1)) << "it is not waited for any more";
   EXPECT_TRUE(bench.IsAt(4));
-  EXPECT_THAT(bench.notices(), SizeIs(2)) << "a straggler, and then one line for both steps";
+  EXPECT_THAT(bench.notices(), SizeIs(3)) << "one line for both steps";
 }
 
 TEST(JobAttendanceTest, TheCountsOfWhoWasMissingStayOutAndItTakesPartAgain) {

@@ -49,7 +49,13 @@ void JobBench::Carry(Effects effects) {
     for (const int contributor : commit.missing) deliveries_[{commit.step, contributor}].missing = true;
   }
   commits_.insert(commits_.end(), effects.commits.begin(), effects.commits.end());
-  notices_.insert(notices_.end(), effects.notices.begin(), effects.notices.end());
+  for (const LogEvent& notice : effects.notices) {
+    if (absl::string_view(notice.name) == "all_joined") {
+      ++times_all_joined_;
+    } else {
+      notices_.push_back(notice.message);
+    }
+  }
   violations_.insert(violations_.end(), effects.violations.begin(), effects.violations.end());
 }
 

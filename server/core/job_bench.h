@@ -66,6 +66,8 @@ class JobBench {
   // Of the last Push.
   PushResult result() const { return result_; }
   const std::vector<CommitEvent>& commits() const { return commits_; }
+  // How often all were told to have joined; and what else was told.
+  int times_all_joined() const { return times_all_joined_; }
   const std::vector<std::string>& notices() const { return notices_; }
   const std::vector<ViolationEvent>& violations() const { return violations_; }
 
@@ -104,6 +106,7 @@ class JobBench {
   PushResult result_ = PushResult::kRefused;
   std::map<CallId, Reply> answers_;
   std::vector<CommitEvent> commits_;
+  int times_all_joined_ = 0;
   std::vector<std::string> notices_;
   std::vector<ViolationEvent> violations_;
 };

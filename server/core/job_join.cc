@@ -183,6 +183,7 @@ absl::StatusOr<v1::JoinResponse> Job::Join(absl::Time now, const job::JobPlan& p
   EVENKEEL_RETURN_IF_ERROR(CheckCoverage(request.contributor(), *owned));
   EVENKEEL_RETURN_IF_ERROR(CheckWorld(request));
   TakeSlot(request, *std::move(owned), &slot, effects);
+  NoteAllJoined(effects);
   ForgetFailure();
   const WaitingRules rules = Rules();
   if (rules.goes_on_without()) excused_ = CountExcused(rules, States(rules));

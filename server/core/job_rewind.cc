@@ -231,8 +231,10 @@ absl::Status Job::GoOnFrom(const v1::JobState& state, absl::Span<const v1::JobSt
   write.state = std::make_shared<const v1::JobState>(State());
   for (const Slot& slot : slots_) write.members.push_back(slot.member);
   effects->writes.push_back(std::move(write));
-  effects->notices.push_back(absl::StrCat("job \"", name(), "\" goes from step ", left, " to the state after step ",
-                                          step, ", ", origin, ", in epoch ", epoch_));
+  Notice(
+      LogEvent::Level::kWarning, "rewind",
+      absl::StrCat("it goes from step ", left, " to the state after step ", step, ", ", origin, ", in epoch ", epoch_),
+      effects);
   return absl::OkStatus();
 }
 

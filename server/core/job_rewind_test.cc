@@ -305,9 +305,10 @@ TEST_F(JobRewindTest, AStateThatIsPutInMakesAllJoinAgain) {
   EXPECT_THAT(bench_->AnswerTo(parked).status(), IsRefusal(Code::kFailedPrecondition, Reason::STALE_EPOCH, "step 3"));
   EXPECT_EQ(bench_->job().epoch(), 2);
   EXPECT_EQ(bench_->disk().state.version().epoch(), 2) << "its versions are its own";
-  EXPECT_THAT(bench_->notices(),
-              ElementsAre("job \"job\" goes from step 9 to the state after step 3, from the state that was put in, in "
-                          "epoch 2"));
+  EXPECT_THAT(
+      bench_->notices(),
+      ElementsAre("job \"job\": it goes from step 9 to the state after step 3, from the state that was put in, in "
+                  "epoch 2"));
   bench_->JoinAll();
   PushAllUntil(6);
   EXPECT_TRUE(bench_->IsAt(6));

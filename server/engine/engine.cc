@@ -237,7 +237,7 @@ void Engine::Leave(v1::LeaveRequest request, Done<v1::LeaveResponse> done) {
 
 void Engine::UpdateConfig(v1::UpdateConfigRequest request, Done<v1::UpdateConfigResponse> done) {
   auto tell = [this, done = std::move(done), job = request.job()](absl::StatusOr<v1::UpdateConfigResponse> response) {
-    if (response.ok()) listener_.log(ConfigLine(job, *response));
+    if (response.ok()) listener_.log(InfoEvent("config_changed", ConfigLine(job, *response), job));
     done(std::move(response));
   };
   const std::string job = request.job();
@@ -387,13 +387,13 @@ Engine::Overviews Engine::OverviewsOf(const core::Effects& effects) const {
 void Engine::Publish(const core::Effects& effects, Overviews overviews, double store_seconds) {
   for (const core::CommitEvent& commit : effects.commits) {
     totals_[commit.job].Add(commit);
-    if (!commit.lost.empty()) listener_.log(LostLine(commit));
+    if (!commit.lost.empty()) listener_.log(WarningEvent("counts_lost", LostLine(commit), commit.job));
     metrics_->ObserveCommit(commit.job, absl::ToDoubleSeconds(commit.barrier_wait) + store_seconds, store_seconds);
   }
-  for (const std::string& notice : effects.notices) listener_.log(notice);
+  for (const LogEvent& notice : effects.notices) listener_.log(notice);
   for (const core::ViolationEvent& event : effects.violations) {
     totals_[event.job].Add(event);
-    listener_.log(ViolationLine(event));
+    listener_.log(WarningEvent("violation", ViolationLine(event), event.job));
   }
   for (const core::Write& write : effects.writes) {
     if (write.state != nullptr) states_[write.job] = write.state;

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/log_event.h"
 #include "base/mutex.h"
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "evenkeel/v1/coordinator_config.pb.h"
@@ -48,8 +49,7 @@ class Engine {
 
   // What the engine tells its process; both are called on the engine's thread.
   struct Listener {
-    // A line for people to read.
-    std::function<void(const std::string&)> log;
+    LogSink log;
     // A write has failed: nothing is answered from then on, and the process must end.
     std::function<void(const absl::Status&)> fatal;
   };

@@ -68,7 +68,7 @@ class Bench {
     auto store = store::Store::Open(folder_);
     EXPECT_TRUE(store.ok()) << store.status();
     auto engine = Engine::Start(v1::CoordinatorConfig(), *std::move(store), &metrics_, /*recorder=*/nullptr,
-                                {[](const std::string&) {}, Die});
+                                {[](const LogEvent&) {}, Die});
     EXPECT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
   }

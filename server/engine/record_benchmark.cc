@@ -92,9 +92,9 @@ class Bench {
   int gaps = 0;
 
  private:
-  static void Tell(const std::string& line) { std::printf("%s\n", line.c_str()); }
+  static void Tell(const LogEvent& event) { std::printf("%s\n", event.message.c_str()); }
   static void Die(const absl::Status& status) {
-    Tell(std::string(status.message()));
+    Tell(ErrorEvent("store_failed", std::string(status.message())));
     std::abort();
   }
 

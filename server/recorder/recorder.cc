@@ -91,9 +91,12 @@ void Recorder::Post(Item item) {
     return;
   }
   if (!dropped_.insert(item.job).second) return;
-  listener_.log(absl::StrCat("job \"", item.job, "\": the disk of ", options_.directory,
-                             " is too slow for the record, which has a gap from step ",
-                             item.event.state.newest->version().step(), " on; it goes on when it can"));
+  const uint64_t step = item.event.state.newest->version().step();
+  listener_.log(WarningEvent(
+      "record_gap",
+      absl::StrCat("job \"", item.job, "\": the disk of ", options_.directory,
+                   " is too slow for the record, which has a gap from step ", step, " on; it goes on when it can"),
+      item.job));
   listener_.gap(item.job);
 }
 
@@ -130,15 +133,21 @@ void Recorder::Write(Item item) {
   if (item.cause.has_value()) return job.record->GoOnFrom(*item.cause, std::move(item.event.state));
   const absl::Status status = job.record->Take(std::move(item.event));
   if (status.ok()) {
-    if (job.has_gap) listener_.log(absl::StrCat("job \"", item.job, "\": the record goes on at step ", step));
+    if (job.has_gap) {
+      listener_.log(InfoEvent("record_goes_on",
+                              absl::StrCat("job \"", item.job, "\": the record goes on at step ", step), item.job));
+    }
     job.has_gap = false;
     return;
   }
   job.retry_at = absl::Now() + options_.retry_after;
   if (job.has_gap) return;
   job.has_gap = true;
-  listener_.log(absl::StrCat("job \"", item.job, "\": the record cannot be written, and has a gap from step ", step,
-                             " on: ", status.message(), "; it goes on when it can"));
+  listener_.log(
+      WarningEvent("record_gap",
+                   absl::StrCat("job \"", item.job, "\": the record cannot be written, and has a gap from step ", step,
+                                " on: ", status.message(), "; it goes on when it can"),
+                   item.job));
   listener_.gap(item.job);
 }
 

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/log_event.h"
 #include "base/mutex.h"
 #include "server/core/record.h"
 #include "server/recorder/job_record.h"
@@ -40,7 +41,7 @@ class Recorder {
   // What the recorder tells; called on any of the two threads.
   struct Listener {
     // A line for people to read.
-    std::function<void(const std::string&)> log;
+    LogSink log;
     // The record of a job has a gap from here on.
     std::function<void(const std::string& job)> gap;
   };

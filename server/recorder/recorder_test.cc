@@ -74,7 +74,7 @@ class RecorderTest : public ::testing::Test {
   }
 
   void Start() {
-    recorder_ = Recorder::Start(options_, {[this](const std::string& line) { lines_.push_back(line); },
+    recorder_ = Recorder::Start(options_, {[this](const LogEvent& event) { lines_.push_back(event.message); },
                                            [this](const std::string& job) { gaps_.push_back(job); }})
                     .value();
   }
@@ -338,7 +338,8 @@ TEST_F(RecorderTest, WhatTheQueueCannotHoldIsAGapAndTheRecordGoesOn) {
   // The thread is held up while it tells that it cannot write.
   std::promise<void> stuck, released;
   options_.queue_size = 2;
-  recorder_ = Recorder::Start(options_, {[&](const std::string& line) {
+  recorder_ = Recorder::Start(options_, {[&](const LogEvent& event) {
+                                           const std::string& line = event.message;
                                            if (!absl::StrContains(line, "cannot be written")) return;
                                            stuck.set_value();
                                            released.get_future().wait();

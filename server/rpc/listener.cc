@@ -93,7 +93,7 @@ int ConnectionLimit(int wanted) {
   return static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(wanted, files - kReserve)));
 }
 
-Listener::Listener(int max_connections, std::function<void(const std::string&)> log)
+Listener::Listener(int max_connections, LogSink log)
     : log_(std::move(log)), wake_(eventfd(0, EFD_CLOEXEC)), connections_(max_connections) {
   EVENKEEL_CHECK(wake_ >= 0);
 }
@@ -104,8 +104,7 @@ Listener::~Listener() {
   close(wake_);
 }
 
-absl::StatusOr<std::unique_ptr<Listener>> Listener::Open(const std::string& address, int max_connections,
-                                                         std::function<void(const std::string&)> log) {
+absl::StatusOr<std::unique_ptr<Listener>> Listener::Open(const std::string& address, int max_connections, LogSink log) {
   const size_t colon = address.rfind(':');
   int port = 0;
   if (colon == std::string::npos || !absl::SimpleAtoi(address.substr(colon + 1), &port)) return CannotListen(address);
@@ -191,8 +190,8 @@ void Listener::Take(int listening, int fd, const std::string& peer) {
   const auto now = std::chrono::steady_clock::now();
   if (now - logged_at_ < kBetweenLines) return;
   logged_at_ = now;
-  log_(absl::StrCat("refused a connection of ", peer, ": ", connections_.size(),
-                    " are open; refused so far: ", refused_));
+  log_(WarningEvent("connection_refused", absl::StrCat("refused a connection of ", peer, ": ", connections_.size(),
+                                                       " are open; refused so far: ", refused_)));
 }
 
 }  // namespace evenkeel::rpc

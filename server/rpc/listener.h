@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/log_event.h"
 #include "grpcpp/server_builder.h"
 #include "server/rpc/connection_table.h"
 
@@ -23,8 +24,7 @@ class Listener {
 
   // Listens on `address` (host:port; port 0 takes a free one), without sharing the port. UNAVAILABLE, naming the
   // address, when that fails. `log` gets a line, at most one a minute, when connections are refused.
-  static absl::StatusOr<std::unique_ptr<Listener>> Open(const std::string& address, int max_connections,
-                                                        std::function<void(const std::string&)> log);
+  static absl::StatusOr<std::unique_ptr<Listener>> Open(const std::string& address, int max_connections, LogSink log);
 
   // Stops as Stop does.
   ~Listener();
@@ -38,7 +38,7 @@ class Listener {
   void Stop();
 
  private:
-  Listener(int max_connections, std::function<void(const std::string&)> log);
+  Listener(int max_connections, LogSink log);
 
   absl::Status Bind(const std::string& host, int port);
   void Run();
@@ -46,7 +46,7 @@ class Listener {
   bool AcceptAll(int listening);
   void Take(int listening, int fd, const std::string& peer);
 
-  const std::function<void(const std::string&)> log_;
+  const LogSink log_;
   std::string address_;
   std::vector<int> sockets_;
   int wake_;  // readable when the listener ends

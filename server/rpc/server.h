@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "base/log_event.h"
 #include "evenkeel/v1/coordinator_config.pb.h"
 #include "grpcpp/server.h"
 #include "server/engine/engine.h"
@@ -22,7 +23,7 @@ class Server {
     security::Gate* gate;
     // Null: connections are not encrypted.
     std::shared_ptr<grpc::ServerCredentials> credentials;
-    std::function<void(const std::string&)> log;
+    LogSink log;
   };
 
   // Listens on config.listen, without sharing the port. UNAVAILABLE, naming the address, when that fails.

@@ -78,7 +78,7 @@ absl::StatusOr<Pass> Gate::Admit(const Caller& caller, Method method, absl::stri
     }
     pass = status;
   }
-  if (!line.empty()) log_(line);
+  if (!line.empty()) log_(WarningEvent("call_refused", std::move(line)));
   return pass;
 }
 

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/log_event.h"
 #include "base/mutex.h"
 #include "evenkeel/v1/job.pb.h"
 #include "server/security/identities.h"
@@ -45,7 +46,7 @@ class Gate {
   using Time = QuotaUse::Time;
 
   // `log` gets a line for each refusal, at most one a second, from any thread.
-  explicit Gate(std::function<void(const std::string&)> log) : log_(std::move(log)) {}
+  explicit Gate(LogSink log) : log_(std::move(log)) {}
 
   // From now on these are known; null: everybody may do everything. What an identity has taken of a quota that stays as
   // it was stays taken.
@@ -81,7 +82,7 @@ class Gate {
     QuotaUse use;
   };
 
-  const std::function<void(const std::string&)> log_;
+  const LogSink log_;
   Mutex mutex_;
   std::shared_ptr<const Identities> identities_ ABSL_GUARDED_BY(mutex_);
   // By the identity's name.

@@ -46,14 +46,14 @@ class GateTest : public ::testing::Test {
 
   v1::Identities file_;
   std::vector<std::string> log_;
-  Gate gate_{[this](const std::string& line) { log_.push_back(line); }};
+  Gate gate_{[this](const LogEvent& event) { log_.push_back(event.message); }};
 };
 
 Caller WithToken(const std::string& token, bool is_private = true) { return {token, {}, is_private}; }
 Caller WithSan(const std::string& san) { return {"", {san}, true}; }
 
 TEST_F(GateTest, WithoutIdentitiesEverybodyMayDoEverything) {
-  Gate gate([](const std::string&) {});
+  Gate gate([](const LogEvent&) {});
   const auto pass = gate.Admit(Caller(), Method::kPutState, "any", 1 << 30, kStart);
   ASSERT_TRUE(pass.ok());
   EXPECT_TRUE(pass->MaySee("any"));

@@ -40,8 +40,12 @@ void WatchedFiles::Reload() {
 void WatchedFiles::Load(Group* group) {
   group->stamps = StampsOf(group->paths);
   const absl::Status status = group->load();
-  log_(status.ok() ? absl::StrCat("read again: ", absl::StrJoin(group->paths, ", "))
-                   : absl::StrCat("cannot use what is new, and goes on with what was read before: ", status.message()));
+  if (status.ok()) {
+    log_(InfoEvent("files_read", absl::StrCat("read again: ", absl::StrJoin(group->paths, ", "))));
+  } else {
+    log_(WarningEvent("files_refused", absl::StrCat("cannot use what is new, and goes on with what was read before: ",
+                                                    status.message())));
+  }
 }
 
 }  // namespace evenkeel::security

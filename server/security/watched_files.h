@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "base/file_stamp.h"
+#include "base/log_event.h"
 
 namespace evenkeel::security {
 
@@ -13,7 +14,7 @@ namespace evenkeel::security {
 class WatchedFiles {
  public:
   // `log` gets a line for what was read again, or cannot be used: then what was read before stays.
-  explicit WatchedFiles(std::function<void(const std::string&)> log) : log_(std::move(log)) {}
+  explicit WatchedFiles(LogSink log) : log_(std::move(log)) {}
 
   // Files that are read together by `load`, which takes them over whole or not at all. Loads them; where that fails,
   // they are not watched.
@@ -33,7 +34,7 @@ class WatchedFiles {
 
   void Load(Group* group);
 
-  const std::function<void(const std::string&)> log_;
+  const LogSink log_;
   std::vector<Group> groups_;
 };
 

@@ -44,7 +44,7 @@ class WatchedFilesTest : public ::testing::Test {
   const std::string b_ = testing::TempDir() + "/watched_b";
   std::vector<std::string> loaded_;
   std::vector<std::string> log_;
-  WatchedFiles files_{[this](const std::string& line) { log_.push_back(line); }};
+  WatchedFiles files_{[this](const LogEvent& event) { log_.push_back(event.message); }};
 };
 
 TEST_F(WatchedFilesTest, AChangeIsLoadedOnce) {
