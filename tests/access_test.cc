@@ -103,7 +103,8 @@ TEST_F(AccessTest, EachHasItsJobsAndItsCalls) {
   for (const absl::Status& status :
        {Call(a_stub.get(), &Stub::GetState, "team-b/run"), Call(a_stub.get(), &Stub::Leave, "team-b/run"),
         Call(a_stub.get(), &Stub::Rendezvous, "team-b/run"), Call(a_stub.get(), &Stub::DescribeJob, "team-a/run"),
-        Call(a_stub.get(), &Stub::UpdateConfig, "team-a/run"), Call(a_stub.get(), &Stub::PutState, "team-a/run")}) {
+        Call(a_stub.get(), &Stub::GetHistory, "team-a/run"), Call(a_stub.get(), &Stub::UpdateConfig, "team-a/run"),
+        Call(a_stub.get(), &Stub::PutState, "team-a/run")}) {
     EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << status;
   }
   EXPECT_TRUE(Call(a_stub.get(), &Stub::GetState, "team-a/run").ok());
@@ -116,6 +117,7 @@ TEST_F(AccessTest, EachHasItsJobsAndItsCalls) {
   ASSERT_EQ(seen->jobs_size(), 1) << "what others have is not named";
   EXPECT_EQ(seen->jobs(0).name(), "team-b/run");
   EXPECT_TRUE(Call(reader_stub.get(), &Stub::DescribeJob, "team-b/run").ok());
+  EXPECT_TRUE(Call(reader_stub.get(), &Stub::GetHistory, "team-b/run").ok());
   EXPECT_EQ(Call(reader_stub.get(), &Stub::DescribeJob, "team-a/run").code(), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(JoinStatus(reader_stub.get(), "team-b/run").code(), absl::StatusCode::kPermissionDenied);
 

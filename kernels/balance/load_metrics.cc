@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "kernels/balance/check.h"
 
@@ -84,6 +85,30 @@ double MaxViolation(absl::Span<const uint64_t> counts, absl::Span<const float> t
   double max = -1;
   ForEachLoad(counts, target, total, [&](uint64_t, double load) { max = std::max(max, load); });
   return max < 0 ? 0 : max - 1;
+}
+
+Violations ComputeViolations(absl::Span<const uint64_t> counts, absl::Span<const float> target) {
+  Check(target.empty() || target.size() == counts.size(), "counts have the size of the target");
+  if (!target.empty()) {
+    const LoadMetrics metrics = ComputeLoadMetrics(counts, target);
+    return {metrics.max_violation, metrics.avg_violation};
+  }
+  const uint64_t total = std::accumulate(counts.begin(), counts.end(), uint64_t{0});
+  if (total == 0) return {};
+  // In integers, which need not be added one after the other. What some counts are above the mean, others are below it.
+  const uint64_t floor_of_mean = total / counts.size();
+  uint64_t most = 0;
+  uint64_t above = 0;
+  uint64_t sum_above = 0;
+  for (const uint64_t count : counts) {
+    const bool is_above = count > floor_of_mean;
+    most = std::max(most, count);
+    above += is_above;
+    sum_above += is_above ? count : 0;
+  }
+  const double mean = static_cast<double>(total) / static_cast<double>(counts.size());
+  const double excess = static_cast<double>(sum_above) - mean * static_cast<double>(above);
+  return {static_cast<double>(most) / mean - 1, 2 * excess / static_cast<double>(total)};
 }
 
 }  // namespace evenkeel::balance

@@ -28,4 +28,12 @@ LoadMetrics ComputeLoadMetrics(absl::Span<const uint64_t> counts, absl::Span<con
 // Its max_violation alone, to the bit, at a small part of the cost; without libm.
 double MaxViolation(absl::Span<const uint64_t> counts, absl::Span<const float> target = {});
 
+// Its max_violation and avg_violation alone, but for the rounding, at a small part of the cost; without libm where
+// there is no target. Counts whose sum does not fit 64 bits are no counts.
+struct Violations {
+  double max = 0;
+  double avg = 0;
+};
+Violations ComputeViolations(absl::Span<const uint64_t> counts, absl::Span<const float> target = {});
+
 }  // namespace evenkeel::balance

@@ -43,6 +43,25 @@ TEST(LoadMetricsTest, Pitfall31MaxViolationIsThatOfThePaper) {
   EXPECT_EQ(metrics.starved, 2);
 }
 
+TEST(LoadMetricsTest, ViolationsAloneAreTheSame) {
+  constexpr unsigned kSeed = 4;
+  std::mt19937_64 random(kSeed);
+  for (int n = 1; n <= 64; ++n) {
+    std::vector<uint64_t> counts(n);
+    for (uint64_t& count : counts) count = random() % 1000;
+    std::vector<float> target(n);
+    for (float& share : target) share = random() % 3 == 0 ? -1.F : 1.F / static_cast<float>(n);
+    for (const std::vector<float>& wanted : {std::vector<float>(), target}) {
+      const LoadMetrics metrics = ComputeLoadMetrics(counts, wanted);
+      const Violations violations = ComputeViolations(counts, wanted);
+      EXPECT_NEAR(violations.max, metrics.max_violation, 1e-12) << n << " experts, seed " << kSeed;
+      EXPECT_NEAR(violations.avg, metrics.avg_violation, 1e-12) << n << " experts, seed " << kSeed;
+    }
+  }
+  EXPECT_EQ(ComputeViolations({0, 0}).max, 0);
+  EXPECT_EQ(ComputeViolations({0, 0}).avg, 0);
+}
+
 TEST(LoadMetricsTest, OneExpertTakesMost) {
   const LoadMetrics metrics = ComputeLoadMetrics({20, 4, 4, 4, 0, 0, 0, 0});
   EXPECT_DOUBLE_EQ(metrics.max_violation, 4.0);

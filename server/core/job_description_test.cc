@@ -1,12 +1,14 @@
 // What people and tools are told of a job.
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/test_messages.h"
 #include "kernels/balance/load_metrics.h"
+#include "kernels/balance/noise_floor.h"
 #include "server/core/job_bench.h"
 
 namespace evenkeel::core {
@@ -75,6 +77,17 @@ TEST(JobDescriptionTest, TheSummaryTellsHowStaleTheLastCommitWas) {
   EXPECT_EQ(bench.job().Summary().staleness(), 2u);
 }
 
+double DeviationOf(const std::vector<float>& values) {
+  double sum = 0;
+  double squares = 0;
+  for (const float value : values) {
+    sum += value;
+    squares += static_cast<double>(value) * value;
+  }
+  const double mean = sum / static_cast<double>(values.size());
+  return std::sqrt(squares / static_cast<double>(values.size()) - mean * mean);
+}
+
 TEST(JobDescriptionTest, LayersShowTheLastCommit) {
   JobBench bench(job::TestSpec(2));
   bench.JoinAll();
@@ -106,6 +119,9 @@ TEST(JobDescriptionTest, LayersShowTheLastCommit) {
     EXPECT_EQ(layer.bias_min(), *std::min_element(expected.balance.bias.begin(), expected.balance.bias.end()));
     EXPECT_EQ(layer.bias_max(), *std::max_element(expected.balance.bias.begin(), expected.balance.bias.end()));
     EXPECT_LT(layer.bias_min(), layer.bias_max());
+    EXPECT_NEAR(layer.bias_stddev(), DeviationOf(expected.balance.bias), 1e-12);
+    EXPECT_EQ(layer.noise_floor(), balance::NoiseFloor(layer.num_experts(), layer.top_k(), expected.last_tokens));
+    EXPECT_GT(layer.noise_floor(), 0);
     sum += static_cast<float>(load.max_violation);
   }
   EXPECT_EQ(description.summary().max_violation(), sum / 2);

@@ -1,10 +1,12 @@
 #include "server/core/layer_description.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "absl/types/span.h"
 #include "kernels/balance/load_metrics.h"
+#include "kernels/balance/noise_floor.h"
 
 namespace evenkeel::core {
 namespace {
@@ -34,6 +36,22 @@ void DescribeBias(const v1::LayerState& layer, v1::LayerStatus* status) {
   const auto range = std::minmax_element(layer.bias().begin(), layer.bias().end());
   status->set_bias_min(*range.first);
   status->set_bias_max(*range.second);
+  const double mean = std::accumulate(layer.bias().begin(), layer.bias().end(), 0.0) / layer.bias_size();
+  double squares = 0;
+  for (const float bias : layer.bias()) squares += (bias - mean) * (bias - mean);
+  status->set_bias_stddev(std::sqrt(squares / layer.bias_size()));
+}
+
+// Of row `row`, for which a row before it stands if it is alike.
+double NoiseFloorOf(const job::JobPlan& plan, const v1::JobState& state, int row,
+                    const v1::DescribeJobResponse& described) {
+  const uint64_t tokens = state.layers(row).last_tokens();
+  const job::LayerTable::Row& layer = plan.layers[row];
+  if (row > 0 && layer.num_experts == plan.layers[row - 1].num_experts && layer.top_k == plan.layers[row - 1].top_k &&
+      tokens == state.layers(row - 1).last_tokens() && plan.balance[row].target == plan.balance[row - 1].target) {
+    return described.layers(row - 1).noise_floor();
+  }
+  return balance::NoiseFloor(layer.num_experts, layer.top_k, tokens, plan.balance[row].target);
 }
 
 }  // namespace
@@ -51,6 +69,7 @@ void DescribeLayers(const job::JobPlan& plan, const v1::JobState& state, v1::Des
     DescribeLoad(balance::ComputeLoadMetrics(absl::MakeSpan(layer.last_counts()), plan.balance[i].target), status);
     DescribeDrops(layer, status);
     DescribeBias(layer, status);
+    status->set_noise_floor(NoiseFloorOf(plan, state, i, *response));
   }
 }
 

@@ -54,6 +54,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(const v1::CoordinatorConfi
   if (!effects.writes.empty()) EVENKEEL_RETURN_IF_ERROR(engine->store_->Apply(effects.writes));
   if (recorder != nullptr) recorder->Restore(records);
   for (const core::JobRecord& record : records) {
+    engine->history_->Restore(record.state);
     engine->states_[record.state.spec().name()] = std::make_shared<const v1::JobState>(record.state);
   }
   engine->Publish(effects, engine->OverviewsOf(effects), /*store_seconds=*/0);
@@ -143,6 +144,7 @@ void Engine::RunBatch(const std::vector<Event>& events, bool ticks) {
   // Before anyone hears of it: what contributors do next is counted as their job's.
   Publish(effects, std::move(overviews), store_seconds.count());
   for (size_t i = 0; i < answers.size(); ++i) answers[i].done(std::move(answers[i].reply), i + 1 < answers.size());
+  history_->Take(effects.writes);
   for (const std::function<void()>& reply : replies) {
     if (reply) reply();
   }
@@ -188,6 +190,7 @@ absl::Status Engine::Wake(const std::string& job, core::Effects* effects) {
   }
   EVENKEEL_RETURN_IF_ERROR(status);
   states_[job] = std::make_shared<const v1::JobState>((*record)->state);
+  history_->Restore((*record)->state);
   if (recorder_ != nullptr) recorder_->Restore({**record});
   return absl::OkStatus();
 }
@@ -266,8 +269,26 @@ void Engine::PutState(v1::PutStateRequest request, Done<v1::PutStateResponse> do
 }
 
 void Engine::Describe(const std::string& job, Done<v1::DescribeJobResponse> done) {
-  AskAbout<v1::DescribeJobResponse>(job, std::move(done),
+  auto with_trends = [this, job, done = std::move(done)](absl::StatusOr<v1::DescribeJobResponse> response) {
+    const std::optional<history::Picture> picture = history_->Look(job);
+    if (response.ok() && picture.has_value()) history::DescribeTrends(*picture, response->mutable_layers());
+    done(std::move(response));
+  };
+  AskAbout<v1::DescribeJobResponse>(job, std::move(with_trends),
                                     [this, job](core::Effects*) { return coordinator_.Describe(job); });
+}
+
+void Engine::GetHistory(v1::GetHistoryRequest request, Done<v1::GetHistoryResponse> done) {
+  auto with_history = [this, request, done = std::move(done)](absl::StatusOr<v1::GetHistoryResponse> response) {
+    if (response.ok()) response = history_->Describe(request);
+    done(std::move(response));
+  };
+  AskAbout<v1::GetHistoryResponse>(
+      request.job(), std::move(with_history),
+      [this, job = request.job()](core::Effects*) -> absl::StatusOr<v1::GetHistoryResponse> {
+        EVENKEEL_RETURN_IF_ERROR(coordinator_.Overview(job).status());
+        return v1::GetHistoryResponse();
+      });
 }
 
 void Engine::List(Done<v1::ListJobsResponse> done) {

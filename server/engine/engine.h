@@ -19,6 +19,7 @@
 #include "server/core/effects.h"
 #include "server/engine/job_view.h"
 #include "server/engine/running_clock.h"
+#include "server/history/history.h"
 #include "server/recorder/recorder.h"
 #include "server/store/store.h"
 #include "server/telemetry/metrics.h"
@@ -79,6 +80,7 @@ class Engine {
   void GetState(v1::GetStateRequest request, Done<v1::GetStateResponse> done);
   void PutState(v1::PutStateRequest request, Done<v1::PutStateResponse> done);
   void Describe(const std::string& job, Done<v1::DescribeJobResponse> done);
+  void GetHistory(v1::GetHistoryRequest request, Done<v1::GetHistoryResponse> done);
   void List(Done<v1::ListJobsResponse> done);
 
   // Answers parked calls, and all that come later, with UNAVAILABLE (SHUTTING_DOWN).
@@ -147,6 +149,8 @@ class Engine {
   void Forget(const std::string& job);
 
   telemetry::Metrics* const metrics_;
+  // Shared with the views of jobs on the metrics page.
+  const std::shared_ptr<history::History> history_ = std::make_shared<history::History>();
   recorder::Recorder* const recorder_;
   const Listener listener_;
 

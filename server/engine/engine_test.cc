@@ -95,6 +95,12 @@ class Bench {
     return answered->get_future();
   }
 
+  absl::StatusOr<v1::GetHistoryResponse> GetHistory(const v1::GetHistoryRequest& request) {
+    std::promise<absl::StatusOr<v1::GetHistoryResponse>> told;
+    engine_->GetHistory(request, [&](auto response) { told.set_value(std::move(response)); });
+    return told.get_future().get();
+  }
+
   void Stop() {
     if (engine_ == nullptr) return;
     engine_->Drain();
@@ -222,6 +228,32 @@ TEST(EngineTest, ADrainedEngineAnswersPushesThatWaitAndThoseThatCome) {
   bench.engine().Drain();
   EXPECT_EQ(ReasonOf(waits.get().status()), v1::ErrorDetail::SHUTTING_DOWN);
   EXPECT_EQ(ReasonOf(bench.Push(PushOf("job", 1, 1)).get().status()), v1::ErrorDetail::SHUTTING_DOWN);
+}
+
+// What is told of a job has every step whose push has been answered.
+TEST(EngineTest, TrendsAndHistoryHaveTheStepsThatWereAnswered) {
+  Bench bench;
+  bench.Join("job", 1);
+  for (uint64_t step = 1; step <= 3; ++step) {
+    ASSERT_TRUE(bench.Push(PushOf("job", 0, step)).get().ok());
+    std::promise<absl::StatusOr<v1::DescribeJobResponse>> described;
+    bench.engine().Describe("job", [&](auto response) { described.set_value(std::move(response)); });
+    const absl::StatusOr<v1::DescribeJobResponse> description = described.get_future().get();
+    ASSERT_TRUE(description.ok()) << description.status();
+    EXPECT_EQ(description->layers(0).trend().window_steps(), step);
+    EXPECT_GT(description->layers(0).trend().largest_update(), 0);
+  }
+  v1::GetHistoryRequest request;
+  request.set_job("job");
+  request.set_layer("layer");
+  const auto history = bench.GetHistory(request);
+  ASSERT_TRUE(history.ok()) << history.status();
+  EXPECT_EQ(history->steps_size(), 3);
+  EXPECT_EQ(history->bias_size(), 3 * kExperts);
+  request.set_layer("other");
+  EXPECT_EQ(ReasonOf(bench.GetHistory(request).status()), v1::ErrorDetail::INVALID_FIELD);
+  request.set_job("nobody");
+  EXPECT_EQ(ReasonOf(bench.GetHistory(request).status()), v1::ErrorDetail::JOB_UNKNOWN);
 }
 
 TEST(EngineTest, ARefusedPushIsAnsweredWithItsReason) {

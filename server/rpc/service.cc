@@ -175,6 +175,15 @@ grpc::ServerUnaryReactor* Service::DescribeJob(grpc::CallbackServerContext* cont
   return reactor;
 }
 
+grpc::ServerUnaryReactor* Service::GetHistory(grpc::CallbackServerContext* context,
+                                              const v1::GetHistoryRequest* request, v1::GetHistoryResponse* response) {
+  const absl::Status status = Admit(gate_, *context, security::Method::kGetHistory, request->job(), *request).status();
+  if (!status.ok()) return FinishWith(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  engine_->GetHistory(*request, AnswerInto(reactor, response));
+  return reactor;
+}
+
 grpc::ServerWriteReactor<v1::CommittedVersion>* Service::Watch(grpc::CallbackServerContext* context,
                                                                const v1::WatchRequest* request) {
   class Refusal final : public grpc::ServerWriteReactor<v1::CommittedVersion> {

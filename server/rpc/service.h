@@ -17,7 +17,8 @@ using ServiceBase = v1::BiasCoordinator::WithRawCallbackMethod_Push<v1::BiasCoor
         v1::BiasCoordinator::WithCallbackMethod_Leave<v1::BiasCoordinator::WithCallbackMethod_GetState<
             v1::BiasCoordinator::WithCallbackMethod_PutState<v1::BiasCoordinator::WithCallbackMethod_UpdateConfig<
                 v1::BiasCoordinator::WithCallbackMethod_Rendezvous<v1::BiasCoordinator::WithCallbackMethod_ListJobs<
-                    v1::BiasCoordinator::WithCallbackMethod_DescribeJob<v1::BiasCoordinator::Service>>>>>>>>>>>;
+                    v1::BiasCoordinator::WithCallbackMethod_DescribeJob<
+                        v1::BiasCoordinator::WithCallbackMethod_GetHistory<v1::BiasCoordinator::Service>>>>>>>>>>>>;
 
 // The service of bias_coordinator.proto: asks a gate whether the caller may come in, parses, checks the form of a
 // request, hands it to the engine (or, of ranks that look for each other, to a table), and answers when that does.
@@ -41,6 +42,8 @@ class Service final : public ServiceBase {
                                      v1::ListJobsResponse* response) override;
   grpc::ServerUnaryReactor* DescribeJob(grpc::CallbackServerContext* context, const v1::DescribeJobRequest* request,
                                         v1::DescribeJobResponse* response) override;
+  grpc::ServerUnaryReactor* GetHistory(grpc::CallbackServerContext* context, const v1::GetHistoryRequest* request,
+                                       v1::GetHistoryResponse* response) override;
   grpc::ServerUnaryReactor* UpdateConfig(grpc::CallbackServerContext* context, const v1::UpdateConfigRequest* request,
                                          v1::UpdateConfigResponse* response) override;
   grpc::ServerUnaryReactor* Rendezvous(grpc::CallbackServerContext* context, const v1::RendezvousRequest* request,

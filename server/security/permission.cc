@@ -19,8 +19,8 @@ bool MayCall(Role::Kind role, Method method) {
       return method == Method::kJoin || method == Method::kPush || method == Method::kHeartbeat ||
              method == Method::kLeave || method == Method::kRendezvous || method == Method::kGetState;
     case Role::READER:
-      return method == Method::kListJobs || method == Method::kDescribeJob || method == Method::kGetState ||
-             method == Method::kWatch;
+      return method == Method::kListJobs || method == Method::kDescribeJob || method == Method::kGetHistory ||
+             method == Method::kGetState || method == Method::kWatch;
     default:
       return false;
   }
@@ -52,6 +52,8 @@ absl::string_view NameOf(Method method) {
       return "ListJobs";
     case Method::kDescribeJob:
       return "DescribeJob";
+    case Method::kGetHistory:
+      return "GetHistory";
   }
   return "";
 }

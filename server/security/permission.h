@@ -20,6 +20,7 @@ enum class Method {
   kRendezvous,
   kListJobs,
   kDescribeJob,
+  kGetHistory,
 };
 
 // As the proto has it.

@@ -12,9 +12,9 @@ namespace {
 
 using Role = v1::Identity::Role;
 
-constexpr Method kMethods[] = {Method::kJoin,       Method::kPush,     Method::kWatch,      Method::kHeartbeat,
-                               Method::kLeave,      Method::kGetState, Method::kPutState,   Method::kUpdateConfig,
-                               Method::kRendezvous, Method::kListJobs, Method::kDescribeJob};
+constexpr Method kMethods[] = {Method::kJoin,       Method::kPush,     Method::kWatch,       Method::kHeartbeat,
+                               Method::kLeave,      Method::kGetState, Method::kPutState,    Method::kUpdateConfig,
+                               Method::kRendezvous, Method::kListJobs, Method::kDescribeJob, Method::kGetHistory};
 
 v1::Identity IdentityOf(Role::Kind role, const std::vector<std::string>& jobs) {
   v1::Identity identity;
@@ -27,7 +27,8 @@ v1::Identity IdentityOf(Role::Kind role, const std::vector<std::string>& jobs) {
 TEST(PermissionTest, ARoleMayCallWhatItIsFor) {
   const std::set<Method> workers = {Method::kJoin,  Method::kPush,       Method::kHeartbeat,
                                     Method::kLeave, Method::kRendezvous, Method::kGetState};
-  const std::set<Method> readers = {Method::kListJobs, Method::kDescribeJob, Method::kGetState, Method::kWatch};
+  const std::set<Method> readers = {Method::kListJobs, Method::kDescribeJob, Method::kGetHistory, Method::kGetState,
+                                    Method::kWatch};
   for (const Method method : kMethods) {
     SCOPED_TRACE(NameOf(method));
     EXPECT_EQ(Decide(IdentityOf(Role::WORKER, {"*"}), method, "job").ok(), workers.count(method) == 1);
