@@ -22,6 +22,8 @@
 #include "base/log_event.h"
 #include "base/status_macros.h"
 #include "google/protobuf/stubs/logging.h"
+#include "server/dashboard/api.h"
+#include "server/dashboard/page.h"
 #include "server/engine/engine.h"
 #include "server/http/health.h"
 #include "server/http/server.h"
@@ -43,8 +45,8 @@ ABSL_FLAG(std::string, config, "", "YAML file with a CoordinatorConfig (doc/oper
 ABSL_FLAG(std::string, listen, "",
           "host:port of the gRPC service; port 0 takes a free one. Default: the file's, else 127.0.0.1:7411.");
 ABSL_FLAG(std::string, metrics_listen, "",
-          "host:port of the metrics page; port 0 takes a free one, \"none\" has no page. Default: the file's, else "
-          "127.0.0.1:7412.");
+          "host:port of the web page, its API and the metrics; port 0 takes a free one, \"none\" has none. Default: "
+          "the file's, else 127.0.0.1:7412.");
 ABSL_FLAG(std::string, state_dir, "", "Folder that holds the state; made if missing, held by one process at a time.");
 ABSL_FLAG(std::string, record, "",
           "Folder of the record of every commit, for 'evenkeel replay --record'; made if missing. Default: the file's, "
@@ -175,13 +177,19 @@ absl::StatusOr<std::shared_ptr<security::TlsCredentials>> ReadTls(const v1::Coor
   return *credentials;
 }
 
+void Append(std::vector<http::Route> more, std::vector<http::Route>* routes) {
+  for (http::Route& route : more) routes->push_back(std::move(route));
+}
+
 // Null where nothing is to be served over HTTP.
 absl::StatusOr<std::unique_ptr<http::Server>> StartHttp(const v1::CoordinatorConfig& config,
-                                                        const telemetry::Metrics* metrics,
-                                                        const std::atomic<bool>* ready) {
+                                                        const telemetry::Metrics* metrics, engine::Engine* engine,
+                                                        security::Gate* gate, const std::atomic<bool>* ready) {
   if (config.metrics_listen() == kNoAddress) return nullptr;
   std::vector<http::Route> routes = http::HealthRoutes([ready] { return ready->load(); });
-  for (http::Route& route : telemetry::MetricsRoutes(metrics)) routes.push_back(std::move(route));
+  Append(telemetry::MetricsRoutes(metrics), &routes);
+  Append(dashboard::ApiRoutes(engine, gate), &routes);
+  Append(dashboard::PageRoutes(), &routes);
   return http::Server::Start(config.metrics_listen(), std::move(routes));
 }
 
@@ -230,7 +238,8 @@ absl::Status Run(LogWriter* writer) {
       engine::Engine::Start(config, std::move(store), &metrics, recorder.get(),
                             {log, [log](const absl::Status& status) { DieOfStore(log, status); }}));
   std::atomic<bool> ready{false};
-  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<http::Server> http, StartHttp(config, &metrics, &ready));
+  EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<http::Server> http,
+                            StartHttp(config, &metrics, engine.get(), &gate, &ready));
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<rpc::Server> server,
                             rpc::Server::Start(config, engine.get(), {&gate, tls, log}));
   std::unique_ptr<rpc::AdminServer> admin;
@@ -241,8 +250,8 @@ absl::Status Run(LogWriter* writer) {
   const std::string metrics_address = http ? http->address() : "";
   const std::string admin_address = admin ? admin->address() : "";
   log(InfoEvent("serving",
-                absl::StrCat("serving on ", server->address(), tls ? " with TLS" : "", ", metrics on ",
-                             http ? absl::StrCat("http://", metrics_address, "/metrics") : "no address", ", state in ",
+                absl::StrCat("serving on ", server->address(), tls ? " with TLS" : "", ", the page and /metrics on ",
+                             http ? absl::StrCat("http://", metrics_address) : "no address", ", state in ",
                              config.state_dir(),
                              config.has_record_dir() ? absl::StrCat(", record in ", config.record_dir()) : "")));
   if (!absl::GetFlag(FLAGS_ready_file).empty()) {

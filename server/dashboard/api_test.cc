@@ -1,0 +1,283 @@
+#include "server/dashboard/api.h"
+
+#include <stdlib.h>
+
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
+#include "gtest/gtest.h"
+#include "server/security/identities.h"
+#include "server/security/token.h"
+#include "server/store/store.h"
+#include "server/telemetry/metrics.h"
+
+namespace evenkeel::dashboard {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr char kReader[] = "reader-token";
+constexpr char kWorker[] = "worker-token";
+
+std::string NewStateFolder() {
+  std::string folder = absl::StrCat(getenv("TEST_TMPDIR"), "/api_XXXXXX");
+  EXPECT_NE(mkdtemp(folder.data()), nullptr);
+  return folder;
+}
+
+std::shared_ptr<const security::Identities> SomeIdentities() {
+  v1::Identities file;
+  v1::Identity* reader = file.add_identities();
+  reader->set_name("reader");
+  reader->set_role(v1::Identity::Role::READER);
+  reader->add_jobs("team/*");
+  reader->add_token_sha256(security::HexOf(security::HashOf(kReader)));
+  v1::Identity* worker = file.add_identities();
+  worker->set_name("worker");
+  worker->set_role(v1::Identity::Role::WORKER);
+  worker->add_jobs("*");
+  worker->add_token_sha256(security::HexOf(security::HashOf(kWorker)));
+  auto identities = security::Identities::Of(file);
+  EXPECT_TRUE(identities.ok()) << identities.status();
+  return *identities;
+}
+
+// The API over a real engine, with two jobs of one contributor: "team/run", with a layer of two streams and one that
+// has a target, and "other".
+class ApiTest : public testing::Test {
+ protected:
+  ApiTest() {
+    auto store = store::Store::Open(NewStateFolder());
+    EXPECT_TRUE(store.ok()) << store.status();
+    auto engine = engine::Engine::Start(v1::CoordinatorConfig(), *std::move(store), &metrics_, /*recorder=*/nullptr,
+                                        {[](const std::string&) {}, [](const absl::Status&) {}});
+    EXPECT_TRUE(engine.ok()) << engine.status();
+    engine_ = *std::move(engine);
+    routes_ = ApiRoutes(engine_.get(), &gate_);
+    Join("team/run");
+    Join("other");
+  }
+  ~ApiTest() override {
+    engine_->Drain();
+    engine_->Stop();
+  }
+
+  void Join(const std::string& job) {
+    v1::JoinRequest request;
+    request.set_protocol_version(1);
+    request.set_incarnation(7);
+    request.set_next_step(1);
+    request.mutable_job()->set_name(job);
+    request.mutable_job()->set_contributors(1);
+    v1::LayerSpec* a = request.mutable_job()->add_layers();
+    a->set_name("a \"quoted\" <b>");
+    a->set_num_experts(2);
+    a->set_top_k(1);
+    a->set_streams(2);
+    v1::LayerSpec* b = request.mutable_job()->add_layers();
+    b->set_name("b");
+    b->set_num_experts(3);
+    b->set_top_k(1);
+    v1::LayerOverride* override_b = request.mutable_job()->add_overrides();
+    override_b->set_layer("b");
+    for (const float share : {0.75f, 0.25f, -1.0f}) override_b->mutable_balance()->add_target(share);
+    std::promise<absl::Status> joined;
+    engine_->Join(request, [&](absl::StatusOr<v1::JoinResponse> response) { joined.set_value(response.status()); });
+    const absl::Status status = joined.get_future().get();
+    EXPECT_TRUE(status.ok()) << status;
+  }
+
+  void Push(const std::string& job, const std::vector<uint32_t>& counts, const std::vector<uint64_t>& tokens) {
+    v1::PushRequest push;
+    push.set_job(job);
+    push.set_incarnation(7);
+    push.set_epoch(1);
+    push.set_step(1);
+    push.set_ok(true);
+    push.mutable_routed_with()->set_epoch(1);
+    for (const uint64_t valid : tokens) push.add_valid_tokens(valid);
+    for (const uint32_t count : counts) push.mutable_routed()->add_low(count);
+    std::promise<absl::Status> pushed;
+    engine_->Push(push, [&](absl::StatusOr<std::shared_ptr<const v1::CommittedVersion>> reply, bool) {
+      pushed.set_value(reply.status());
+    });
+    const absl::Status status = pushed.get_future().get();
+    EXPECT_TRUE(status.ok()) << status;
+  }
+
+  http::Response Get(const std::string& path, const std::string& token = "", const std::string& query = "") {
+    http::Request request;
+    request.is_local = true;
+    if (!token.empty()) request.authorization = absl::StrCat("Bearer ", token);
+    return http::Answer(routes_, "GET", path, query, request);
+  }
+
+  template <typename Message>
+  static Message Parse(const http::Response& response) {
+    EXPECT_EQ(response.status, 200) << response.body;
+    return ParseBody<Message>(response);
+  }
+  template <typename Message>
+  static Message ParseBody(const http::Response& response) {
+    EXPECT_EQ(response.type, "application/json");
+    Message message;
+    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(response.body, &message).ok()) << response.body;
+    return message;
+  }
+  static std::string ErrorField(const http::Response& response, const std::string& name) {
+    return ParseBody<google::protobuf::Struct>(response).fields().at(name).string_value();
+  }
+  static std::vector<std::string> JobsOf(const http::Response& response) {
+    std::vector<std::string> names;
+    const auto list = Parse<v1::ListJobsResponse>(response);
+    for (const v1::JobSummary& job : list.jobs()) names.push_back(job.name());
+    return names;
+  }
+
+  telemetry::Metrics metrics_;
+  security::Gate gate_{[](const std::string&) {}};
+  std::unique_ptr<engine::Engine> engine_;
+  std::vector<http::Route> routes_;
+};
+
+TEST_F(ApiTest, ListsTheJobs) { EXPECT_THAT(JobsOf(Get("/api/v1/jobs")), ElementsAre("other", "team/run")); }
+
+TEST_F(ApiTest, DescribesAJobWhoseNameHoldsASlash) {
+  Push("team/run", {1, 3, 4, 4, 5, 3, 2}, {4, 8, 10});
+  const auto job = Parse<v1::DescribeJobResponse>(Get("/api/v1/jobs/team%2Frun"));
+  EXPECT_EQ(job.summary().name(), "team/run");
+  EXPECT_EQ(job.summary().version().step(), 1);
+  ASSERT_EQ(job.layers_size(), 3);
+  EXPECT_EQ(job.layers(0).name(), "a \"quoted\" <b>");
+  EXPECT_DOUBLE_EQ(job.layers(0).max_violation(), 0.5);
+  EXPECT_EQ(job.layers(1).stream(), 1);
+  EXPECT_EQ(Get("/api/v1/jobs/team/run").status, 404);
+}
+
+TEST_F(ApiTest, TellsTheLoadOfEveryExpert) {
+  Push("team/run", {1, 3, 4, 4, 5, 3, 2}, {4, 8, 10});
+  const auto load = Parse<google::protobuf::Struct>(Get("/api/v1/jobs/team%2Frun/load"));
+  EXPECT_EQ(load.fields().at("version").struct_value().fields().at("step").string_value(), "1");
+  const auto& rows = load.fields().at("layers").list_value();
+  ASSERT_EQ(rows.values_size(), 3);
+  const auto numbers = [&](int row, const char* field) {
+    std::vector<double> values;
+    for (const auto& value : rows.values(row).struct_value().fields().at(field).list_value().values()) {
+      values.push_back(value.number_value());
+    }
+    return values;
+  };
+  const auto field = [&](int row, const char* name) { return rows.values(row).struct_value().fields().at(name); };
+  EXPECT_EQ(field(0, "name").string_value(), "a \"quoted\" <b>");
+  EXPECT_EQ(field(0, "stream").number_value(), 0);
+  EXPECT_EQ(field(1, "stream").number_value(), 1);
+  EXPECT_EQ(field(0, "tokens").number_value(), 4);
+  EXPECT_THAT(numbers(0, "counts"), ElementsAre(1, 3));
+  EXPECT_EQ(field(0, "wanted").number_value(), 2);
+  EXPECT_THAT(numbers(2, "counts"), ElementsAre(5, 3, 2));
+  EXPECT_THAT(numbers(2, "wanted"), ElementsAre(7.5, 2.5, 0));
+  EXPECT_TRUE(field(2, "wanted").list_value().values(2).has_null_value());
+
+  // The bias that the workers have, to the bit.
+  v1::GetStateRequest question;
+  question.set_job("team/run");
+  std::promise<v1::JobState> told;
+  engine_->GetState(question, [&](absl::StatusOr<v1::GetStateResponse> answer) {
+    v1::JobState state;
+    EXPECT_TRUE(answer.ok() && state.ParseFromString(answer->snapshot().state()));
+    told.set_value(state);
+  });
+  const v1::JobState state = told.get_future().get();
+  for (int row = 0; row < 3; ++row) {
+    const std::vector<double> bias = numbers(row, "bias");
+    ASSERT_EQ(bias.size(), state.layers(row).bias_size());
+    for (size_t i = 0; i < bias.size(); ++i) {
+      EXPECT_EQ(static_cast<float>(bias[i]), state.layers(row).bias(static_cast<int>(i)));
+    }
+  }
+  EXPECT_NE(state.layers(0).bias(0), 0);
+}
+
+TEST_F(ApiTest, AJobThatHasCommittedNothingHasALoadOfZeros) {
+  const auto load = Parse<google::protobuf::Struct>(Get("/api/v1/jobs/other/load"));
+  const auto& layer = load.fields().at("layers").list_value().values(0).struct_value();
+  EXPECT_EQ(layer.fields().at("wanted").number_value(), 0);
+}
+
+TEST_F(ApiTest, ErrorsHaveCodeReasonAndMessage) {
+  const http::Response unknown = Get("/api/v1/jobs/nobody");
+  EXPECT_EQ(unknown.status, 404);
+  EXPECT_EQ(ErrorField(unknown, "code"), "NOT_FOUND");
+  EXPECT_EQ(ErrorField(unknown, "reason"), "JOB_UNKNOWN");
+  EXPECT_THAT(ErrorField(unknown, "message"), HasSubstr("nobody"));
+  EXPECT_EQ(Get("/api/v1/jobs/nobody/load").status, 404);
+
+  const http::Response parameter = Get("/api/v1/jobs", "", "colour=%22red");
+  EXPECT_EQ(parameter.status, 400);
+  EXPECT_EQ(ErrorField(parameter, "reason"), "INVALID_FIELD");
+  EXPECT_THAT(ErrorField(parameter, "message"), HasSubstr("\"colour\""));
+}
+
+TEST_F(ApiTest, NamesOfStrangersAreNothingButNames) {
+  for (const char* path : {"/api/v1/jobs/%22%5C%3Cscript%3E%0A", "/api/v1/jobs/..%2F..%2Fetc%2Fpasswd",
+                           "/api/v1/jobs/%ff%fe/load", "/api/v1/jobs/%27%3B--"}) {
+    const http::Response response = Get(path);
+    EXPECT_EQ(response.status, 404) << path;
+    EXPECT_EQ(ErrorField(response, "reason"), "JOB_UNKNOWN");
+  }
+}
+
+TEST_F(ApiTest, WithIdentitiesATokenIsAskedFor) {
+  gate_.SetIdentities(SomeIdentities());
+  for (const char* path : {"/api/v1/jobs", "/api/v1/jobs/other", "/api/v1/jobs/other/load", "/api/v1/jobs/nobody"}) {
+    for (const std::string token : {"", "wrong"}) {
+      const http::Response response = Get(path, token);
+      EXPECT_EQ(response.status, 401) << path;
+      EXPECT_EQ(ErrorField(response, "reason"), "NOT_KNOWN");
+      ASSERT_EQ(response.fields.size(), 1);
+      EXPECT_EQ(response.fields[0].name, "WWW-Authenticate");
+    }
+  }
+  // Nor is one taken from where it would be logged.
+  EXPECT_EQ(Get("/api/v1/jobs", "", absl::StrCat("token=", kReader)).status, 401);
+}
+
+TEST_F(ApiTest, AReaderSeesItsJobsAndNoOthers) {
+  gate_.SetIdentities(SomeIdentities());
+  EXPECT_THAT(JobsOf(Get("/api/v1/jobs", kReader)), ElementsAre("team/run"));
+  EXPECT_EQ(Get("/api/v1/jobs/team%2Frun", kReader).status, 200);
+  EXPECT_EQ(Get("/api/v1/jobs/team%2Frun/load", kReader).status, 200);
+  for (const char* path : {"/api/v1/jobs/other", "/api/v1/jobs/other/load", "/api/v1/jobs/nobody"}) {
+    EXPECT_EQ(Get(path, kReader).status, 403) << path;
+  }
+  // A worker may not look around.
+  EXPECT_EQ(Get("/api/v1/jobs", kWorker).status, 403);
+  EXPECT_EQ(Get("/api/v1/jobs/other", kWorker).status, 403);
+}
+
+TEST_F(ApiTest, ATokenThatOthersCouldReadIsRefused) {
+  gate_.SetIdentities(SomeIdentities());
+  http::Request request;
+  request.authorization = absl::StrCat("Bearer ", kReader);
+  const http::Response response = http::Answer(routes_, "GET", "/api/v1/jobs", "", request);
+  EXPECT_EQ(response.status, 401);
+  EXPECT_THAT(ErrorField(response, "message"), HasSubstr("not encrypted"));
+}
+
+TEST_F(ApiTest, AnEngineThatIsDrainedSaysSo) {
+  engine_->Drain();
+  const http::Response response = Get("/api/v1/jobs");
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(ErrorField(response, "reason"), "SHUTTING_DOWN");
+}
+
+}  // namespace
+}  // namespace evenkeel::dashboard
