@@ -57,6 +57,23 @@ CoordinatorCaller::CoordinatorCaller(const CoordinatorOptions& options) : option
   stub_ = v1::BiasCoordinator::NewStub(grpc::CreateCustomChannel(options.address, *credentials, arguments));
 }
 
+void CoordinatorCaller::Cancel() {
+  MutexLock lock(&mutex_);
+  is_cancelled_ = true;
+  if (context_ != nullptr) context_->TryCancel();
+}
+
+bool CoordinatorCaller::Begin(grpc::ClientContext* context) {
+  MutexLock lock(&mutex_);
+  if (!is_cancelled_) context_ = context;
+  return !is_cancelled_;
+}
+
+void CoordinatorCaller::End() {
+  MutexLock lock(&mutex_);
+  context_ = nullptr;
+}
+
 absl::Status CoordinatorCaller::Explained(const absl::Status& status) const {
   std::string text;
   if (status.code() == absl::StatusCode::kUnavailable && ReasonOf(status) == v1::ErrorDetail::REASON_UNSPECIFIED) {

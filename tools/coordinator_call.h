@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "base/grpc_status.h"
+#include "base/mutex.h"
 #include "client/link/credentials.h"
 #include "evenkeel/v1/bias_coordinator.grpc.pb.h"
 #include "tools/flags.h"
@@ -41,7 +43,7 @@ inline constexpr char kCredentialsHelp[] =
 // of client::CheckCredentials.
 absl::Status CheckCoordinator(const CoordinatorOptions& options);
 
-// One call to one coordinator. `options` outlive it.
+// Calls to one coordinator, one at a time. `options` outlive it.
 class CoordinatorCaller {
  public:
   explicit CoordinatorCaller(const CoordinatorOptions& options);
@@ -56,15 +58,28 @@ class CoordinatorCaller {
     if (!opened_.ok()) return opened_;
     context.set_deadline(std::chrono::system_clock::now() +
                          std::chrono::microseconds(static_cast<int64_t>(options_.timeout * 1e6)));
-    return Explained(FromGrpcStatus((stub_.get()->*method)(&context, request, response)));
+    if (!Begin(&context)) return absl::CancelledError("the call was cancelled");
+    const grpc::Status status = (stub_.get()->*method)(&context, request, response);
+    End();
+    return Explained(FromGrpcStatus(status));
   }
+
+  // Ends the call that is under way, with CANCELLED, and all that follow. From any thread.
+  void Cancel();
 
  private:
   absl::Status Explained(const absl::Status& status) const;
+  // False where calls are cancelled.
+  bool Begin(grpc::ClientContext* context);
+  void End();
 
   const CoordinatorOptions& options_;
   absl::Status opened_;
   std::unique_ptr<v1::BiasCoordinator::Stub> stub_;
+  Mutex mutex_;
+  bool is_cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  // Of the call that is under way.
+  grpc::ClientContext* context_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
 }  // namespace evenkeel::tools

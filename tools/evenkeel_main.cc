@@ -12,11 +12,13 @@
 #include "tools/set_command.h"
 #include "tools/status_command.h"
 #include "tools/token_command.h"
+#include "tools/top_experts_command.h"
+#include "tools/watch_command.h"
 
 int main(int argc, char** argv) {
   using namespace evenkeel::tools;
   const std::vector<std::string> args(argv + 1, argv + argc);
-  return RunProgram({&kDescribeModelCommand, &kRouteCommand, &kReplayCommand, &kStatusCommand, &kSetCommand,
+  return RunProgram({&kDescribeModelCommand, &kRouteCommand, &kReplayCommand, &kStatusCommand, &kWatchCommand, &kTopExpertsCommand, &kSetCommand,
                      &kExportCommand, &kImportCommand, &kCheckSelectionCommand, &kTokenCommand},
                     args, {std::cout, std::cerr});
 }
