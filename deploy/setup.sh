@@ -14,6 +14,7 @@ packages=(
   # tests and benchmarks
   libgtest-dev libgmock-dev libbenchmark-dev clang clang-format libclang-rt-14-dev shellcheck sqlite3 curl
   procps python3 python3-numpy cmake make
+  prometheus python3-yaml yamllint
 )
 
 say() { printf 'setup: %s\n' "$*" >&2; }
