@@ -1,22 +1,16 @@
 """The rules for Prometheus: they are rules, each alert fires when it should and not otherwise, and people who are woken by
 one find out what to do."""
 
-import os
 import re
 import subprocess
 import unittest
-from pathlib import Path
 
 import yaml
 
-ROOT = Path(os.environ["TEST_SRCDIR"]) / "evenkeel"
-FOLDER = ROOT / "deploy/prometheus"
-RULES, ALERTS, TESTS, CONFIG = (
-    FOLDER / name for name in ("evenkeel.rules.yml", "evenkeel.alerts.yml", "evenkeel.tests.yml", "prometheus.yml"))
+from expressions import ALERTS, ROOT, RULES, rules_of
 
-
-def rules_of(file):
-    return [rule for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
+TESTS = ROOT / "deploy/prometheus/evenkeel.tests.yml"
+CONFIG = ROOT / "deploy/prometheus/prometheus.yml"
 
 
 def runbook():
