@@ -252,7 +252,7 @@ TEST_F(CoordinatorKillTest, LosesNoStep) {
   EXPECT_EQ(contributors[0]->replies(), contributors[1]->replies());
   std::cout << "fault SIGKILL of the coordinator: " << kKills << " injected in " << last << " steps, " << lost
             << " steps lost\n";
-  EXPECT_GT(last, kKills / 2);
+  EXPECT_GT(last, kKills / 10) << "between kills steps are committed";
 }
 
 }  // namespace

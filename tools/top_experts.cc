@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "tools/json_text.h"
+#include "base/json_text.h"
 #include "tools/table.h"
 
 namespace evenkeel::tools {

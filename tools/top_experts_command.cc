@@ -7,10 +7,10 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "base/json_text.h"
 #include "base/status_macros.h"
 #include "tools/coordinator_call.h"
 #include "tools/flags.h"
-#include "tools/json_text.h"
 #include "tools/load_rows.h"
 #include "tools/state_call.h"
 #include "tools/top_experts.h"

@@ -6,7 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "tools/json_text.h"
+#include "base/json_text.h"
 #include "tools/standouts.h"
 
 namespace evenkeel::tools {

@@ -58,7 +58,7 @@ class ApiTest : public testing::Test {
     auto store = store::Store::Open(NewStateFolder());
     EXPECT_TRUE(store.ok()) << store.status();
     auto engine = engine::Engine::Start(v1::CoordinatorConfig(), *std::move(store), &metrics_, /*recorder=*/nullptr,
-                                        {[](const std::string&) {}, [](const absl::Status&) {}});
+                                        {[](const LogEvent&) {}, [](const absl::Status&) {}});
     EXPECT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
     routes_ = ApiRoutes(engine_.get(), &gate_);
@@ -143,7 +143,7 @@ class ApiTest : public testing::Test {
   }
 
   telemetry::Metrics metrics_;
-  security::Gate gate_{[](const std::string&) {}};
+  security::Gate gate_{[](const LogEvent&) {}};
   std::unique_ptr<engine::Engine> engine_;
   std::vector<http::Route> routes_;
 };
