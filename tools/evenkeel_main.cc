@@ -8,6 +8,7 @@
 #include "tools/export_command.h"
 #include "tools/import_command.h"
 #include "tools/replay_command.h"
+#include "tools/report_command.h"
 #include "tools/route_command.h"
 #include "tools/set_command.h"
 #include "tools/status_command.h"
@@ -18,7 +19,8 @@
 int main(int argc, char** argv) {
   using namespace evenkeel::tools;
   const std::vector<std::string> args(argv + 1, argv + argc);
-  return RunProgram({&kDescribeModelCommand, &kRouteCommand, &kReplayCommand, &kStatusCommand, &kWatchCommand, &kTopExpertsCommand, &kSetCommand,
-                     &kExportCommand, &kImportCommand, &kCheckSelectionCommand, &kTokenCommand},
-                    args, {std::cout, std::cerr});
+  return RunProgram(
+      {&kDescribeModelCommand, &kRouteCommand, &kReplayCommand, &kStatusCommand, &kWatchCommand, &kTopExpertsCommand,
+       &kReportCommand, &kSetCommand, &kExportCommand, &kImportCommand, &kCheckSelectionCommand, &kTokenCommand},
+      args, {std::cout, std::cerr});
 }

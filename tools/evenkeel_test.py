@@ -114,14 +114,14 @@ class EvenkeelTest(unittest.TestCase):
 
     def test_help_teaches_and_mistakes_exit_with_2(self):
         overview = self.evenkeel("--help").stdout
-        for command in ("describe-model", "route", "replay", "status", "watch", "top-experts", "set", "export", "import", "check-selection",
+        for command in ("describe-model", "route", "replay", "status", "watch", "top-experts", "report", "set", "export", "import", "check-selection",
                         "token"):
             self.assertIn(f"evenkeel {command} ", overview)
             page = self.evenkeel(command, "--help").stdout
             self.assertIn("Example:", page)
         for args in ((), ("rout",), ("route", "--spec"), ("route", "--what"), ("replay", "x"), ("status", "--job="),
                      ("describe-model",), ("export", "--out=x"), ("import",), ("check-selection",),
-                     ("watch", "--interval=0"), ("top-experts",)):
+                     ("watch", "--interval=0"), ("top-experts",), ("report", "--out=x")):
             result = self.evenkeel(*args, code=2)
             self.assertEqual(result.stdout, "")
             self.assertIn("--help", result.stderr)

@@ -18,20 +18,6 @@ std::string ReasonText(v1::UpdateReason::Kind reason) {
   return absl::AsciiStrToLower(absl::StrReplaceAll(v1::UpdateReason::Kind_Name(reason), {{"_", " "}}));
 }
 
-std::string NoteText(const Note& note) {
-  switch (note.kind) {
-    case Note::Kind::kGap:
-      return absl::StrCat("steps ", note.step, " to ", note.last, " are not in the record");
-    case Note::Kind::kStarted:
-      return absl::StrCat("the coordinator was started again after step ", note.step);
-    case Note::Kind::kBack:
-      return absl::StrCat("the job was given the state after step ", note.step, ", by a rewind or PutState");
-    case Note::Kind::kConfig:
-      return absl::StrCat("the config was changed, or a halt ended, after step ", note.step);
-  }
-  return "";
-}
-
 std::string NoteKind(Note::Kind kind) {
   switch (kind) {
     case Note::Kind::kGap:
@@ -84,6 +70,20 @@ std::string JobJson(const recorder::FolderReplay& replay) {
 }
 
 }  // namespace
+
+std::string NoteText(const Note& note) {
+  switch (note.kind) {
+    case Note::Kind::kGap:
+      return absl::StrCat("steps ", note.step, " to ", note.last, " are not in the record");
+    case Note::Kind::kStarted:
+      return absl::StrCat("the coordinator was started again after step ", note.step);
+    case Note::Kind::kBack:
+      return absl::StrCat("the job was given the state after step ", note.step, ", by a rewind or PutState");
+    case Note::Kind::kConfig:
+      return absl::StrCat("the config was changed, or a halt ended, after step ", note.step);
+  }
+  return "";
+}
 
 bool IsSound(const recorder::FolderReplay& replay) { return !replay.difference.has_value() && replay.damage.empty(); }
 

@@ -8,6 +8,9 @@
 // What `evenkeel replay --record` tells. Pure functions.
 namespace evenkeel::tools {
 
+// One of the things that a record tells beside its steps, as a sentence.
+std::string NoteText(const recorder::Replayer::Note& note);
+
 // Whether run and record are the same, as far as the record goes, and all of it could be read.
 bool IsSound(const recorder::FolderReplay& replay);
 

@@ -54,6 +54,8 @@ class Replayer {
   // Null before the first state.
   const job::JobState* state() const { return state_.has_value() ? &*state_ : nullptr; }
   const job::JobPlan& plan() const { return plan_; }
+  // What the job was made with, and the changes since. After the first state only.
+  const job::ConfigTimeline& timeline() const { return *timeline_; }
 
  private:
   absl::Status TakeState(const v1::RecordedState& event);
