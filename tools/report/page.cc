@@ -57,7 +57,7 @@ std::string Summary(const RunPicture& picture) {
                       Fact("rule", Rule(description.effective().balance())),
                       Fact("contributors", absl::StrCat(job.contributors())),
                       Fact("epoch", absl::StrCat(job.version().epoch())),
-                      Fact("state hash", absl::StrFormat("<small>%016x</small>", job.state_hash())), "</dl>\n");
+                      Fact("state hash", absl::StrFormat("<code>%016x</code>", job.state_hash())), "</dl>\n");
 }
 
 std::string List(const std::vector<std::string>& items, const char* name) {

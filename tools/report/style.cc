@@ -18,7 +18,7 @@ h2{font-size:1.15rem;margin:2.5rem 0 .25rem}h3{font-size:1rem;margin:1.5rem 0 0;
 p{margin:.25rem 0 .75rem;max-width:48rem}.soft,.legend{color:var(--soft);font-size:.9rem;overflow-wrap:anywhere}
 dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.75rem;margin:1.25rem 0}
 dl div{background:var(--card);border-radius:.5rem;padding:.6rem .8rem}dt{color:var(--soft);font-size:.8rem}
-dd{margin:0;font-size:1.15rem;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}dd small{color:var(--soft)}
+dd{margin:0;font-size:1.15rem;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}dd small{color:var(--soft)}dd code{font-size:.75rem;white-space:nowrap}
 .wide{overflow-x:auto;margin:.5rem 0}.wide>svg{display:block;width:100%;min-width:40rem}
 svg text{font-size:12px;fill:var(--soft)}svg .row{fill:transparent}svg .row:hover{stroke:var(--text)}
 svg path{vector-effect:non-scaling-stroke}
@@ -39,6 +39,7 @@ th:first-child,td:first-child,td.word,th.word{text-align:left}
 td.bad{color:var(--warn);font-weight:600}
 ul{padding-left:1.2rem;max-width:60rem}li{margin:.2rem 0;overflow-wrap:anywhere}.warn li{color:var(--warn)}
 pre{overflow-x:auto;background:var(--card);border-radius:.5rem;padding:.75rem;font-size:.8125rem;line-height:1.45}
+@media(max-width:44rem){.wide>svg{min-width:52rem}}
 footer{margin-top:3rem;color:var(--soft);font-size:.85rem}
 )";
 
