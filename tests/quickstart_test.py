@@ -3,6 +3,7 @@ coordinator is killed in the middle of a step. Real processes, real text."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,15 @@ class QuickstartTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.process, cls.undisturbed = quickstart()
+
+    def test_leaves_pictures_of_the_run(self):
+        page = re.search(r"^pictures (\S+)", self.process.stdout, re.MULTILINE)
+        self.assertIsNotNone(page, self.process.stdout)
+        text = Path(page[1]).read_text()
+        self.assertIn("<h1>quickstart</h1>", text)
+        self.assertIn("<dt>steps</dt><dd>200</dd>", text)
+        self.assertIn("At the start: steps 1 to 8 together", text)
+        self.assertIn("At the end: steps 193 to 200 together", text)
 
     def test_balances_within_two_hundred_steps(self):
         self.assertEqual(self.process.returncode, 0, self.process.stderr)

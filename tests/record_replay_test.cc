@@ -90,6 +90,15 @@ class RecordReplayTest : public ::testing::Test {
     return ChildProcess(flags).Wait();
   }
 
+  // The page that `evenkeel report` makes.
+  std::string Report(std::vector<std::string> flags) const {
+    const std::string page = NewFolder("page") + "/report.html";
+    flags.insert(flags.begin(), {BuiltProgram("tools/evenkeel"), "report", "--out", page});
+    const Ending ending = ChildProcess(flags).Wait();
+    EXPECT_EQ(ending.exit_code, 0) << ending.stderr_text;
+    return ReadBytes(page);
+  }
+
   // An eventful run of one job and a plain one of another.
   void RunJobs() {
     const v1::JobSpec even = EvenJob();
@@ -135,6 +144,46 @@ TEST_F(RecordReplayTest, TheRecordIsTheRunBitForBit) {
   EXPECT_EQ(json.stdout_text,
             "{\"jobs\": [{\"job\": \"team/other\", \"steps\": 4, \"first\": 1, \"last\": 4, \"equal\": true, "
             "\"difference\": null, \"notes\": [], \"damage\": [], \"torn\": []}]}\n");
+}
+
+TEST_F(RecordReplayTest, AReportTellsTheRun) {
+  ASSERT_NO_FATAL_FAILURE(RunJobs());
+  const std::string page = Report({"--record", record_, "--job", "even"});
+  EXPECT_THAT(page, AllOf(HasSubstr("<h1>even</h1>"), HasSubstr("<dt>steps</dt><dd>30</dd>"),
+                          HasSubstr("At the start: steps 1 to 8 together"),
+                          HasSubstr("At the end: steps 23 to 30 together"),
+                          HasSubstr("<li>the coordinator was started again after step 15</li>"),
+                          HasSubstr("<li>step 27 was skipped by the trainer</li>"),
+                          HasSubstr("rule: PROPORTIONAL -&gt; SIGN")));
+  EXPECT_THAT(page, HasSubstr(absl::StrCat(absl::Hex(replies_[{"even", kSteps}].state_hash(), absl::kZeroPad16))));
+
+  const Ending unnamed =
+      ChildProcess({BuiltProgram("tools/evenkeel"), "report", "--out", "x.html", "--record", record_}).Wait();
+  EXPECT_EQ(unnamed.exit_code, 1);
+  EXPECT_THAT(unnamed.stderr_text, HasSubstr("2 jobs are recorded here; name one by --job"));
+  const Ending nobody = ChildProcess({BuiltProgram("tools/evenkeel"), "report", "--out", "x.html", "--record", record_,
+                                      "--job", "nobody"})
+                            .Wait();
+  EXPECT_EQ(nobody.exit_code, 1);
+  EXPECT_THAT(nobody.stderr_text, StartsWith("evenkeel report: "));
+}
+
+TEST_F(RecordReplayTest, AReportOfARunningJobIsOfWhatItsCoordinatorRemembers) {
+  const v1::JobSpec even = EvenJob();
+  JoinAt(even, 1);
+  PushSteps(even, 1, 12);
+  const std::string page = Report({"--coordinator", coordinator_->address(), "--job", "even"});
+  EXPECT_THAT(page, AllOf(HasSubstr("<dt>steps</dt><dd>12</dd>"), HasSubstr("Max violation over the steps"),
+                          HasSubstr("Bias of the most uneven layers"), HasSubstr("At the end: step 12<"),
+                          HasSubstr("The loads of the start are in the record alone.")));
+  Stop();
+  const std::string recorded = Report({"--record", record_, "--job", "even"});
+  // The same curve, by whomever it was remembered.
+  const auto curve = [](const std::string& text) {
+    const size_t begin = text.find("<path class=\"worst\"");
+    return text.substr(begin, text.find("/>", begin) - begin);
+  };
+  EXPECT_EQ(curve(page), curve(recorded));
 }
 
 TEST_F(RecordReplayTest, TheBiasesAreThoseThatTheWorkersGot) {

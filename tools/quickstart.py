@@ -33,6 +33,7 @@ class Coordinator:
 
     def __init__(self, folder):
         self.state = folder / "state"
+        self.record = folder / "record"
         self.log = folder / "evenkeeld.log"
         self.ready_file = folder / "ready.json"
         self.address = "127.0.0.1:0"
@@ -46,6 +47,7 @@ class Coordinator:
                 [
                     EVENKEELD,
                     f"--state_dir={self.state}",
+                    f"--record={self.record}",
                     f"--listen={self.address}",
                     f"--metrics_listen={self.metrics}",
                     f"--ready_file={self.ready_file}",
@@ -254,6 +256,24 @@ class Run:
             "duration_seconds": seconds,
         }
 
+    def pictures(self):
+        """Writes the report of the run, a page of its own, and returns its path."""
+        page = self.folder / "report.html"
+        deadline = time.monotonic() + 10
+        while True:
+            answer = subprocess.run(
+                [EVENKEEL, "report", f"--record={self.coordinator.record}", f"--job={JOB}", f"--out={page}"],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            # The record is written behind the commits: the last may be on its way.
+            if f" after step {len(self.steps)} " in answer.stdout:
+                return page
+            if time.monotonic() > deadline:
+                raise RunFailed(f"evenkeel report: {answer.stderr.strip() or answer.stdout.strip()}")
+            time.sleep(0.05)
+
     def table(self):
         tail = self.steps[-TAIL_STEPS:]
         lines = ["", f"layer   maximum violation at step 1   mean of the last {len(tail)} steps"]
@@ -392,6 +412,7 @@ def execute(run, arguments):
     if arguments.report:
         write_report(arguments.report, report)
         print(f"report   {arguments.report}")
+    print(f"pictures {run.pictures()}  (open it in a browser)")
     print(f"state    {run.coordinator.state}")
     print(f"metrics  http://{run.coordinator.metrics}/metrics" + ("" if arguments.keep_running else
           "  (ends with this run; --keep-running leaves it up)"))

@@ -17,6 +17,7 @@
 #include "base/status_macros.h"
 #include "tools/coordinator_call.h"
 #include "tools/flags.h"
+#include "tools/standouts.h"
 #include "tools/watch/frame.h"
 #include "tools/watch/keys.h"
 #include "tools/watch/poller.h"
@@ -50,8 +51,9 @@ is the fullest of several, and the heading says so. Where it has too few lines, 
 Colours are 24-bit where COLORTERM is truecolor or 24bit, else of 256; with NO_COLOR, or TERM=dumb, characters are shown:
 x , . - = + * # from dead to four times the share, = even. Without a UTF-8 locale no half blocks are drawn.
 
-Where the output is no terminal, or TERM=dumb, there is a line for each step seen instead, at most one an interval. A
-coordinator that cannot be reached is said so, and asked again until it can.
+Where the output is no terminal, or TERM=dumb, there is a line for each step seen instead, at most one an interval, and
+one when the open step begins, or ends, to need somebody. A coordinator that cannot be reached is said so, and asked again
+until it can.
 
 Example:
 
@@ -232,7 +234,8 @@ void WatchInLines(const Options& options, Streams streams) {
     const WatchAnswer answer = caller.Ask(options.job);
     const v1::JobSummary& job = answer.description.summary();
     const std::string now = answer.status.ok()
-                                ? absl::StrCat(job.name(), " ", job.version().epoch(), " ", job.version().step())
+                                ? absl::StrCat(job.name(), " ", job.version().epoch(), " ", job.version().step(),
+                                               IsInTrouble(answer.description) ? " in trouble" : "")
                                 : std::string(answer.status.message());
     if (now != last && !(answer.status.ok() && answer.job.empty())) ShowLine(options, answer, streams);
     last = now;

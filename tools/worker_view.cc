@@ -39,7 +39,9 @@ WorkerTrait TraitOf(const v1::DescribeJobResponse& response, const char* name,
                     const std::function<std::string(const v1::WorkerInfo&)>& text) {
   std::map<std::string, std::vector<int>> values;
   for (const v1::ContributorStatus& contributor : response.contributors()) {
-    if (contributor.has_worker()) values[text(contributor.worker())].push_back(contributor.contributor());
+    // A contributor that has not joined has told nothing.
+    if (contributor.worker().ByteSizeLong() == 0) continue;
+    values[text(contributor.worker())].push_back(contributor.contributor());
   }
   WorkerTrait trait = {name, {}};
   for (auto& [value, contributors] : ByFrequency(values)) {

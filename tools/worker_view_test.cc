@@ -61,6 +61,7 @@ TEST(WorkerViewTest, AMixNamesWhoDiffersFromMost) {
   response.mutable_contributors(3)->mutable_worker()->set_library_version("");
   // Has told nothing at all, which is no version.
   response.add_contributors()->set_contributor(6);
+  response.add_contributors()->mutable_worker();
   for (const WorkerTrait& trait : WorkerTraits(response)) {
     EXPECT_EQ(trait.is_mixed(), trait.name == "library_version") << trait.name;
     if (!trait.is_mixed()) continue;
