@@ -10,6 +10,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
@@ -61,6 +62,7 @@ class Api {
   http::Response Jobs(const http::Request& request);
   http::Response Job(const http::Request& request);
   http::Response Load(const http::Request& request);
+  http::Response History(const http::Request& request);
 
  private:
   // Answers with what `ask` says, once the caller is let in. `job` is empty where the method names none.
@@ -132,6 +134,33 @@ http::Response Api::Load(const http::Request& request) {
   });
 }
 
+// What `query` asks for, of the job.
+absl::StatusOr<v1::GetHistoryRequest> HistoryQuestion(const std::string& job, const http::Query& query) {
+  v1::GetHistoryRequest question;
+  question.set_job(job);
+  const auto layer = query.find("layer");
+  if (layer != query.end()) question.set_layer(layer->second);
+  const auto stream = query.find("stream");
+  uint32_t number = 0;
+  if (stream != query.end() && !absl::SimpleAtoi(stream->second, &number)) {
+    return ServiceError(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::INVALID_FIELD,
+                        absl::StrCat("stream is \"", absl::CHexEscape(stream->second), "\"; it must be a number"));
+  }
+  question.set_stream(number);
+  return question;
+}
+
+http::Response Api::History(const http::Request& request) {
+  const std::string& job = request.wildcards[0];
+  return Answer(request, Method::kGetHistory, job, {"layer", "stream"}, [&](const security::Pass&) -> Json {
+    EVENKEEL_ASSIGN_OR_RETURN(const v1::GetHistoryRequest question, HistoryQuestion(job, request.query));
+    EVENKEEL_ASSIGN_OR_RETURN(
+        const v1::GetHistoryResponse history,
+        Await<v1::GetHistoryResponse>(kLongestWait, [&](auto done) { engine_->GetHistory(question, done); }));
+    return MessageJson(history, JsonLayout::kCompact);
+  });
+}
+
 }  // namespace
 
 std::vector<http::Route> ApiRoutes(engine::Engine* engine, security::Gate* gate) {
@@ -143,6 +172,7 @@ std::vector<http::Route> ApiRoutes(engine::Engine* engine, security::Gate* gate)
       route("/api/v1/jobs", &Api::Jobs),
       route("/api/v1/jobs/*", &Api::Job),
       route("/api/v1/jobs/*/load", &Api::Load),
+      route("/api/v1/jobs/*/history", &Api::History),
   };
 }
 

@@ -2,13 +2,18 @@
 
 #include <stdlib.h>
 
+#include <fstream>
 #include <future>
+#include <iterator>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/log_event.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
@@ -48,6 +53,35 @@ std::shared_ptr<const security::Identities> SomeIdentities() {
   auto identities = security::Identities::Of(file);
   EXPECT_TRUE(identities.ok()) << identities.status();
   return *identities;
+}
+
+// The names of all fields within `value`, as paths; entries of lists share theirs.
+void AddPaths(const google::protobuf::Value& value, const std::string& path, std::set<std::string>* paths) {
+  for (const auto& [name, field] : value.struct_value().fields()) {
+    paths->insert(absl::StrCat(path, "/", name));
+    AddPaths(field, absl::StrCat(path, "/", name), paths);
+  }
+  for (const auto& entry : value.list_value().values()) AddPaths(entry, path, paths);
+}
+
+std::set<std::string> PathsOf(const std::string& json) {
+  google::protobuf::Value value;
+  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &value).ok()) << json;
+  std::set<std::string> paths;
+  AddPaths(value, "", &paths);
+  return paths;
+}
+
+// What doc/api.md shows for this request.
+std::string Documented(const std::string& target) {
+  std::ifstream file("doc/api.md");
+  const std::string document{std::istreambuf_iterator<char>(file), {}};
+  const std::string request = absl::StrCat("\nGET ", target, "\n\n```json\n");
+  const size_t begin = document.find(request);
+  EXPECT_NE(begin, std::string::npos) << target;
+  if (begin == std::string::npos) return "{}";
+  const size_t first = begin + request.size();
+  return document.substr(first, document.find("\n```", first) - first);
 }
 
 // The API over a real engine, with two jobs of one contributor: "team/run", with a layer of two streams and one that
@@ -206,10 +240,57 @@ TEST_F(ApiTest, TellsTheLoadOfEveryExpert) {
   EXPECT_NE(state.layers(0).bias(0), 0);
 }
 
+TEST_F(ApiTest, TellsTheHistory) {
+  Push("team/run", {1, 3, 4, 4, 5, 3, 2}, {4, 8, 10});
+  const std::string path = "/api/v1/jobs/team%2Frun/history";
+  const auto history = Parse<v1::GetHistoryResponse>(Get(path));
+  EXPECT_THAT(history.steps(), ElementsAre(1));
+  ASSERT_EQ(history.rows_size(), 3);
+  EXPECT_FLOAT_EQ(history.max_violation(0), 0.5);
+  EXPECT_EQ(history.bias_size(), 0);
+
+  const auto of_layer = Parse<v1::GetHistoryResponse>(Get(path, "", "layer=a%20%22quoted%22%20%3Cb%3E&stream=1"));
+  EXPECT_GT(of_layer.bias_steps_size(), 0);
+  EXPECT_EQ(of_layer.bias_size(), 2 * of_layer.bias_steps_size());
+
+  EXPECT_EQ(Get(path, "", "layer=nobody").status, 400);
+  EXPECT_EQ(Get(path, "", "stream=-1").status, 400);
+  EXPECT_THAT(ErrorField(Get(path, "", "stream=x"), "message"), HasSubstr("\"x\""));
+  EXPECT_EQ(Get("/api/v1/jobs/nobody/history").status, 404);
+}
+
 TEST_F(ApiTest, AJobThatHasCommittedNothingHasALoadOfZeros) {
   const auto load = Parse<google::protobuf::Struct>(Get("/api/v1/jobs/other/load"));
   const auto& layer = load.fields().at("layers").list_value().values(0).struct_value();
   EXPECT_EQ(layer.fields().at("wanted").number_value(), 0);
+}
+
+// Strictly: a field that there is not, or of another type, is an error.
+template <typename Message>
+bool IsOf(const std::string& json) {
+  Message message;
+  return google::protobuf::util::JsonStringToMessage(json, &message).ok();
+}
+
+TEST_F(ApiTest, AnswersAreAsDocumented) {
+  Push("team/run", {1, 3, 4, 4, 5, 3, 2}, {4, 8, 10});
+  EXPECT_TRUE(IsOf<v1::ListJobsResponse>(Documented("/api/v1/jobs")));
+  EXPECT_TRUE(IsOf<v1::DescribeJobResponse>(Documented("/api/v1/jobs/team%2Frun")));
+  EXPECT_TRUE(IsOf<v1::GetHistoryResponse>(Documented("/api/v1/jobs/team%2Frun/history?layer=layers.0.gate")));
+
+  const std::string layer = "layer=b";
+  EXPECT_EQ(PathsOf(Documented("/api/v1/jobs")), PathsOf(Get("/api/v1/jobs").body));
+  EXPECT_EQ(PathsOf(Documented("/api/v1/jobs/team%2Frun/load")), PathsOf(Get("/api/v1/jobs/team%2Frun/load").body));
+  EXPECT_EQ(PathsOf(Documented("/api/v1/jobs/team%2Frun/history?layer=layers.0.gate")),
+            PathsOf(Get("/api/v1/jobs/team%2Frun/history", "", layer).body));
+  EXPECT_EQ(PathsOf(Documented("/api/v1/jobs/nobody")), PathsOf(Get("/api/v1/jobs/nobody").body));
+
+  // What the job was made with is job.proto's to explain, and figures come with heartbeats.
+  const std::set<std::string> documented = PathsOf(Documented("/api/v1/jobs/team%2Frun"));
+  for (const std::string& path : PathsOf(Get("/api/v1/jobs/team%2Frun").body)) {
+    EXPECT_TRUE(documented.count(path) == 1 || absl::StartsWith(path, "/effective/")) << path;
+  }
+  EXPECT_EQ(documented.count("/contributors/figures/staleness"), 1);
 }
 
 TEST_F(ApiTest, ErrorsHaveCodeReasonAndMessage) {
@@ -237,7 +318,8 @@ TEST_F(ApiTest, NamesOfStrangersAreNothingButNames) {
 
 TEST_F(ApiTest, WithIdentitiesATokenIsAskedFor) {
   gate_.SetIdentities(SomeIdentities());
-  for (const char* path : {"/api/v1/jobs", "/api/v1/jobs/other", "/api/v1/jobs/other/load", "/api/v1/jobs/nobody"}) {
+  for (const char* path : {"/api/v1/jobs", "/api/v1/jobs/other", "/api/v1/jobs/other/load",
+                           "/api/v1/jobs/other/history", "/api/v1/jobs/nobody"}) {
     for (const std::string token : {"", "wrong"}) {
       const http::Response response = Get(path, token);
       EXPECT_EQ(response.status, 401) << path;
@@ -255,7 +337,8 @@ TEST_F(ApiTest, AReaderSeesItsJobsAndNoOthers) {
   EXPECT_THAT(JobsOf(Get("/api/v1/jobs", kReader)), ElementsAre("team/run"));
   EXPECT_EQ(Get("/api/v1/jobs/team%2Frun", kReader).status, 200);
   EXPECT_EQ(Get("/api/v1/jobs/team%2Frun/load", kReader).status, 200);
-  for (const char* path : {"/api/v1/jobs/other", "/api/v1/jobs/other/load", "/api/v1/jobs/nobody"}) {
+  for (const char* path :
+       {"/api/v1/jobs/other", "/api/v1/jobs/other/load", "/api/v1/jobs/other/history", "/api/v1/jobs/nobody"}) {
     EXPECT_EQ(Get(path, kReader).status, 403) << path;
   }
   // A worker may not look around.

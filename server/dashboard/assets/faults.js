@@ -40,11 +40,12 @@ export function faultsOf(job) {
   return faults;
 }
 
-// One word for how the job is: [word, 'good' | 'warn' | 'bad'].
+// One word for how the job is: [word, 'good' | 'idle' | 'warn' | 'bad'].
 export function stateOf(job) {
   const {summary, effective} = job;
   if (summary.failure) return ['failed', 'bad'];
   if (job.halt) return ['halted', 'bad'];
+  if (summary.counts.every((entry) => entry.state === 'LEFT')) return ['all workers have left', 'idle'];
   if (summary.joined < summary.contributors) return ['waiting for workers', 'warn'];
   if (summary.stragglers.length > 0) return ['waiting for stragglers', 'warn'];
   const mode = effective.mode === 'FROZEN' ? 'frozen' : effective.mode === 'OBSERVE' ? 'observing' : 'balancing';

@@ -136,7 +136,7 @@ export class JobView {
     show('dead', count(sum('dead_experts')), `${count(sum('starved_experts'))} starved, of ${count(summary.experts)}`);
     show('workers', `${count(summary.joined)} of ${count(summary.contributors)}`,
         summary.counts.map((entry) => `${count(entry.contributors)} ${words(entry.state)}`).join(', '));
-    show('epoch', String(summary.epoch), 'lives of the coordinator');
+    show('epoch', String(summary.epoch), 'coordinator starts');
   }
 
   #short(layer) {
@@ -236,7 +236,7 @@ export class JobView {
     this.biasReadout = parts.readout;
     this.biasText = parts.text;
     const key = (name, text) => make('span', {class: 'entry'}, make('span', {class: `stroke ${name}`}), text);
-    parts.keys.append(key('hot', `${NAMED} fullest experts`), key('cold', `${NAMED} emptiest`), key('other', 'others'));
+    parts.keys.append(key('cold', `${NAMED} raised most`), key('hot', `${NAMED} lowered most`), key('other', 'others'));
     return parts.card;
   }
 
@@ -253,7 +253,7 @@ export class JobView {
     setText(this.biasHeading, `Bias of layer ${row.short}`);
     if (!this.lines) return;
     this.#showViolation(row);
-    this.#showBias(row);
+    this.#showBias();
   }
 
   #showViolation(row) {
@@ -281,11 +281,14 @@ export class JobView {
         `this layer ${ratio(layer[index])}`);
   }
 
-  #showBias(row) {
+  // An expert whose bias is raised was starved, one whose bias is lowered was overloaded: colours are those of the map.
+  #showBias() {
     const {biasSteps, bias} = this.lines;
-    const experts = byLoad(row);
-    this.hot = experts.slice(0, NAMED);
-    this.cold = experts.slice(-NAMED).filter((expert) => !this.hot.includes(expert));
+    const last = biasSteps.length - 1;
+    const experts = Array.from(bias.keys()).sort((a, b) => bias[b][last] - bias[a][last]);
+    const ends = Math.min(NAMED, Math.floor(experts.length / 2));
+    this.cold = experts.slice(0, ends);
+    this.hot = experts.slice(experts.length - ends).reverse();
     const named = new Set([...this.hot, ...this.cold]);
     const line = (expert, colour) => ({values: bias[expert] ?? [], colour, width: 2});
     const others = bias.filter((_, expert) => !named.has(expert));
@@ -296,7 +299,6 @@ export class JobView {
       ...this.hot.map((expert) => line(expert, themeColour('--hot'))),
     ]);
     this.#readBias(this.biasChart.cursor);
-    const last = biasSteps.length - 1;
     const now = bias.map((values) => values[last]);
     setText(this.biasText, last < 0 ? 'No bias is remembered yet.' :
         `After step ${count(biasSteps[last])} from ${signed(Math.min(...now))} to ${signed(Math.max(...now))}, over ` +
@@ -307,8 +309,8 @@ export class JobView {
     const {biasSteps, bias} = this.lines ?? {biasSteps: []};
     const tell = (expert) => `${expert}: ${signed(bias[expert]?.[index])}`;
     setText(this.biasReadout, index < 0 || index >= biasSteps.length ? '' :
-        `step ${count(biasSteps[index])}: fullest ${this.hot.map(tell).join(', ')}; emptiest ` +
-        `${this.cold.map(tell).join(', ')}`);
+        `step ${count(biasSteps[index])}: expert ${this.cold.map(tell).join(', ')}; ` +
+        `expert ${this.hot.map(tell).join(', ')}`);
   }
 
   #experts() {

@@ -8,16 +8,17 @@ const ORDER = ['FAILED', 'LOST', 'LATE', 'AWAY', 'FREE', 'LEFT', 'COMING', 'AWAI
 const BAD = new Set(['FAILED', 'LOST', 'LATE']);
 const WHAT = {
   library_version: 'library', device: 'device', driver_version: 'driver', cuda_version: 'CUDA', nccl_version: 'NCCL',
+  routing_paths: 'routing path',
 };
 
 // One sentence for each thing that differs among the workers.
 export function mixes(contributors) {
-  const told = contributors.filter((contributor) => contributor.worker);
+  const told = contributors.filter((contributor) => contributor.joined && contributor.worker);
   const sentences = [];
   for (const [field, name] of Object.entries(WHAT)) {
     const groups = new Map();
     for (const {worker, contributor} of told) {
-      const value = worker[field] || 'none';
+      const value = [...new Set([worker[field]].flat())].join(' and ') || 'none';
       groups.set(value, [...(groups.get(value) ?? []), contributor]);
     }
     if (groups.size < 2) continue;
@@ -55,7 +56,8 @@ export function outliersFirst(contributors) {
 }
 
 export function workerItem(contributor, stragglers) {
-  const {worker, figures} = contributor;
+  const {figures} = contributor;
+  const worker = contributor.joined ? contributor.worker : undefined;
   const behind = stragglers.includes(contributor.contributor);
   return {
     key: contributor.contributor,
