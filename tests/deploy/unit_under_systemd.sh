@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# What boot_systemd.sh runs: evenkeeld.service, installed as deploy/README.md says, is started, reloaded, killed and stopped.
+# Fails at the first thing that is not as it should be; the log of the service comes last.
+set -euxo pipefail
+trap 'journalctl --unit evenkeeld --no-pager' EXIT
+
+show() { systemctl show --value --property "$1" evenkeeld; }
+answers() { curl --silent --fail --retry 200 --retry-connrefused --retry-delay 0 --retry-max-time 60 "$1" | grep -q .; }
+
+install -D /shared/evenkeeld /opt/evenkeel/bin/evenkeeld
+install -D --mode=644 /shared/evenkeeld.yaml /etc/evenkeel/evenkeeld.yaml
+install --mode=644 /shared/evenkeeld.service /etc/systemd/system/evenkeeld.service
+systemctl daemon-reload
+systemctl enable --now evenkeeld
+answers http://127.0.0.1:7412/readyz
+
+# A user without a name on the machine, who alone may look into the state.
+first=$(show MainPID)
+[ "$(ps -o user= -p "$first")" = evenkeeld ]
+[ "$(stat --dereference --format %a:%U /var/lib/evenkeel)" = 700:evenkeeld ]
+[ -f /var/lib/evenkeel/evenkeel.db ]
+grep -q '^NoNewPrivs:.*1$' "/proc/$first/status"
+grep -q '^CapBnd:.*0000000000000000$' "/proc/$first/status"
+grep -q '^Seccomp:.*2$' "/proc/$first/status"
+
+systemctl reload evenkeeld
+[ "$(show MainPID)" = "$first" ]
+
+kill -KILL "$first"
+until [ "$(show NRestarts)" = 1 ]; do sleep 0.1; done
+answers http://127.0.0.1:7412/readyz
+[ "$(show MainPID)" != "$first" ]
+
+systemctl stop evenkeeld
+[ "$(show Result)" = success ]
+[ "$(show ExecMainStatus)" = 0 ]
