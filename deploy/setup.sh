@@ -63,4 +63,9 @@ say "installing ${#missing[@]} packages: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 "${as_root[@]}" apt-get update -q >&2 || say "apt-get update failed; trying with the lists that are here"
 "${as_root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
+# Tests start a Prometheus of their own. The service that its package has started is nobody's wish.
+if [[ " ${missing[*]} " == *" prometheus "* ]]; then
+  "${as_root[@]}" invoke-rc.d prometheus stop >&2 || true
+  "${as_root[@]}" update-rc.d prometheus disable >&2
+fi
 say "done"
