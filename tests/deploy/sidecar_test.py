@@ -149,8 +149,10 @@ class UnitTest(unittest.TestCase):
         if os.geteuid() != 0 or not Path("/lib/systemd/systemd").exists():
             self.skipTest("booting systemd takes root, and systemd")
         folder = new_folder(self)
-        for file in (live_run.EVENKEELD, UNIT, DEPLOY / "systemd/evenkeeld.yaml"):
-            shutil.copy(file, folder)
+        shutil.copy(next((DEPLOY / "package/tarball").iterdir()), folder)
+        shutil.copytree(UNIT.parent, folder / "deploy/systemd")
+        commands_of_readme = re.search(r"^## On a machine.*?^```sh\n(.*?)^```", (DEPLOY / "README.md").read_text(), re.M | re.S)
+        (folder / "install_commands").write_text(commands_of_readme.group(1))
         tests = ROOT / "tests/deploy"
         boot = ["timeout", "--signal=KILL", "180", tests / "boot_systemd.sh", tests / "unit_under_systemd.sh", folder]
         outcome = subprocess.run(boot, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What boot_systemd.sh runs: evenkeeld.service, installed as deploy/README.md says, is started, reloaded, killed and stopped.
+# What boot_systemd.sh runs: evenkeeld.service, installed by what deploy/README.md says, is reloaded, killed and stopped.
 # Fails at the first thing that is not as it should be; the log of the service comes last.
 set -euxo pipefail
 trap 'journalctl --unit evenkeeld --no-pager' EXIT
@@ -7,11 +7,8 @@ trap 'journalctl --unit evenkeeld --no-pager' EXIT
 show() { systemctl show --value --property "$1" evenkeeld; }
 answers() { curl --silent --fail --retry 200 --retry-connrefused --retry-delay 0 --retry-max-time 60 "$1" | grep -q .; }
 
-install -D /shared/evenkeeld /opt/evenkeel/bin/evenkeeld
-install -D --mode=644 /shared/evenkeeld.yaml /etc/evenkeel/evenkeeld.yaml
-install --mode=644 /shared/evenkeeld.service /etc/systemd/system/evenkeeld.service
-systemctl daemon-reload
-systemctl enable --now evenkeeld
+cd /shared
+bash -eux install_commands
 answers http://127.0.0.1:7412/readyz
 
 # A user without a name on the machine, who alone may look into the state.
