@@ -24,7 +24,7 @@ systemctl reload evenkeeld
 [ "$(show MainPID)" = "$first" ]
 
 kill -KILL "$first"
-until [ "$(show NRestarts)" = 1 ]; do sleep 0.1; done
+for _ in {1..600}; do [ "$(show NRestarts)" = 1 ] || sleep 0.1; done
 answers http://127.0.0.1:7412/readyz
 [ "$(show MainPID)" != "$first" ]
 
