@@ -23,13 +23,14 @@ Time ExpiryOf(Time deadline) {
 // One call while it waits. Deletes itself when gRPC is done with it.
 class Reactor final : public grpc::ServerUnaryReactor {
  public:
-  Reactor(std::shared_ptr<Table> table, v1::RendezvousResponse* response)
-      : table_(std::move(table)), response_(response) {}
+  Reactor(std::shared_ptr<Table> table, v1::RendezvousResponse* response, std::function<void(const absl::Status&)> told)
+      : table_(std::move(table)), response_(response), told_(std::move(told)) {}
 
   // gRPC deletes the reactor no sooner than it has been given it, so it outlives an early answer.
   void Start(const v1::RendezvousRequest& request, Time deadline) {
     call_ = table_->Call(request, [this](absl::StatusOr<Answer> answer) {
       if (answer.ok()) *response_ = **answer;
+      if (told_) told_(answer.status());
       Finish(ToGrpcStatus(answer.status()));
     });
     // The alarm may ring when the reactor is gone: it knows the table only.
@@ -44,6 +45,7 @@ class Reactor final : public grpc::ServerUnaryReactor {
 
   const std::shared_ptr<Table> table_;
   v1::RendezvousResponse* const response_;
+  const std::function<void(const absl::Status&)> told_;
   // Set before gRPC knows the reactor, and so before OnCancel.
   Table::CallId call_ = 0;
   grpc::Alarm expiry_;
@@ -52,8 +54,9 @@ class Reactor final : public grpc::ServerUnaryReactor {
 }  // namespace
 
 grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const v1::RendezvousRequest& request,
-                                v1::RendezvousResponse* response, std::shared_ptr<Table> table) {
-  auto* reactor = new Reactor(std::move(table), response);
+                                v1::RendezvousResponse* response, std::shared_ptr<Table> table,
+                                std::function<void(const absl::Status&)> told) {
+  auto* reactor = new Reactor(std::move(table), response, std::move(told));
   reactor->Start(request, context->deadline());
   return reactor;
 }

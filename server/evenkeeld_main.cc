@@ -51,6 +51,9 @@ ABSL_FLAG(std::string, state_dir, "", "Folder that holds the state; made if miss
 ABSL_FLAG(std::string, record, "",
           "Folder of the record of every commit, for 'evenkeel replay --record'; made if missing. Default: the file's, "
           "else none is written.");
+ABSL_FLAG(std::string, expert_metrics, "",
+          "Series of each expert on /metrics/experts: off, topk:N or all. Default: the file's, else all up to 32,768 "
+          "series and topk:8 above.");
 ABSL_FLAG(std::string, ready_file, "", "File to write once calls are accepted: JSON with the addresses and the pid.");
 ABSL_FLAG(
     std::string, admin_listen, "",
@@ -207,6 +210,7 @@ CommandLine ReadCommandLine() {
   command_line.tls_client_ca = absl::GetFlag(FLAGS_tls_client_ca);
   command_line.log_format = absl::GetFlag(FLAGS_log_format);
   command_line.log_level = absl::GetFlag(FLAGS_log_level);
+  command_line.expert_metrics = absl::GetFlag(FLAGS_expert_metrics);
   command_line.insecure = absl::GetFlag(FLAGS_insecure);
   return command_line;
 }
@@ -228,7 +232,8 @@ absl::Status Run(LogWriter* writer) {
   EVENKEEL_ASSIGN_OR_RETURN(const std::shared_ptr<security::TlsCredentials> tls, ReadTls(config, &files));
 
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<store::Store> store, store::Store::Open(config.state_dir()));
-  telemetry::Metrics metrics;
+  EVENKEEL_ASSIGN_OR_RETURN(const telemetry::ExpertMode experts, ExpertModeOf(config));
+  telemetry::Metrics metrics({experts, config.state_dir(), log});
   std::unique_ptr<recorder::Recorder> recorder;
   if (config.has_record_dir()) {
     EVENKEEL_ASSIGN_OR_RETURN(recorder, StartRecorder(config, log, &metrics));
@@ -241,7 +246,7 @@ absl::Status Run(LogWriter* writer) {
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<http::Server> http,
                             StartHttp(config, &metrics, engine.get(), &gate, &ready));
   EVENKEEL_ASSIGN_OR_RETURN(std::unique_ptr<rpc::Server> server,
-                            rpc::Server::Start(config, engine.get(), {&gate, tls, log}));
+                            rpc::Server::Start(config, engine.get(), {&gate, tls, log}, &metrics));
   std::unique_ptr<rpc::AdminServer> admin;
   if (config.admin_listen() != kNoAddress) {
     EVENKEEL_ASSIGN_OR_RETURN(admin, rpc::AdminServer::Start(config.admin_listen()));
@@ -249,11 +254,11 @@ absl::Status Run(LogWriter* writer) {
 
   const std::string metrics_address = http ? http->address() : "";
   const std::string admin_address = admin ? admin->address() : "";
-  log(InfoEvent("serving",
-                absl::StrCat("serving on ", server->address(), tls ? " with TLS" : "", ", the page and /metrics on ",
-                             http ? absl::StrCat("http://", metrics_address) : "no address", ", state in ",
-                             config.state_dir(),
-                             config.has_record_dir() ? absl::StrCat(", record in ", config.record_dir()) : "")));
+  log(InfoEvent(
+      "serving",
+      absl::StrCat("serving on ", server->address(), tls ? " with TLS" : "", ", the page and /metrics on ",
+                   http ? absl::StrCat("http://", metrics_address) : "no address", ", state in ", config.state_dir(),
+                   config.has_record_dir() ? absl::StrCat(", record in ", config.record_dir()) : "")));
   if (!absl::GetFlag(FLAGS_ready_file).empty()) {
     EVENKEEL_RETURN_IF_ERROR(
         WriteReadyFile(absl::GetFlag(FLAGS_ready_file), server->address(), metrics_address, admin_address));

@@ -96,6 +96,7 @@ void ReadFlags(const CommandLine& flags, v1::CoordinatorConfig* config) {
   if (!flags.state_dir.empty()) config->set_state_dir(flags.state_dir);
   if (!flags.record_dir.empty()) config->set_record_dir(flags.record_dir);
   if (!flags.admin_listen.empty()) config->set_admin_listen(flags.admin_listen);
+  if (!flags.expert_metrics.empty()) config->set_expert_metrics(flags.expert_metrics);
   if (!flags.identities.empty()) config->set_identities(flags.identities);
   if (!flags.tls_certificate.empty()) config->mutable_tls()->set_certificate(flags.tls_certificate);
   if (!flags.tls_private_key.empty()) config->mutable_tls()->set_private_key(flags.tls_private_key);
@@ -135,6 +136,10 @@ absl::Status CheckDefaultBalance(const v1::BalanceConfig& message) {
 
 }  // namespace
 
+absl::StatusOr<telemetry::ExpertMode> ExpertModeOf(const v1::CoordinatorConfig& config) {
+  return config.has_expert_metrics() ? telemetry::ParseExpertMode(config.expert_metrics()) : telemetry::ExpertMode();
+}
+
 absl::StatusOr<v1::CoordinatorConfig> ConfigureCoordinator(const CommandLine& command_line) {
   v1::CoordinatorConfig config;
   if (!command_line.config_file.empty()) {
@@ -157,6 +162,7 @@ absl::StatusOr<v1::CoordinatorConfig> ConfigureCoordinator(const CommandLine& co
   EVENKEEL_RETURN_IF_ERROR(CheckRecord(config));
   EVENKEEL_RETURN_IF_ERROR(LogFormatOf("log_format", config.log_format()).status());
   EVENKEEL_RETURN_IF_ERROR(LogLevelOf("log_level", config.log_level()).status());
+  EVENKEEL_RETURN_IF_ERROR(ExpertModeOf(config).status());
   EVENKEEL_RETURN_IF_ERROR(CheckLimits(config.limits()));
   EVENKEEL_RETURN_IF_ERROR(CheckDefaultBalance(config.default_balance()));
   return config;

@@ -111,4 +111,14 @@ Violations ComputeViolations(absl::Span<const uint64_t> counts, absl::Span<const
   return {static_cast<double>(most) / mean - 1, 2 * excess / static_cast<double>(total)};
 }
 
+void ComputeLoads(absl::Span<const uint64_t> counts, absl::Span<const float> target, absl::Span<double> loads) {
+  Check(target.empty() || target.size() == counts.size(), "counts have the size of the target");
+  const double total = Total(counts);
+  for (size_t i = 0; i < loads.size(); ++i) {
+    const double share = target.empty() ? 1 / static_cast<double>(loads.size()) : target[i];
+    const double count = total == 0 ? 0 : static_cast<double>(counts[i]);
+    loads[i] = share > 0 ? count / (share * std::max(total, 1.0)) : std::numeric_limits<double>::quiet_NaN();
+  }
+}
+
 }  // namespace evenkeel::balance

@@ -36,4 +36,7 @@ struct Violations {
 };
 Violations ComputeViolations(absl::Span<const uint64_t> counts, absl::Span<const float> target = {});
 
+// The load of each expert; not a number where it has no wanted count, and 0 for all without a count.
+void ComputeLoads(absl::Span<const uint64_t> counts, absl::Span<const float> target, absl::Span<double> loads);
+
 }  // namespace evenkeel::balance

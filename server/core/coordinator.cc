@@ -297,6 +297,11 @@ absl::StatusOr<v1::DescribeJobResponse> Coordinator::Describe(const std::string&
   return job->Describe();
 }
 
+absl::StatusOr<core::Fleet> Coordinator::Fleet(const std::string& name) const {
+  EVENKEEL_ASSIGN_OR_RETURN(const Job* job, FindJob(name));
+  return job->Fleet();
+}
+
 v1::ListJobsResponse Coordinator::List() const {
   v1::ListJobsResponse response;
   for (const auto& [name, job] : jobs_) *response.add_jobs() = job.Summary();

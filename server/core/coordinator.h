@@ -11,6 +11,7 @@
 #include "evenkeel/v1/bias_coordinator.pb.h"
 #include "evenkeel/v1/coordinator_config.pb.h"
 #include "server/core/effects.h"
+#include "server/core/fleet.h"
 #include "server/core/job.h"
 #include "server/core/record.h"
 
@@ -70,6 +71,7 @@ class Coordinator {
   // As Job::Overview.
   absl::StatusOr<v1::DescribeJobResponse> Overview(const std::string& job) const;
   absl::StatusOr<v1::DescribeJobResponse> Describe(const std::string& job) const;
+  absl::StatusOr<core::Fleet> Fleet(const std::string& job) const;
   v1::ListJobsResponse List() const;
 
  private:

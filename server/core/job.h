@@ -21,6 +21,7 @@
 #include "server/core/attendance.h"
 #include "server/core/contribution.h"
 #include "server/core/effects.h"
+#include "server/core/fleet.h"
 #include "server/core/invariants.h"
 #include "server/core/record.h"
 #include "server/core/rewind_wishes.h"
@@ -105,6 +106,7 @@ class Job {
   // Summary, halt and violations, without spec, contributors and layers.
   v1::DescribeJobResponse Overview() const;
   v1::DescribeJobResponse Describe() const;
+  core::Fleet Fleet() const;
 
   const std::string& name() const { return plan_.effective.name(); }
   uint64_t epoch() const { return epoch_; }
@@ -120,7 +122,8 @@ class Job {
     v1::Member member;
     // Whether the incarnation has joined in this epoch.
     bool joined = false;
-    v1::WorkerInfo worker;
+    // Null while the slot is free.
+    std::shared_ptr<const v1::WorkerInfo> worker;
     // Of its last heartbeat.
     std::optional<v1::WorkerFigures> figures;
     // Rows that it counts, ascending.

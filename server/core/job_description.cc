@@ -7,6 +7,19 @@
 #include "server/core/layer_description.h"
 
 namespace evenkeel::core {
+namespace {
+
+void AddFigures(const v1::WorkerFigures& figures, Fleet* fleet) {
+  v1::WorkerFigures& sum = fleet->figures;
+  fleet->has_figures = true;
+  sum.set_staleness(std::max(sum.staleness(), figures.staleness()));
+  sum.set_undelivered_steps(std::max(sum.undelivered_steps(), figures.undelivered_steps()));
+  sum.set_lost_steps(sum.lost_steps() + figures.lost_steps());
+  sum.set_max_commit_host_ns(std::max(sum.max_commit_host_ns(), figures.max_commit_host_ns()));
+}
+
+}  // namespace
+
 v1::JobSummary Job::Summary() const {
   v1::JobSummary summary;
   summary.set_name(name());
@@ -55,7 +68,7 @@ v1::DescribeJobResponse Job::Describe() const {
     status->set_incarnation(slot.member.incarnation());
     status->set_joined(slot.joined);
     status->set_pushed(slot.pushed);
-    *status->mutable_worker() = slot.worker;
+    if (slot.worker != nullptr) *status->mutable_worker() = *slot.worker;
     if (slot.figures.has_value()) *status->mutable_figures() = *slot.figures;
     status->set_state(states[slot.member.contributor()]);
     if (slot.heard > absl::InfinitePast()) status->set_heard_ms_ago(absl::ToInt64Milliseconds(now_ - slot.heard));
@@ -64,6 +77,25 @@ v1::DescribeJobResponse Job::Describe() const {
     }
   }
   return response;
+}
+
+core::Fleet Job::Fleet() const {
+  core::Fleet fleet;
+  for (const Slot& slot : slots_) {
+    fleet.ranks += slot.member.ranks_size();
+    if (!slot.joined) continue;
+    fleet.workers.push_back(slot.worker);
+    const uint64_t reached = std::max(slot.committed_step, slot.member.joined_after());
+    if (!slot.pushed && reached < committed_step()) {
+      fleet.lag_steps = std::max(fleet.lag_steps, committed_step() - reached);
+    }
+    if (slot.figures.has_value()) AddFigures(*slot.figures, &fleet);
+  }
+  for (const int contributor : reply_->participants()) {
+    fleet.ranks_reporting += slots_[contributor].member.ranks_size();
+  }
+  if (plan_.effective.world_size() > 0) fleet.ranks = plan_.effective.world_size();
+  return fleet;
 }
 
 }  // namespace evenkeel::core

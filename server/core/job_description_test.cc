@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "job/test_messages.h"
@@ -62,6 +63,65 @@ TEST(JobDescriptionTest, ContributorsComeAndGo) {
   description = bench.job().Describe();
   EXPECT_EQ(description.contributors(1).incarnation(), 0u);
   EXPECT_THAT(description.contributors(1).ranks(), IsEmpty());
+}
+
+TEST(JobDescriptionTest, TheFleetIsWhatItsContributorsAre) {
+  v1::JobSpec spec = job::TestSpec(3);
+  spec.set_missing_policy(v1::JobSpec::MissingPolicy::COMMIT_WITHOUT);
+  JobBench bench(spec);
+  EXPECT_EQ(bench.job().Fleet().ranks, 0) << "nobody has told";
+  for (int i = 0; i < 3; ++i) {
+    v1::JoinRequest request = bench.JoinOf(i);
+    request.mutable_worker()->set_device(absl::StrCat("device ", i));
+    ASSERT_TRUE(bench.Join(request).ok());
+  }
+  bench.PushAllUntil(2);
+  Fleet fleet = bench.job().Fleet();
+  EXPECT_EQ(fleet.ranks, 3);
+  EXPECT_EQ(fleet.ranks_reporting, 3);
+  EXPECT_EQ(fleet.lag_steps, 0u);
+  EXPECT_FALSE(fleet.has_figures);
+  ASSERT_EQ(fleet.workers.size(), 3u);
+  EXPECT_EQ(fleet.workers[2]->device(), "device 2");
+
+  // Contributor 1 stands still: two steps are committed without it.
+  for (uint64_t step = 3; step <= 4; ++step) {
+    bench.Push(0, step);
+    bench.Push(2, step);
+    bench.Wait(absl::Minutes(11));
+  }
+  fleet = bench.job().Fleet();
+  EXPECT_EQ(bench.job().committed_step(), 4u);
+  EXPECT_EQ(fleet.ranks_reporting, 2);
+  EXPECT_EQ(fleet.lag_steps, 2u);
+
+  ASSERT_TRUE(bench.Leave(1, JobBench::Usual(1)).ok());
+  fleet = bench.job().Fleet();
+  EXPECT_EQ(fleet.lag_steps, 0u);
+  EXPECT_EQ(fleet.workers.size(), 2u);
+}
+
+TEST(JobDescriptionTest, TheFiguresOfAFleetAreTheMostAndTheSumOfWhatIsLost) {
+  JobBench bench(job::TestSpec(2));
+  bench.JoinAll();
+  Effects effects;
+  for (int i = 0; i < 2; ++i) {
+    v1::HeartbeatRequest beat;
+    beat.set_contributor(i);
+    beat.set_incarnation(JobBench::Usual(i));
+    beat.set_epoch(bench.job().epoch());
+    beat.mutable_figures()->set_staleness(3 - i);
+    beat.mutable_figures()->set_undelivered_steps(1 + i);
+    beat.mutable_figures()->set_lost_steps(10 + i);
+    beat.mutable_figures()->set_max_commit_host_ns(1000 * i);
+    ASSERT_TRUE(bench.job().Heartbeat(absl::UnixEpoch(), beat, &effects).ok());
+  }
+  const Fleet fleet = bench.job().Fleet();
+  ASSERT_TRUE(fleet.has_figures);
+  EXPECT_EQ(fleet.figures.staleness(), 3u);
+  EXPECT_EQ(fleet.figures.undelivered_steps(), 2u);
+  EXPECT_EQ(fleet.figures.lost_steps(), 21u);
+  EXPECT_EQ(fleet.figures.max_commit_host_ns(), 1000u);
 }
 
 TEST(JobDescriptionTest, TheSummaryTellsHowStaleTheLastCommitWas) {

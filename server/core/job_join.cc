@@ -149,7 +149,7 @@ void Job::TakeSlot(const v1::JoinRequest& request, std::vector<int> owned, Slot*
   slot->first_step = request.next_step();
   slot->heard = last_used_ = now_;
   slot->owned = std::move(owned);
-  slot->worker = request.worker();
+  slot->worker = std::make_shared<const v1::WorkerInfo>(request.worker());
   slot->figures.reset();
   wishes_.Remove(request.contributor());
   effects->writes.push_back(MemberWrite(*slot));
@@ -218,7 +218,7 @@ absl::Status Job::Leave(absl::Time now, const v1::LeaveRequest& request, Effects
   Withdraw(&slot);
   slot.member.set_incarnation(0);
   slot.member.clear_ranks();
-  slot.worker.Clear();
+  slot.worker = nullptr;
   slot.figures.reset();
   slot.member.set_left(true);
   slot.joined = slot.failed = slot.late = false;

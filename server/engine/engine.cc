@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -133,7 +132,11 @@ void Engine::RunBatch(const std::vector<Event>& events, bool ticks) {
     effects = std::exchange(decided_, {});
     for (const Event& event : events) replies.push_back(event(&effects));
     DecideQueuedPushes(&effects);
-    if (ticks && !shutting_down_) coordinator_.Tick(clock_.Now(), &effects);
+    if (ticks && !shutting_down_) {
+      coordinator_.Tick(clock_.Now(), &effects);
+      effects.attendance.insert(effects.attendance.end(), heard_.begin(), heard_.end());
+      heard_.clear();
+    }
     answers = Unpark(std::move(effects.answers));
     overviews = OverviewsOf(effects);
   }
@@ -157,6 +160,7 @@ bool Engine::Write(const core::Effects& effects) {
   const absl::Status status = store_->Apply(writes);
   if (!status.ok()) {
     failed_ = true;
+    metrics_->CountStoreFailure();
     listener_.fatal(status);
   }
   written_ = effects.writes.size();
@@ -171,6 +175,7 @@ absl::StatusOr<core::History> Engine::Remembered(const std::string& job, const s
   for (const uint64_t step : steps) {
     absl::StatusOr<std::optional<v1::JobState>> read = store_->State(job, step);
     if (!read.ok()) {
+      metrics_->CountStoreFailure();
       return ServiceError(read.status().code(), v1::ErrorDetail::STATE_UNKNOWN, read.status().message());
     }
     std::optional<v1::JobState> state = *std::move(read);
@@ -185,6 +190,7 @@ absl::Status Engine::Wake(const std::string& job, core::Effects* effects) {
   const absl::StatusOr<std::optional<core::JobRecord>> record = store_->LoadExpired(job);
   if (record.ok() && !record->has_value()) return absl::OkStatus();
   const absl::Status status = record.ok() ? coordinator_.Wake(clock_.Now(), **record, effects) : record.status();
+  if (!record.ok() || absl::IsDataLoss(status)) metrics_->CountStoreFailure();
   if (absl::IsDataLoss(status)) {
     return ServiceError(status.code(), v1::ErrorDetail::STATE_UNKNOWN, status.message());
   }
@@ -225,7 +231,9 @@ void Engine::Join(v1::JoinRequest request, Done<v1::JoinResponse> done) {
 
 void Engine::Heartbeat(v1::HeartbeatRequest request, Done<v1::HeartbeatResponse> done) {
   Ask<v1::HeartbeatResponse>(std::move(done), [this, request = std::move(request)](core::Effects* effects) {
-    return coordinator_.Heartbeat(clock_.Now(), request, effects);
+    absl::StatusOr<v1::HeartbeatResponse> response = coordinator_.Heartbeat(clock_.Now(), request, effects);
+    if (response.ok() && request.has_figures()) heard_.insert(request.job());
+    return response;
   });
 }
 
@@ -399,8 +407,8 @@ Engine::Overviews Engine::OverviewsOf(const core::Effects& effects) const {
   for (const std::string& job : effects.attendance) jobs.insert(job);
   Overviews overviews;
   for (const std::string& job : jobs) {
-    absl::StatusOr<v1::DescribeJobResponse> overview = coordinator_.Overview(job);
-    if (overview.ok()) overviews.emplace(job, *std::move(overview));
+    absl::StatusOr<v1::DescribeJobResponse> description = coordinator_.Overview(job);
+    if (description.ok()) overviews.emplace(job, Overview{*std::move(description), coordinator_.Fleet(job).value()});
   }
   return overviews;
 }
@@ -409,7 +417,7 @@ void Engine::Publish(const core::Effects& effects, Overviews overviews, double s
   for (const core::CommitEvent& commit : effects.commits) {
     totals_[commit.job].Add(commit);
     if (!commit.lost.empty()) listener_.log(WarningEvent("counts_lost", LostLine(commit), commit.job));
-    metrics_->ObserveCommit(commit.job, absl::ToDoubleSeconds(commit.barrier_wait) + store_seconds, store_seconds);
+    metrics_->ObserveCommit(commit.job, absl::ToDoubleSeconds(commit.barrier_wait), store_seconds);
   }
   for (const LogEvent& notice : effects.notices) listener_.log(notice);
   for (const core::ViolationEvent& event : effects.violations) {
@@ -418,9 +426,12 @@ void Engine::Publish(const core::Effects& effects, Overviews overviews, double s
   }
   for (const core::Write& write : effects.writes) {
     if (write.state != nullptr) states_[write.job] = write.state;
+    if (write.commit.has_value()) totals_[write.job].Add(*write.state);
   }
   for (auto& [job, overview] : overviews) {
-    metrics_->Publish(job, JobViewOf(std::move(overview), totals_[job], states_[job]));
+    const std::shared_ptr<const v1::JobState>& state = states_[job];
+    metrics_->Publish(job, JobViewOf(std::move(overview), totals_[job], state, history_),
+                      ExpertViewOf(state, history_));
   }
   for (const core::Write& write : effects.writes) {
     if (write.expires) Forget(write.job);

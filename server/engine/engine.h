@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -103,7 +104,7 @@ class Engine {
     PushDone done;
   };
   // By the job's name.
-  using Overviews = std::map<std::string, v1::DescribeJobResponse>;
+  using Overviews = std::map<std::string, Overview>;
   // An answer that may be sent once what was decided before it is durable.
   struct Reply {
     PushDone done;
@@ -162,6 +163,8 @@ class Engine {
   // Of pushes that were decided on other threads, for the engine's next batch to begin with.
   core::Effects decided_;
   bool shutting_down_ = false;
+  // Jobs of which somebody was heard since the last tick: what is shown of them is looked at again.
+  std::set<std::string> heard_;
 
   // Of the engine's thread.
   const std::unique_ptr<store::Store> store_;

@@ -44,7 +44,7 @@ TEST(JobViewTest, ShowsTheSummaryAndTheTotals) {
   description.mutable_summary()->set_failure("step 8 has failed");
   JobTotals totals = {/*tokens=*/100, /*stale_commits=*/2, /*lost_contributions=*/3};
   totals.Add(SameTokens());
-  const auto view = MakeJobView(description, totals);
+  const auto view = MakeJobView(description, {}, totals);
   EXPECT_EQ(view->job, "job");
   EXPECT_EQ(view->step, 7u);
   EXPECT_EQ(view->staleness, 5u);
@@ -60,7 +60,7 @@ TEST(JobViewTest, ShowsTheSummaryAndTheTotals) {
   EXPECT_EQ(view->invariant_failures_total.at("same_tokens"), 1u);
   EXPECT_EQ(view->invariant_failures_total.at("silent_layer"), 0u);
   description.clear_halt();
-  EXPECT_FALSE(MakeJobView(description, totals)->halted);
+  EXPECT_FALSE(MakeJobView(description, {}, totals)->halted);
 }
 
 TEST(ViolationLineTest, NamesJobStepAndKind) {
@@ -79,7 +79,7 @@ TEST(JobViewTest, OnlyLayersWithSeveralStreamsNameThem) {
   add("b", 0)->set_drop_rate(0.25);
   add("b", 1);
   add("c", 0);
-  const auto view = MakeJobView(description, {});
+  const auto view = MakeJobView(description, {}, {});
   ASSERT_EQ(view->layers.size(), 4u);
   EXPECT_EQ(view->layers[0].stream, "");
   EXPECT_EQ(view->layers[1].stream, "0");
@@ -108,8 +108,14 @@ TEST(JobViewTest, DescribesTheLayersOfAStateAsCoreDoes) {
   *push.mutable_routed() = job::PackCounts({3, 1, 0, 2, /**/ 0, 1, 2});
   ASSERT_EQ(coordinator.Push(absl::Now(), /*call=*/1, &push, &effects), core::PushResult::kAccepted);
 
-  const auto view = JobViewOf(*coordinator.Overview("job"), {}, effects.writes.back().state)();
-  const auto expected = MakeJobView(*coordinator.Describe("job"), {});
+  const auto history = std::make_shared<history::History>();
+  history->Take(effects.writes);
+  const std::shared_ptr<const v1::JobState> state = effects.writes.back().state;
+  JobTotals totals;
+  totals.Add(*state);
+  const Overview overview = {*coordinator.Overview("job"), *coordinator.Fleet("job")};
+  const auto view = JobViewOf(overview, totals, state, history)();
+  const auto expected = MakeJobView(*coordinator.Describe("job"), *coordinator.Fleet("job"), {});
   EXPECT_EQ(view->job, "job");
   EXPECT_EQ(view->step, 1u);
   ASSERT_EQ(view->layers.size(), 2u);
@@ -120,7 +126,49 @@ TEST(JobViewTest, DescribesTheLayersOfAStateAsCoreDoes) {
     EXPECT_EQ(view->layers[i].min_violation, expected->layers[i].min_violation);
     EXPECT_EQ(view->layers[i].avg_violation, expected->layers[i].avg_violation);
     EXPECT_EQ(view->layers[i].last_update_step, 1u);
+    EXPECT_EQ(view->layers[i].update_reason, "moved");
+    EXPECT_EQ(view->layers[i].load_cv, expected->layers[i].load_cv);
+    EXPECT_GT(view->layers[i].noise_floor, 0);
+    EXPECT_EQ(view->layers[i].bias_max, expected->layers[i].bias_max);
+    EXPECT_GT(view->layers[i].bias_stddev, 0);
+    EXPECT_TRUE(std::isnan(expected->layers[i].window_max_violation)) << "core has no history";
+    EXPECT_EQ(view->layers[i].window_max_violation, view->layers[i].max_violation) << "of one step";
+    EXPECT_EQ(view->layers[i].dead_experts, 1);
+    EXPECT_GT(view->layers[i].bias_update_max, 0);
+    EXPECT_EQ(view->layers[i].sign_flip_ratio, 0);
   }
+  EXPECT_EQ(view->ranks, 1);
+  EXPECT_EQ(view->ranks_reporting, 1);
+  EXPECT_EQ(view->lag_steps, 0u);
+  EXPECT_EQ(view->skipped_updates_total.size(), 9u) << "all reasons but that of a move";
+  for (const auto& [reason, count] : view->skipped_updates_total) EXPECT_EQ(count, 0u) << reason;
+
+  const auto experts = ExpertViewOf(state, history)();
+  EXPECT_EQ(experts->job, "job");
+  ASSERT_EQ(experts->layers.size(), 2u);
+  EXPECT_EQ(experts->layers[0].name, "a");
+  EXPECT_EQ(experts->layers[0].load, std::vector<double>({2, 2.0 / 3, 0, 4.0 / 3}));
+  EXPECT_EQ(experts->layers[0].tokens_total, std::vector<uint64_t>({3, 1, 0, 2}));
+  EXPECT_EQ(experts->layers[1].tokens_total, std::vector<uint64_t>({0, 1, 2}));
+  EXPECT_EQ(experts->layers[1].bias.size(), 3u);
+  EXPECT_EQ(experts->layers[1].bias[0], state->layers(1).bias(0));
+}
+
+// A series that is not there from the start is one whose first rise nobody sees.
+TEST(JobViewTest, EveryReasonIsThereFromTheStartAndIsCounted) {
+  JobTotals totals;
+  v1::JobState state;
+  for (const v1::UpdateReason::Kind reason :
+       {v1::UpdateReason::MOVED, v1::UpdateReason::FROZEN, v1::UpdateReason::FROZEN, v1::UpdateReason::NO_TOKENS}) {
+    state.add_layers()->set_last_reason(reason);
+  }
+  totals.Add(state);
+  totals.Add(state);
+  const auto view = MakeJobView({}, {}, totals);
+  EXPECT_EQ(view->skipped_updates_total.at("frozen"), 4u);
+  EXPECT_EQ(view->skipped_updates_total.at("no_tokens"), 2u);
+  EXPECT_EQ(view->skipped_updates_total.at("skipped"), 0u);
+  EXPECT_EQ(view->skipped_updates_total.count("moved"), 0u);
 }
 
 TEST(LostLineTest, NamesJobStepAndAFewContributors) {

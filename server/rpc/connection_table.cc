@@ -11,12 +11,21 @@ bool ConnectionTable::IsFullFor(const std::string& peer) const {
 
 bool ConnectionTable::HasRoom(const std::string& peer, SocketOf socket_of) {
   if (!IsFullFor(peer)) return true;
+  ForgetClosed(socket_of);
+  return !IsFullFor(peer);
+}
+
+int ConnectionTable::CountOpen(SocketOf socket_of) {
+  ForgetClosed(socket_of);
+  return size();
+}
+
+void ConnectionTable::ForgetClosed(SocketOf socket_of) {
   for (auto connection = connections_.begin(); connection != connections_.end();) {
     const auto next = std::next(connection);
     if (socket_of(connection->first) != connection->second.socket) Forget(connection);
     connection = next;
   }
-  return !IsFullFor(peer);
 }
 
 void ConnectionTable::Add(int fd, uint64_t socket, const std::string& peer) {

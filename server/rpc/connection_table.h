@@ -10,7 +10,7 @@ namespace evenkeel::rpc {
 
 // Which connections are open, of those that were given away: whoever has them closes them and does not say so. A
 // connection is known by its file descriptor and the socket's number, which tells it from a later one with the same
-// descriptor. Of one thread.
+// descriptor. Not thread-safe.
 class ConnectionTable {
  public:
   // At most so many at once, and half of that, but at least one, from one peer address.
@@ -23,6 +23,9 @@ class ConnectionTable {
   bool HasRoom(const std::string& peer, SocketOf socket_of);
   void Add(int fd, uint64_t socket, const std::string& peer);
 
+  // Those that are still open.
+  int CountOpen(SocketOf socket_of);
+
   int size() const { return static_cast<int>(connections_.size()); }
 
  private:
@@ -31,6 +34,7 @@ class ConnectionTable {
     std::string peer;
   };
 
+  void ForgetClosed(SocketOf socket_of);
   bool IsFullFor(const std::string& peer) const;
   void Forget(std::unordered_map<int, Connection>::iterator connection);
 

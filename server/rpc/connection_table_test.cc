@@ -28,6 +28,14 @@ TEST(ConnectionTableTest, OnePeerTakesHalf) {
   EXPECT_EQ(table.size(), 0);
 }
 
+TEST(ConnectionTableTest, CountsWhatIsOpen) {
+  ConnectionTable table(8);
+  for (int fd = 0; fd < 3; ++fd) table.Add(fd, AllOpen(fd), "a");
+  EXPECT_EQ(table.CountOpen(AllOpen), 3);
+  EXPECT_EQ(table.CountOpen([](int fd) { return fd == 1 ? 0 : AllOpen(fd); }), 2);
+  EXPECT_EQ(table.size(), 2);
+}
+
 TEST(ConnectionTableTest, ALaterSocketOfTheSameNumberIsAnother) {
   ConnectionTable table(2);
   table.Add(7, 1, "a");

@@ -177,8 +177,7 @@ bool Listener::AcceptAll(int listening) {
 }
 
 void Listener::Take(int listening, int fd, const std::string& peer) {
-  if (connections_.HasRoom(peer, SocketOf)) {
-    connections_.Add(fd, SocketOf(fd), peer);
+  if (Admit(fd, peer)) {
     Acceptor::NewConnectionParameters connection;
     connection.listener_fd = listening;
     connection.fd = fd;
@@ -190,8 +189,20 @@ void Listener::Take(int listening, int fd, const std::string& peer) {
   const auto now = std::chrono::steady_clock::now();
   if (now - logged_at_ < kBetweenLines) return;
   logged_at_ = now;
-  log_(WarningEvent("connection_refused", absl::StrCat("refused a connection of ", peer, ": ", connections_.size(),
+  log_(WarningEvent("connection_refused", absl::StrCat("refused a connection of ", peer, ": ", CountOpen(),
                                                        " are open; refused so far: ", refused_)));
+}
+
+bool Listener::Admit(int fd, const std::string& peer) {
+  MutexLock lock(&mutex_);
+  if (!connections_.HasRoom(peer, SocketOf)) return false;
+  connections_.Add(fd, SocketOf(fd), peer);
+  return true;
+}
+
+int Listener::CountOpen() {
+  MutexLock lock(&mutex_);
+  return connections_.CountOpen(SocketOf);
 }
 
 }  // namespace evenkeel::rpc

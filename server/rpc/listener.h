@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/log_event.h"
+#include "base/mutex.h"
 #include "grpcpp/server_builder.h"
 #include "server/rpc/connection_table.h"
 
@@ -34,6 +35,8 @@ class Listener {
 
   // Hands connections to a server that has been started. Once.
   void Start(std::unique_ptr<Acceptor> acceptor);
+  // Connections that are open. Thread-safe.
+  int CountOpen();
   // No connection is accepted any more. Idempotent.
   void Stop();
 
@@ -45,6 +48,8 @@ class Listener {
   // Accepts all that wait. False when the process has no descriptor left.
   bool AcceptAll(int listening);
   void Take(int listening, int fd, const std::string& peer);
+  // Whether there is room for the connection, which is in the table then.
+  bool Admit(int fd, const std::string& peer);
 
   const LogSink log_;
   std::string address_;
@@ -53,9 +58,11 @@ class Listener {
 
   // Of the thread.
   std::unique_ptr<Acceptor> acceptor_;
-  ConnectionTable connections_;
   int64_t refused_ = 0;
   std::chrono::steady_clock::time_point logged_at_{};
+
+  Mutex mutex_;
+  ConnectionTable connections_ ABSL_GUARDED_BY(mutex_);
 
   std::thread thread_;
 };

@@ -12,9 +12,9 @@ constexpr size_t kFew = 4;
 
 }  // namespace
 
-PushReactor* PushReactor::Start(v1::PushRequest request, engine::Engine* engine, Answering* answering,
+PushReactor* PushReactor::Start(const Call& call, v1::PushRequest request, engine::Engine* engine, Answering* answering,
                                 grpc::ByteBuffer* response) {
-  auto* reactor = new PushReactor(engine, answering, response);
+  auto* reactor = new PushReactor(call, engine, answering, response);
   // gRPC deletes the reactor no sooner than Start's caller has returned it, so it outlives an early answer.
   reactor->call_ =
       engine->Push(std::move(request), [reactor](absl::StatusOr<std::shared_ptr<const v1::CommittedVersion>> reply,
@@ -25,6 +25,7 @@ PushReactor* PushReactor::Start(v1::PushRequest request, engine::Engine* engine,
 void PushReactor::Answer(absl::StatusOr<std::shared_ptr<const v1::CommittedVersion>> reply, bool more) {
   if (reply.ok()) *response_ = answering_->replies.Serialize(*reply);
   status_ = ToGrpcStatus(reply.status());
+  counted_.Count(reply.status());
   answering_->round.push_back(this);
   if (!more) FinishAll(std::exchange(answering_->round, {}));
 }

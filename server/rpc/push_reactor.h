@@ -7,6 +7,7 @@
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/engine/engine.h"
+#include "server/rpc/call.h"
 #include "server/rpc/followup.h"
 #include "server/rpc/reply_cache.h"
 
@@ -22,13 +23,13 @@ class PushReactor final : public grpc::ServerUnaryReactor {
     std::vector<PushReactor*> round;
   };
 
-  // Hands `request` to the engine. `response` stays the call's; `answering` is the engine thread's.
-  static PushReactor* Start(v1::PushRequest request, engine::Engine* engine, Answering* answering,
+  // Hands the `request` of a call to the engine. `response` stays the call's; `answering` is the engine thread's.
+  static PushReactor* Start(const Call& call, v1::PushRequest request, engine::Engine* engine, Answering* answering,
                             grpc::ByteBuffer* response);
 
  private:
-  PushReactor(engine::Engine* engine, Answering* answering, grpc::ByteBuffer* response)
-      : engine_(engine), answering_(answering), response_(response) {}
+  PushReactor(const Call& call, engine::Engine* engine, Answering* answering, grpc::ByteBuffer* response)
+      : counted_(call), engine_(engine), answering_(answering), response_(response) {}
 
   void Answer(absl::StatusOr<std::shared_ptr<const v1::CommittedVersion>> reply, bool more);
   // For each call that a thread of ours ends, gRPC wakes one of its own, and that costs more than the answer. So the
@@ -41,6 +42,7 @@ class PushReactor final : public grpc::ServerUnaryReactor {
   // Neither of them blocks: without a word to gRPC, each would run on a thread of its executor, which wakes up for it.
   bool InternalInlineable() override { return true; }
 
+  const Call counted_;
   engine::Engine* const engine_;
   Answering* const answering_;
   grpc::ByteBuffer* const response_;

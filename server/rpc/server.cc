@@ -47,9 +47,9 @@ void SetArguments(const v1::Limits& limits, grpc::ServerBuilder* builder) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const v1::CoordinatorConfig& config, engine::Engine* engine,
-                                                      const Security& security) {
+                                                      const Security& security, telemetry::Metrics* metrics) {
   grpc::EnableDefaultHealthCheckService(true);
-  std::unique_ptr<Server> server(new Server(engine, security.gate));
+  std::unique_ptr<Server> server(new Server(engine, security.gate, metrics));
   const int max_connections = ConnectionLimit(config.limits().max_connections());
   EVENKEEL_ASSIGN_OR_RETURN(server->listener_, Listener::Open(config.listen(), max_connections, security.log));
   grpc::ServerBuilder builder;
@@ -63,6 +63,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const v1::CoordinatorConfi
   if (server->server_ == nullptr) return absl::UnavailableError("the gRPC server does not start");
   server->server_->GetHealthCheckService()->SetServingStatus(v1::BiasCoordinator::service_full_name(), true);
   server->listener_->Start(std::move(acceptor));
+  metrics->SetConnections([listener = server->listener_.get()] { return listener->CountOpen(); });
   return server;
 }
 
@@ -75,6 +76,7 @@ void Server::Drain() {
 
 void Server::Shutdown() {
   if (server_ == nullptr) return;
+  metrics_->SetConnections(nullptr);
   listener_->Stop();
   server_->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
   server_.reset();

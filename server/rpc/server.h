@@ -12,6 +12,7 @@
 #include "server/rpc/listener.h"
 #include "server/rpc/service.h"
 #include "server/security/gate.h"
+#include "server/telemetry/metrics.h"
 
 namespace evenkeel::rpc {
 
@@ -27,9 +28,9 @@ class Server {
   };
 
   // Listens on config.listen, without sharing the port. UNAVAILABLE, naming the address, when that fails.
-  // `engine` outlives the server.
+  // `engine` and `metrics` outlive the server.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const v1::CoordinatorConfig& config, engine::Engine* engine,
-                                                       const Security& security);
+                                                       const Security& security, telemetry::Metrics* metrics);
 
   // Shuts down as Shutdown does.
   ~Server();
@@ -44,8 +45,10 @@ class Server {
   void Shutdown();
 
  private:
-  Server(engine::Engine* engine, security::Gate* gate) : service_(engine, gate) {}
+  Server(engine::Engine* engine, security::Gate* gate, telemetry::Metrics* metrics)
+      : metrics_(metrics), service_(engine, gate, metrics) {}
 
+  telemetry::Metrics* const metrics_;
   Service service_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<grpc::Server> server_;

@@ -19,12 +19,6 @@ namespace {
 
 security::Gate::Time Now() { return std::chrono::steady_clock::now(); }
 
-grpc::ServerUnaryReactor* FinishWith(grpc::CallbackServerContext* context, const absl::Status& status) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(ToGrpcStatus(status));
-  return reactor;
-}
-
 // What a push says, taken out of `request`, which is empty then: until the step commits, a thousand calls wait, and
 // what they were made of need not be kept twice. A count takes four bytes: with room for as many as the message may
 // have, no array of counts moves as it grows.
@@ -59,108 +53,105 @@ absl::StatusOr<security::Pass> Admit(security::Gate* gate, const grpc::CallbackS
   return pass;
 }
 
-// Answers with what the engine says, moved into `response`.
-template <typename T>
-engine::Engine::Done<T> AnswerInto(grpc::ServerUnaryReactor* reactor, T* response) {
-  return [reactor, response](absl::StatusOr<T> answer) {
-    if (answer.ok()) *response = *std::move(answer);
-    reactor->Finish(ToGrpcStatus(answer.status()));
-  };
-}
-
 }  // namespace
 
 grpc::ServerUnaryReactor* Service::Join(grpc::CallbackServerContext* context, const v1::JoinRequest* request,
                                         v1::JoinResponse* response) {
+  const Call call(metrics_, security::Method::kJoin);
   const std::string& job = request->job().name();
   const absl::StatusOr<security::Pass> pass = Admit(gate_, *context, security::Method::kJoin, job, *request);
-  if (!pass.ok()) return FinishWith(context, pass.status());
+  if (!pass.ok()) return call.Refuse(context, pass.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (!gate_->IsFullFor(*pass, job)) {
-    StartJoin(*pass, *request, response, reactor);
+    StartJoin(call, *pass, *request, response, reactor);
     return reactor;
   }
   // Some of the caller's jobs may be gone by now.
   engine_->List([=, pass = *pass](const absl::StatusOr<v1::ListJobsResponse>& list) {
     std::vector<std::string> jobs;
-    if (!list.ok()) return reactor->Finish(ToGrpcStatus(list.status()));
+    if (!list.ok()) return call.Finish(reactor, list.status());
     for (const v1::JobSummary& summary : list->jobs()) jobs.push_back(summary.name());
     gate_->KeepOnly(pass, jobs);
-    StartJoin(pass, *request, response, reactor);
+    StartJoin(call, pass, *request, response, reactor);
   });
   return reactor;
 }
 
-void Service::StartJoin(const security::Pass& pass, const v1::JoinRequest& request, v1::JoinResponse* response,
-                        grpc::ServerUnaryReactor* reactor) {
+void Service::StartJoin(const Call& call, const security::Pass& pass, const v1::JoinRequest& request,
+                        v1::JoinResponse* response, grpc::ServerUnaryReactor* reactor) {
   const absl::Status status = gate_->BeginJoin(pass, request.job());
-  if (!status.ok()) return reactor->Finish(ToGrpcStatus(status));
-  engine_->Join(request, [this, pass, job = request.job().name(), ranks = request.ranks_size(), response,
+  if (!status.ok()) return call.Finish(reactor, status);
+  engine_->Join(request, [this, call, pass, job = request.job().name(), ranks = request.ranks_size(), response,
                           reactor](absl::StatusOr<v1::JoinResponse> answer) {
     gate_->EndJoin(pass, job, answer.ok());
     if (answer.ok()) shapes_.Learn(answer->effective(), ranks);
-    AnswerInto(reactor, response)(std::move(answer));
+    call.AnswerInto(reactor, response)(std::move(answer));
   });
 }
 
 grpc::ServerUnaryReactor* Service::Push(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
                                         grpc::ByteBuffer* response) {
+  const Call call(metrics_, security::Method::kPush, Call::Kind::kWaits);
   // The caller and the size are looked at before anything is unpacked.
   const absl::StatusOr<std::string> job = JobOf(*request);
-  if (!job.ok()) return FinishWith(context, job.status());
+  if (!job.ok()) return call.Refuse(context, job.status());
   absl::Status status =
       gate_->Admit(CallerFor(gate_, *context), security::Method::kPush, *job, request->Length(), Now()).status();
   if (status.ok()) status = shapes_.Check(*job, request->Length());
-  if (!status.ok()) return FinishWith(context, status);
+  if (!status.ok()) return call.Refuse(context, status);
   v1::PushRequest push = engine_->EmptyPush();
   // The call's own object, const to handlers only.
   if (!TakePush(const_cast<grpc::ByteBuffer*>(request), &push) || push.job() != *job) {
-    return FinishWith(context, ServiceError(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::INVALID_FIELD,
-                                            "the request is not a PushRequest"));
+    return call.Refuse(context, ServiceError(absl::StatusCode::kInvalidArgument, v1::ErrorDetail::INVALID_FIELD,
+                                             "the request is not a PushRequest"));
   }
   status = CheckRequest(*context, push);
-  if (!status.ok()) return FinishWith(context, status);
-  return PushReactor::Start(std::move(push), engine_, &answering_, response);
+  if (!status.ok()) return call.Refuse(context, status);
+  return PushReactor::Start(call, std::move(push), engine_, &answering_, response);
 }
 
 grpc::ServerUnaryReactor* Service::Heartbeat(grpc::CallbackServerContext* context, const v1::HeartbeatRequest* request,
                                              v1::HeartbeatResponse* response) {
+  const Call call(metrics_, security::Method::kHeartbeat);
   const absl::Status status = Admit(gate_, *context, security::Method::kHeartbeat, request->job(), *request).status();
-  if (!status.ok()) return FinishWith(context, status);
+  if (!status.ok()) return call.Refuse(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_->Heartbeat(*request, AnswerInto(reactor, response));
+  engine_->Heartbeat(*request, call.AnswerInto(reactor, response));
   return reactor;
 }
 
 grpc::ServerUnaryReactor* Service::Leave(grpc::CallbackServerContext* context, const v1::LeaveRequest* request,
                                          v1::LeaveResponse* response) {
+  const Call call(metrics_, security::Method::kLeave);
   const absl::Status status = Admit(gate_, *context, security::Method::kLeave, request->job(), *request).status();
-  if (!status.ok()) return FinishWith(context, status);
+  if (!status.ok()) return call.Refuse(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_->Leave(*request, AnswerInto(reactor, response));
+  engine_->Leave(*request, call.AnswerInto(reactor, response));
   return reactor;
 }
 
 grpc::ServerUnaryReactor* Service::GetState(grpc::CallbackServerContext* context, const v1::GetStateRequest* request,
                                             v1::GetStateResponse* response) {
+  const Call call(metrics_, security::Method::kGetState);
   const absl::Status status = Admit(gate_, *context, security::Method::kGetState, request->job(), *request).status();
-  if (!status.ok()) return FinishWith(context, status);
+  if (!status.ok()) return call.Refuse(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_->GetState(*request, AnswerInto(reactor, response));
+  engine_->GetState(*request, call.AnswerInto(reactor, response));
   return reactor;
 }
 
 grpc::ServerUnaryReactor* Service::ListJobs(grpc::CallbackServerContext* context, const v1::ListJobsRequest* request,
                                             v1::ListJobsResponse* response) {
+  const Call call(metrics_, security::Method::kListJobs);
   const absl::StatusOr<security::Pass> pass = Admit(gate_, *context, security::Method::kListJobs, "", *request);
-  if (!pass.ok()) return FinishWith(context, pass.status());
+  if (!pass.ok()) return call.Refuse(context, pass.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_->List([pass = *pass, response, reactor](absl::StatusOr<v1::ListJobsResponse> list) {
-    if (!list.ok()) return reactor->Finish(ToGrpcStatus(list.status()));
+  engine_->List([call, pass = *pass, response, reactor](absl::StatusOr<v1::ListJobsResponse> list) {
+    if (!list.ok()) return call.Finish(reactor, list.status());
     for (v1::JobSummary& job : *list->mutable_jobs()) {
       if (pass.MaySee(job.name())) response->add_jobs()->Swap(&job);
     }
-    reactor->Finish(grpc::Status::OK);
+    call.Finish(reactor, absl::OkStatus());
   });
   return reactor;
 }
@@ -168,19 +159,21 @@ grpc::ServerUnaryReactor* Service::ListJobs(grpc::CallbackServerContext* context
 grpc::ServerUnaryReactor* Service::DescribeJob(grpc::CallbackServerContext* context,
                                                const v1::DescribeJobRequest* request,
                                                v1::DescribeJobResponse* response) {
+  const Call call(metrics_, security::Method::kDescribeJob);
   const absl::Status status = Admit(gate_, *context, security::Method::kDescribeJob, request->job(), *request).status();
-  if (!status.ok()) return FinishWith(context, status);
+  if (!status.ok()) return call.Refuse(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_->Describe(request->job(), AnswerInto(reactor, response));
+  engine_->Describe(request->job(), call.AnswerInto(reactor, response));
   return reactor;
 }
 
 grpc::ServerUnaryReactor* Service::GetHistory(grpc::CallbackServerContext* context,
                                               const v1::GetHistoryRequest* request, v1::GetHistoryResponse* response) {
+  const Call call(metrics_, security::Method::kGetHistory);
   const absl::Status status = Admit(gate_, *context, security::Method::kGetHistory, request->job(), *request).status();
-  if (!status.ok()) return FinishWith(context, status);
+  if (!status.ok()) return call.Refuse(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_->GetHistory(*request, AnswerInto(reactor, response));
+  engine_->GetHistory(*request, call.AnswerInto(reactor, response));
   return reactor;
 }
 
@@ -191,36 +184,42 @@ grpc::ServerWriteReactor<v1::CommittedVersion>* Service::Watch(grpc::CallbackSer
     explicit Refusal(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
     void OnDone() override { delete this; }
   };
-  const absl::Status status = Admit(gate_, *context, security::Method::kWatch, request->job(), *request).status();
-  return new Refusal(status.ok() ? NotBuiltYet("Watch is not built yet; every Push is answered with the newest version")
-                                 : status);
+  const Call call(metrics_, security::Method::kWatch);
+  absl::Status status = Admit(gate_, *context, security::Method::kWatch, request->job(), *request).status();
+  if (status.ok()) status = NotBuiltYet("Watch is not built yet; every Push is answered with the newest version");
+  call.Count(status);
+  return new Refusal(status);
 }
 
 grpc::ServerUnaryReactor* Service::PutState(grpc::CallbackServerContext* context, const v1::PutStateRequest* request,
                                             v1::PutStateResponse* response) {
+  const Call call(metrics_, security::Method::kPutState);
   const absl::Status status = Admit(gate_, *context, security::Method::kPutState, request->job(), *request).status();
-  if (!status.ok()) return FinishWith(context, status);
+  if (!status.ok()) return call.Refuse(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_->PutState(*request, AnswerInto(reactor, response));
+  engine_->PutState(*request, call.AnswerInto(reactor, response));
   return reactor;
 }
 
 grpc::ServerUnaryReactor* Service::UpdateConfig(grpc::CallbackServerContext* context,
                                                 const v1::UpdateConfigRequest* request,
                                                 v1::UpdateConfigResponse* response) {
+  const Call call(metrics_, security::Method::kUpdateConfig);
   const absl::Status status =
       Admit(gate_, *context, security::Method::kUpdateConfig, request->job(), *request).status();
-  if (!status.ok()) return FinishWith(context, status);
+  if (!status.ok()) return call.Refuse(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  engine_->UpdateConfig(*request, AnswerInto(reactor, response));
+  engine_->UpdateConfig(*request, call.AnswerInto(reactor, response));
   return reactor;
 }
 
 grpc::ServerUnaryReactor* Service::Rendezvous(grpc::CallbackServerContext* context,
                                               const v1::RendezvousRequest* request, v1::RendezvousResponse* response) {
+  const Call call(metrics_, security::Method::kRendezvous, Call::Kind::kWaits);
   const absl::Status status = Admit(gate_, *context, security::Method::kRendezvous, request->job(), *request).status();
-  if (!status.ok()) return FinishWith(context, status);
-  return rendezvous::Serve(context, *request, response, rendezvous_);
+  if (!status.ok()) return call.Refuse(context, status);
+  return rendezvous::Serve(context, *request, response, rendezvous_,
+                           [call](const absl::Status& answer) { call.Count(answer); });
 }
 
 }  // namespace evenkeel::rpc

@@ -5,9 +5,11 @@
 #include "evenkeel/v1/bias_coordinator.grpc.pb.h"
 #include "rendezvous/table.h"
 #include "server/engine/engine.h"
+#include "server/rpc/call.h"
 #include "server/rpc/push_reactor.h"
 #include "server/rpc/push_shape.h"
 #include "server/security/gate.h"
+#include "server/telemetry/metrics.h"
 
 namespace evenkeel::rpc {
 
@@ -25,8 +27,9 @@ using ServiceBase = v1::BiasCoordinator::WithRawCallbackMethod_Push<v1::BiasCoor
 // Blocks no gRPC thread.
 class Service final : public ServiceBase {
  public:
-  // `engine` and `gate` outlive the service's server.
-  Service(engine::Engine* engine, security::Gate* gate) : engine_(engine), gate_(gate) {}
+  // All outlive the service's server.
+  Service(engine::Engine* engine, security::Gate* gate, telemetry::Metrics* metrics)
+      : engine_(engine), gate_(gate), metrics_(metrics) {}
 
   grpc::ServerUnaryReactor* Join(grpc::CallbackServerContext* context, const v1::JoinRequest* request,
                                  v1::JoinResponse* response) override;
@@ -60,11 +63,12 @@ class Service final : public ServiceBase {
 
  private:
   // Of a Join that has been admitted.
-  void StartJoin(const security::Pass& pass, const v1::JoinRequest& request, v1::JoinResponse* response,
-                 grpc::ServerUnaryReactor* reactor);
+  void StartJoin(const Call& call, const security::Pass& pass, const v1::JoinRequest& request,
+                 v1::JoinResponse* response, grpc::ServerUnaryReactor* reactor);
 
   engine::Engine* const engine_;
   security::Gate* const gate_;
+  telemetry::Metrics* const metrics_;
   PushShapes shapes_;
   // Of the engine's thread, on which all pushes are answered.
   PushReactor::Answering answering_;

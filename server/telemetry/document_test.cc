@@ -1,4 +1,4 @@
-// The metrics page and doc/metrics.md say the same.
+// The metrics pages and doc/metrics.md say the same.
 
 #include <fstream>
 #include <map>
@@ -41,12 +41,13 @@ std::map<std::string, Entry> Documented() {
   std::ifstream document("doc/metrics.md");
   EXPECT_TRUE(document.is_open());
   for (std::string line; std::getline(document, line);) {
-    if (!absl::StartsWith(line, "| `evenkeel_")) continue;
+    if (!absl::StartsWith(line, "| `evenkeel_") && !absl::StartsWith(line, "| `process_")) continue;
     const std::vector<std::string> cells = absl::StrSplit(line, " | ");
     EXPECT_EQ(cells.size(), 5) << line;
     if (cells.size() != 5) continue;
     const std::string name(absl::StripSuffix(absl::StripPrefix(cells[0], "| `"), "`"));
-    const std::vector<std::string> labels = absl::StrSplit(cells[2], ", ");
+    std::vector<std::string> labels = absl::StrSplit(cells[2], ", ");
+    if (cells[2] == "none") labels.clear();
     EXPECT_EQ(entries.count(name), 0) << name << " is documented twice";
     entries[name] = {
         cells[1], {labels.begin(), labels.end()}, cells[3], std::string(absl::StripSuffix(cells[4], " |"))};
@@ -54,25 +55,44 @@ std::map<std::string, Entry> Documented() {
   return entries;
 }
 
-// The same from a page on which every metric has a sample.
-std::map<std::string, Entry> Served() {
-  Metrics metrics;
+// A job of which there is something to say everywhere.
+std::shared_ptr<const JobView> FullView() {
   auto view = std::make_shared<JobView>();
   view->job = "job";
-  view->layers.resize(1);
   view->invariant_failures_total["same_tokens"] = 1;
+  view->skipped_updates_total["frozen"] = 1;
   view->contributors_by_state["lost"] = 1;
   view->stragglers = {7};
-  view->layers[0].stream = "1";
-  view->layers[0].drop_rate = 0.5;
-  metrics.Publish(view);
-  metrics.CountPush("job", "accepted");
-  metrics.ObserveCommit("job", 1, 1);
-  const absl::StatusOr<ParsedPage> page = ParsePage(metrics.Text());
-  EXPECT_TRUE(page.ok()) << page.status();
-  std::map<std::string, Entry> entries;
+  view->workers = {{{}, 1}};
+  for (const char* label : {"device", "compute_capability", "library_version", "driver_version", "cuda_version",
+                            "nccl_version", "routing_paths"}) {
+    view->workers[0].info[label] = "x";
+  }
+  view->worker_versions["device"] = 1;
+  view->worker_staleness = view->worker_undelivered_steps = 1;
+  view->worker_lost_steps_total = view->worker_commit_host_seconds = 1;
+  JobView::Layer& layer = view->layers.emplace_back();
+  layer.stream = "1";
+  layer.drop_rate = layer.load_cv = layer.load_entropy = layer.noise_floor = layer.dead_experts = 0.5;
+  layer.window_max_violation = layer.window_min_violation = layer.window_avg_violation = layer.starved_experts = 0.5;
+  layer.bias_min = layer.bias_max = layer.bias_stddev = layer.bias_update_max = layer.sign_flip_ratio = 0.5;
+  layer.update_reason = "moved";
+  return view;
+}
+
+std::shared_ptr<const ExpertView> FullExperts() {
+  auto view = std::make_shared<ExpertView>();
+  view->job = "job";
+  view->layers.push_back({"layer", "1", {1, 1}, {0, 0}, {3, 3}});
+  return view;
+}
+
+// Adds what is on a page on which every metric has a sample.
+void AddServed(const std::string& text, std::map<std::string, Entry>* entries) {
+  const absl::StatusOr<ParsedPage> page = ParsePage(text);
+  ASSERT_TRUE(page.ok()) << page.status();
   for (const auto& [name, family] : page->families) {
-    Entry& entry = entries[name];
+    Entry& entry = (*entries)[name];
     entry.type = family.type;
     entry.meaning = family.help;
     EXPECT_FALSE(family.samples.empty()) << name;
@@ -81,6 +101,24 @@ std::map<std::string, Entry> Served() {
     }
     if (family.type == "histogram") entry.labels.erase("le");
   }
+}
+
+// Of all pages.
+std::map<std::string, Entry> Served() {
+  std::map<std::string, Entry> entries;
+  for (const char* mode : {"all", "topk:1"}) {
+    Metrics::Options options;
+    options.experts = *ParseExpertMode(mode);
+    options.state_dir = "doc";
+    Metrics metrics(options);
+    metrics.Publish("job", FullView, FullExperts);
+    metrics.CountPush("job", "accepted");
+    metrics.ObserveCommit("job", 1, 1);
+    metrics.CountCall("Join", absl::StatusCode::kOk, 1);
+    metrics.SetConnections([] { return 1; });
+    AddServed(metrics.Text(), &entries);
+    AddServed(metrics.ExpertText(), &entries);
+  }
   return entries;
 }
 
@@ -88,8 +126,9 @@ TEST(DocumentTest, EveryMetricIsDocumentedAsItIs) { EXPECT_EQ(Documented(), Serv
 
 TEST(DocumentTest, NamesEndInTheirUnits) {
   for (const auto& [name, entry] : Documented()) {
-    for (const char* unit : {"seconds", "ratio"}) {
-      EXPECT_EQ(absl::EndsWith(name, unit), entry.unit == unit) << name << " in " << entry.unit;
+    const absl::string_view base = absl::StripSuffix(name, "_total");
+    for (const char* unit : {"seconds", "ratio", "bytes"}) {
+      EXPECT_EQ(absl::EndsWith(base, unit), entry.unit == unit) << name << " in " << entry.unit;
     }
     EXPECT_EQ(absl::EndsWith(name, "_total"), entry.type == "counter") << name;
   }

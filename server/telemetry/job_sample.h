@@ -6,7 +6,7 @@
 #include <string>
 
 #include "prometheus/client_metric.h"
-#include "server/telemetry/metrics.h"
+#include "server/telemetry/job_view.h"
 
 namespace evenkeel::telemetry {
 
@@ -16,6 +16,7 @@ struct JobSample {
   std::shared_ptr<const JobView> view;
   std::map<std::string, uint64_t> pushes;  // by result
   uint64_t record_errors = 0;
+  prometheus::ClientMetric barrier_wait_seconds;
   prometheus::ClientMetric step_commit_seconds;
   prometheus::ClientMetric store_write_seconds;
 };

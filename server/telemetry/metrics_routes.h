@@ -7,7 +7,7 @@
 
 namespace evenkeel::telemetry {
 
-// /metrics. `metrics` outlives what serves it.
+// /metrics and /metrics/experts. `metrics` outlives what serves it.
 std::vector<http::Route> MetricsRoutes(const Metrics* metrics);
 
 }  // namespace evenkeel::telemetry

@@ -46,16 +46,31 @@ TEST_F(MetricsRoutesTest, ServesThePage) {
   EXPECT_THAT(answer.head, AllOf(StartsWith("HTTP/1.1 200 OK\r\n"),
                                  HasSubstr("Content-Type: text/plain; version=0.0.4; charset=utf-8"),
                                  HasSubstr(absl::StrCat("Content-Length: ", answer.body.size()))));
-  EXPECT_EQ(answer.body, metrics_.Text());
   const absl::StatusOr<ParsedPage> page = ParsePage(answer.body);
   ASSERT_TRUE(page.ok()) << page.status();
   EXPECT_EQ(page->Value("evenkeel_job_step", {{"job", "job"}}), 7);
 }
 
+TEST_F(MetricsRoutesTest, ServesThePageOfTheExpertsApart) {
+  auto view = std::make_shared<ExpertView>();
+  view->job = "job";
+  view->layers.push_back({"layer", "", {1.5, 0.5}, {0, 0}, {3, 1}});
+  metrics_.Publish(
+      "job", [] { return std::make_shared<JobView>(); }, [view] { return view; });
+  const http::TestAnswer answer = http::Ask(server_->address(), "GET", "/metrics/experts");
+  EXPECT_THAT(answer.head, HasSubstr("Content-Type: text/plain; version=0.0.4; charset=utf-8"));
+  const absl::StatusOr<ParsedPage> page = ParsePage(answer.body);
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_EQ(page->Value("evenkeel_expert_load_ratio", {{"job", "job"}, {"layer", "layer"}, {"expert", "0"}}), 1.5);
+  EXPECT_EQ(ParsePage(Scrape().body)->families.count("evenkeel_expert_load_ratio"), 0u);
+}
+
 TEST_F(MetricsRoutesTest, EveryScrapeIsOfNow) {
   Scrape();
   metrics_.Remove("job");
-  EXPECT_EQ(Scrape().body, Metrics().Text());
+  const absl::StatusOr<ParsedPage> page = ParsePage(Scrape().body);
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_EQ(page->CountWith("job", "job"), 0);
 }
 
 TEST_F(MetricsRoutesTest, ManyScrapeWhileTheJobMovesOn) {
