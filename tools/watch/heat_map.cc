@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "tools/load_level.h"
 
 namespace evenkeel::tools {
@@ -25,10 +26,30 @@ std::string ColourCode(int ground, int level, Colours colours) {
   return absl::StrCat(ground, ";2;", int{colour.red}, ";", int{colour.green}, ";", int{colour.blue});
 }
 
-std::string CellCode(int upper, int lower, const TerminalStyle& style) {
-  if (style.layers_per_line() == 1) return absl::StrCat("\x1b[", ColourCode(48, upper, style.colours), "m");
-  return absl::StrCat("\x1b[", ColourCode(38, upper, style.colours), ";", ColourCode(48, lower, style.colours), "m");
-}
+// The codes that are in force where a line goes on, so that only what changes is sent.
+class Grounds {
+ public:
+  explicit Grounds(const TerminalStyle& style) : style_(style) {}
+
+  // What makes the next cell's colours those of these levels; without half blocks `upper` is what is behind it.
+  std::string Change(int upper, int lower) {
+    std::vector<std::string> codes;
+    if (style_.layers_per_line() == 2) Set(38, upper, &front_, &codes);
+    Set(48, style_.layers_per_line() == 2 ? lower : upper, &behind_, &codes);
+    return codes.empty() ? "" : absl::StrCat("\x1b[", absl::StrJoin(codes, ";"), "m");
+  }
+
+ private:
+  void Set(int ground, int level, int* now, std::vector<std::string>* codes) const {
+    if (level == *now) return;
+    *now = level;
+    codes->push_back(ColourCode(ground, level, style_.colours));
+  }
+
+  const TerminalStyle& style_;
+  int front_ = -1;
+  int behind_ = -1;
+};
 
 }  // namespace
 
@@ -57,7 +78,7 @@ std::vector<float> LargestOf(absl::Span<const float> loads, int per_column) {
 
 std::string HeatLine(absl::Span<const float> upper, absl::Span<const float> lower, const TerminalStyle& style) {
   std::string line;
-  std::string code;
+  Grounds grounds(style);
   for (size_t column = 0; column < std::max(upper.size(), lower.size()); ++column) {
     const int level = column < upper.size() ? LoadLevel(upper[column]) : kNoLevel;
     const int below = column < lower.size() ? LoadLevel(lower[column]) : kNoLevel;
@@ -65,12 +86,9 @@ std::string HeatLine(absl::Span<const float> upper, absl::Span<const float> lowe
       line.push_back(LevelCharacter(level));
       continue;
     }
-    const std::string cell = CellCode(level, below, style);
-    if (cell != code) line.append(cell);
-    code = cell;
-    line.append(style.layers_per_line() == 2 ? kUpperHalf : " ");
+    absl::StrAppend(&line, grounds.Change(level, below), style.layers_per_line() == 2 ? kUpperHalf : " ");
   }
-  if (!code.empty()) line.append(kPlain);
+  if (!line.empty() && style.colours != Colours::kNone) line.append(kPlain);
   return line;
 }
 

@@ -53,7 +53,7 @@ TEST(HeatMapTest, HalfBlocksShowTwoLayersAndSayAColourOnce) {
   style.colours = Colours::kTrue;
   EXPECT_EQ(HeatLine({1, 1, 0}, {1, 1, 1}, style),
             "\x1b[38;2;48;50;56;48;2;48;50;56m\xe2\x96\x80\xe2\x96\x80"
-            "\x1b[38;2;255;70;255;48;2;48;50;56m\xe2\x96\x80\x1b[0m");
+            "\x1b[38;2;255;70;255m\xe2\x96\x80\x1b[0m");
   style.colours = Colours::k256;
   EXPECT_EQ(HeatLine({0}, {}, style), "\x1b[38;5;207;48;5;234m\xe2\x96\x80\x1b[0m");
   style.half_blocks = false;
