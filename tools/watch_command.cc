@@ -229,9 +229,12 @@ void ShowLine(const Options& options, const WatchAnswer& answer, Streams streams
 void WatchInLines(const Options& options, Streams streams) {
   WatchCaller caller(options.coordinator, /*with_loads=*/false);
   std::string last;
+  // What was the first job stays the one that is told of.
+  std::string chosen = options.job;
   while (streams.out) {
     const absl::Time next = absl::Now() + absl::Seconds(options.interval);
-    const WatchAnswer answer = caller.Ask(options.job);
+    const WatchAnswer answer = caller.Ask(chosen);
+    if (chosen.empty()) chosen = answer.job;
     const v1::JobSummary& job = answer.description.summary();
     const std::string now = answer.status.ok()
                                 ? absl::StrCat(job.name(), " ", job.version().epoch(), " ", job.version().step(),

@@ -5,6 +5,15 @@
 
 namespace evenkeel::tools {
 
+// Even, so that all have another to merge with.
+size_t RunTimeline::CapacityOf(const Step& step) {
+  constexpr size_t kMost = 256;
+  constexpr size_t kLeast = 16;
+  constexpr size_t kValues = size_t{1} << 24;
+  const size_t values = step.bias.size() + step.max_violation.size() + step.avg_violation.size();
+  return std::clamp(kValues / std::max<size_t>(values, 1), kLeast, kMost) / 2 * 2;
+}
+
 void RunTimeline::Merge(const Sample& later, Sample* sample) {
   const auto& from = later.newest;
   Step& into = sample->newest;
@@ -24,15 +33,18 @@ void RunTimeline::Add(const Step& step) {
     Merge(sample, &samples_.back());
     return;
   }
-  if (samples_.size() == kSamples) {
-    for (size_t i = 0; i < kSamples / 2; ++i) {
-      if (i > 0) samples_[i] = std::move(samples_[2 * i]);
-      Merge(samples_[2 * i + 1], &samples_[i]);
-    }
-    samples_.resize(kSamples / 2);
-    stride_ *= 2;
-  }
+  if (samples_.size() >= CapacityOf(step)) MergePairs();
   samples_.push_back(std::move(sample));
+}
+
+void RunTimeline::MergePairs() {
+  const size_t pairs = samples_.size() / 2;
+  for (size_t i = 0; i < pairs; ++i) {
+    if (i > 0) samples_[i] = std::move(samples_[2 * i]);
+    Merge(samples_[2 * i + 1], &samples_[i]);
+  }
+  samples_.resize(pairs);
+  stride_ *= 2;
 }
 
 void RunTimeline::Describe(v1::GetHistoryResponse* history) const {

@@ -9,12 +9,11 @@
 namespace evenkeel::tools {
 
 // What is kept of a run of any length: the violations of each row and the bias of each expert, ever more coarsely. When
-// there is no room for another sample, two and two become one. A step that the run went back over is forgotten. Not
-// thread-safe.
+// there is no room for another sample, two and two become one. There is room for 256 samples, and for fewer, of 16 at
+// least, where a step has more than 65,536 values: 64 MiB up to a million. A step that the run went back over is
+// forgotten. Not thread-safe.
 class RunTimeline {
  public:
-  static constexpr size_t kSamples = 256;
-
   // The next step; or one that came before, with all that came after it forgotten. Of each row its violations, of each
   // expert its bias, as many as ever.
   struct Step {
@@ -37,7 +36,9 @@ class RunTimeline {
     Step newest;
     uint64_t steps = 0;
   };
+  static size_t CapacityOf(const Step& step);
   static void Merge(const Sample& later, Sample* sample);
+  void MergePairs();
 
   uint64_t stride_ = 1;
   std::vector<Sample> samples_;

@@ -50,6 +50,19 @@ TEST(RunTimelineTest, ALongOneEverMoreCoarsely) {
   }
 }
 
+TEST(RunTimelineTest, AWideOneHasFewerSamples) {
+  RunTimeline timeline;
+  RunTimeline::Step step;
+  step.bias.resize(size_t{1} << 19);
+  for (step.step = 1; step.step <= 40; ++step.step) timeline.Add(step);
+  v1::GetHistoryResponse history;
+  timeline.Describe(&history);
+  EXPECT_EQ(history.stride(), 2);
+  ASSERT_EQ(history.steps_size(), 20);
+  EXPECT_EQ(history.steps(0), 2);
+  EXPECT_EQ(history.steps(19), 40);
+}
+
 TEST(RunTimelineTest, WhatTheRunWentBackOverIsForgotten) {
   RunTimeline timeline;
   for (uint64_t step = 1; step <= 10; ++step) timeline.Add(StepAt(step));

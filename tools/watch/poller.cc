@@ -120,6 +120,8 @@ void WatchPoller::Run() {
     if (is_over_) return;
     // An answer about a job that is not the one any more is not told.
     if (!is_chosen_) {
+      // What was the first job stays the one that is shown.
+      if (job_.empty()) job_ = answer.job;
       answer_ = std::move(answer);
       [[maybe_unused]] const ssize_t written = write(told_, "", 1);
     }
