@@ -22,7 +22,7 @@ RUNS = ("run-a", "run-c")  # of which the coordinator shows every expert, or the
 
 def filled_in(expression, job):
     """The expression as Grafana sends it."""
-    values = {"job": job, "job_a": job, "job_b": "run-b", "layer": "layers.1.gate", "shift": "0s", "__rate_interval": "10s"}
+    values = {"job": job, "job_a": job, "job_b": "run-b", "layer": "layers.1.gate", "shift": "1s", "__rate_interval": "10s"}
     return re.sub(r"\$\{?([A-Za-z_]\w*)\}?", lambda match: values[match.group(1)], expression)
 
 
