@@ -13,7 +13,7 @@ packages=(
   libssl-dev libcivetweb-dev libsqlite3-dev libyaml-cpp-dev libxxhash-dev libhwy-dev libgloo-dev
   # tests and benchmarks
   libgtest-dev libgmock-dev libbenchmark-dev clang clang-format libclang-rt-14-dev shellcheck sqlite3 curl
-  procps python3 python3-numpy cmake make
+  procps python3 python3-numpy cmake make chromium
   prometheus python3-yaml yamllint
 )
 

@@ -23,6 +23,14 @@ class ReadmeTest(unittest.TestCase):
         for link in links:
             self.assertTrue((ROOT / link).exists(), link)
 
+    def test_pictures_are_there_and_small(self):
+        pictures = set(re.findall(r"""(?:src|srcset)="([^"]+)"|\]\(([^)]+\.png)\)""", README))
+        paths = {first or second for first, second in pictures}
+        self.assertGreater(len(paths), 2)
+        for path in paths:
+            self.assertEqual((ROOT / path).read_bytes()[:8], b"\x89PNG\r\n\x1a\n", path)
+            self.assertLess((ROOT / path).stat().st_size, 300_000, path)
+
     def test_the_minimal_worker_was_built(self):
         self.assertTrue(os.access(ROOT / "client/examples/minimal_worker", os.X_OK))
 

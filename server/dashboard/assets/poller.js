@@ -49,7 +49,7 @@ export class Poller {
       await this.ask(abort.signal);
       if (abort.signal.aborted) return;
       this.failures = 0;
-      this.onState('live');
+      this.onState(this.#idle ? 'paused' : 'live');
     } catch (error) {
       if (abort.signal.aborted) return;
       ++this.failures;
