@@ -295,7 +295,7 @@ class EverybodyTest(PageTest):
         script = """(async () => {
             const {JobView} = await import('/assets/job_view.js');
             const {JobsView} = await import('/assets/jobs_view.js');
-            const evil = '<img src=x onerror="window.evil = true">';
+            const evil = '<img src=x onerror="evil = true">';
             const spoil = (value) => typeof value === 'string' && !/^[A-Z_0-9.]+$/.test(value) ? evil + value :
                 Array.isArray(value) ? value.map(spoil) : value && typeof value === 'object' ?
                 Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, spoil(inner)])) : value;
@@ -306,14 +306,15 @@ class EverybodyTest(PageTest):
             job.updateLoad(await get('/JOB/load'));
             const described = await get('/JOB');
             described.summary.failure = evil;
+            described.contributors[0].joined = true;
             described.violations = [{kind: evil, layer: evil, ranks: [evil], message: evil}];
             job.updateJob(described);
             jobs.update(await get(''));
             return [document.body.innerText.split(evil).length, document.querySelectorAll('img').length, !!window.evil];
         })()""".replace("JOB", SMALL)
         times, images, ran = page.run(script)
-        self.assertGreater(times, 5)
         self.assertEqual((images, ran), (1, False))  # the page's own
+        self.assertGreater(times, 10)
 
 
 class TokenTest(PageTest):
