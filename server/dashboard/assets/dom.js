@@ -72,8 +72,8 @@ export class KeyedTable {
     });
   }
 
-  // `items`: [{key, cells, state}], with a string or an element for each column. An element is taken when its row is new,
-  // and stays; `fill` puts what is new into it.
+  // `items`: [{key, cells, state}], with a string for each column, or {make, fill}: `make` gives the element of a new
+  // row, and `fill` puts what has changed into it.
   update(items) {
     const focused = this.body.contains(document.activeElement) ? document.activeElement : null;
     const kept = new Set(items.map((item) => item.key));

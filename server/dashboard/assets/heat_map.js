@@ -11,7 +11,8 @@ function rowHeight(rows) {
 }
 
 export class HeatMap {
-  // `onCursor(row, expert)` when a person points at a cell, (-1, -1) when at none; `onSelect(row)` when they choose one.
+  // `onCursor(row, expert)` when a person points at a cell, (-1, -1) when at none; `onSelect(row)` when they choose a
+  // row.
   constructor(canvas, {onCursor, onSelect}) {
     this.canvas = canvas;
     this.onCursor = onCursor;

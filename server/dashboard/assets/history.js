@@ -10,12 +10,13 @@ export function historyLines(answer, name, stream) {
   const at = (i) => violation.slice(i * rows, (i + 1) * rows);
   const biasSteps = answer.bias_steps.map(Number);
   const experts = biasSteps.length > 0 ? answer.bias.length / biasSteps.length : 0;
+  const biasOf = (expert) => biasSteps.map((_, i) => Number(answer.bias[i * experts + expert]));
   return {
     steps,
     max: steps.map((_, i) => Math.max(...at(i))),
     mean: steps.map((_, i) => at(i).reduce((sum, value) => sum + value, 0) / rows),
     layer: asked < 0 ? [] : steps.map((_, i) => violation[i * rows + asked]),
     biasSteps,
-    bias: Array.from({length: experts}, (_, expert) => biasSteps.map((_, i) => Number(answer.bias[i * experts + expert]))),
+    bias: Array.from({length: experts}, (_, expert) => biasOf(expert)),
   };
 }

@@ -128,11 +128,11 @@ export class JobView {
       setText(this.figures.get(key).value, value);
       setText(this.figures.get(key).note, note);
     };
-    const worst = layers.reduce((most, layer) => most && most.max_violation >= layer.max_violation ? most : layer, null);
+    const worst = layers.reduce((a, b) => a.max_violation >= b.max_violation ? a : b);
     const sum = (field) => layers.reduce((total, layer) => total + layer[field], 0);
     show('step', count(summary.version.step), `step ${count(summary.open_step)} is open`);
     show('mean', ratio(summary.max_violation), `over ${plural(layers.length, 'layer')}`);
-    show('worst', worst ? ratio(worst.max_violation) : '–', worst ? this.#short(worst) : '');
+    show('worst', ratio(worst.max_violation), this.#short(worst));
     show('dead', count(sum('dead_experts')), `${count(sum('starved_experts'))} starved, of ${count(summary.experts)}`);
     show('workers', `${count(summary.joined)} of ${count(summary.contributors)}`,
         summary.counts.map((entry) => `${count(entry.contributors)} ${words(entry.state)}`).join(', '));
@@ -157,7 +157,8 @@ export class JobView {
         ...RANGES.map((value) => make('option', {value: String(value), textContent: `1/${value} to ${value}`})));
     range.value = '4';
     const legend = make('div', {class: 'legend'}, make('span', {class: 'key none'}),
-        make('span', {textContent: 'no token'}), make('span', {class: 'ramp'}, make('span', {class: 'key colours'}), this.ticks),
+        make('span', {textContent: 'no token'}),
+        make('span', {class: 'ramp'}, make('span', {class: 'key colours'}), this.ticks),
         make('label', {for: 'range', textContent: 'Load'}), range);
     this.map = new HeatMap(canvas, {
       onCursor: (row, expert) => this.#read(row, expert),

@@ -21,7 +21,8 @@ export class JobsView {
       {title: 'Epoch'},
     ]);
     this.table.onSort = () => this.update(this.answer);
-    this.none = make('p', {class: 'hint', hidden: true, textContent: 'No jobs yet: the first worker that joins makes one.'});
+    this.none = make('p', {class: 'hint', textContent: 'No jobs yet: the first worker that joins makes one.'});
+    this.none.hidden = true;
     this.node = make('section', {class: 'card'}, make('h1', {textContent: 'Jobs'}), this.none, this.table.node);
   }
 

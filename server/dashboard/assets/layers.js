@@ -10,12 +10,16 @@ const orLow = (value) => Number.isNaN(value) ? -Infinity : value;
 // Whether the bias is where it ought to be going: not when it stays for a reason that nobody asked for.
 const STUCK = new Set(['NO_TOKENS', 'HALTED', 'SKIPPED']);
 
+const violation = (layer) => Number(layer.max_violation);
+const window64 = (layer) => orLow(trend(layer, 'max_violation'));
+const noiseFloor = (layer) => Number(layer.noise_floor ?? 0);
+
 export function layersTable() {
   return new KeyedTable('Layers', [
     {title: 'Layer', left: true},
-    {title: 'Max violation', sort: (layer) => Number(layer.max_violation), help: 'load of the fullest expert less 1'},
-    {title: 'Window', sort: (layer) => orLow(trend(layer, 'max_violation')), help: 'the same over the last 64 steps together'},
-    {title: 'Noise floor', sort: (layer) => Number(layer.noise_floor ?? 0), help: 'what an even router would show by chance'},
+    {title: 'Max violation', sort: violation, help: 'load of the fullest expert less 1'},
+    {title: 'Window', sort: window64, help: 'the same over the last 64 steps together'},
+    {title: 'Noise floor', sort: noiseFloor, help: 'what an even router would show by chance'},
     {title: 'Min', sort: (layer) => -layer.min_violation, help: 'load of the emptiest expert less 1'},
     {title: 'Avg', sort: (layer) => Number(layer.avg_violation)},
     {title: 'CV', sort: (layer) => Number(layer.coefficient_of_variation)},
@@ -38,7 +42,8 @@ export function layersByOutlier(layers) {
 export function layerItem(layer, rows, selected, onSelect) {
   const key = rowKey(layer.name, layer.stream);
   const short = rows.find((row) => row.key === key)?.short ?? layer.name;
-  const floor = Number(layer.noise_floor ?? 0);
+  const floor = noiseFloor(layer);
+  const why = words(layer.last_reason);
   return {
     key,
     state: STUCK.has(layer.last_reason) || layer.dead_experts > 0 ? 'warn' : '',
@@ -66,7 +71,7 @@ export function layerItem(layer, rows, selected, onSelect) {
       count(layer.starved_experts),
       `${signed(layer.bias_min, 3)} … ${signed(layer.bias_max, 3)}`,
       Number.isNaN(trend(layer, 'sign_flip_ratio')) ? '–' : `${Math.round(100 * trend(layer, 'sign_flip_ratio'))}%`,
-      Number(layer.last_update) === 0 ? words(layer.last_reason) : `step ${count(layer.last_update)}, ${words(layer.last_reason)}`,
+      Number(layer.last_update) === 0 ? why : `step ${count(layer.last_update)}, ${why}`,
       `${count(layer.num_experts)}, top ${layer.top_k}`,
     ],
   };

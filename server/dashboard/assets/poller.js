@@ -4,8 +4,8 @@ const PERIOD = 1000;
 const LONGEST = 10000;
 
 export class Poller {
-  // `ask(signal)` is called once a second, and no more often than leaves three quarters of the time to others; at longer
-  // and longer intervals while it fails. `onState('live' | 'paused' | 'failed', error)`.
+  // `ask(signal)` is called once a second, and no more often than leaves three quarters of the time to others; more and
+  // more seldom while it fails. `onState('live' | 'paused' | 'failed', error)`.
   constructor(ask, onState) {
     this.ask = ask;
     this.onState = onState;

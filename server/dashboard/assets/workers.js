@@ -29,6 +29,8 @@ export function mixes(contributors) {
   return sentences;
 }
 
+const figure = (name) => (worker) => Number(worker.figures?.[name] ?? -1);
+
 export function workersTable() {
   return new KeyedTable('Workers', [
     {title: 'Worker', sort: (worker) => worker.contributor},
@@ -41,18 +43,17 @@ export function workersTable() {
     {title: 'Library', left: true, sort: (worker) => worker.worker?.library_version ?? ''},
     {title: 'CUDA', left: true},
     {title: 'NCCL', left: true},
-    {title: 'Stale', help: 'steps by which its bias is older than the one due', sort: (worker) => figure(worker, 'staleness')},
-    {title: 'Undelivered', help: 'steps that it keeps for the coordinator', sort: (worker) => figure(worker, 'undelivered_steps')},
-    {title: 'Lost', help: 'steps whose counts were lost', sort: (worker) => figure(worker, 'lost_steps')},
-    {title: 'Commit', help: 'of its trainer\'s thread, for each step', sort: (worker) => figure(worker, 'commit_host_ns')},
+    {title: 'Stale', help: 'steps by which its bias is older than the one due', sort: figure('staleness')},
+    {title: 'Undelivered', help: 'steps that it keeps for the coordinator', sort: figure('undelivered_steps')},
+    {title: 'Lost', help: 'steps whose counts were lost', sort: figure('lost_steps')},
+    {title: 'Commit', help: 'of its trainer\'s thread, for each step', sort: figure('commit_host_ns')},
   ]);
 }
 
-const figure = (worker, name) => Number(worker.figures?.[name] ?? -1);
-
 // Those to be looked at first.
 export function outliersFirst(contributors) {
-  return [...contributors].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || a.contributor - b.contributor);
+  const place = (worker) => ORDER.indexOf(worker.state);
+  return [...contributors].sort((a, b) => place(a) - place(b) || a.contributor - b.contributor);
 }
 
 export function workerItem(contributor, stragglers) {
