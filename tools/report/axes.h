@@ -8,7 +8,7 @@ namespace evenkeel::tools {
 // Where a picture's values lie: x runs with the steps, y upwards. Plain data.
 struct Plot {
   static constexpr double kLeft = 52;
-  static constexpr double kRight = 988;
+  static constexpr double kRight = 972;
   static constexpr double kTop = 12;
   static constexpr double kBottom = 258;
   static constexpr int kWidth = 1000;

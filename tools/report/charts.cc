@@ -158,7 +158,7 @@ std::string LoadPicture(const std::vector<LoadRow>& rows) {
     names.push_back(row.layer);
   }
   constexpr int kLeft = 52;
-  constexpr int kPicture = 936;
+  constexpr int kPicture = 920;
   const int height = std::clamp(640 / std::max(1, static_cast<int>(rows.size())), 8, 22);
   const int bottom = 8 + height * static_cast<int>(rows.size());
   std::string text = absl::StrFormat("<g transform=\"translate(%d 8) scale(%.6g %d)\" shape-rendering=\"crispEdges\">",
