@@ -26,7 +26,8 @@ class History {
   // A job that is here, or here again, with this state. Begins its history.
   void Restore(const v1::JobState& state);
   // Writes that have become durable, in order. A job that goes on from another state than its newest begins anew, and
-  // one that expires is forgotten. Some tens of microseconds for a commit of 61 layers with 256 experts.
+  // one that expires is forgotten. Below 100 microseconds for a commit of 61 layers with 256 experts
+  // (history_benchmark.cc).
   void Take(absl::Span<const core::Write> writes);
 
   // Nothing where the job is not known.
