@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <regex>
+#include <cstdio>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -56,18 +58,25 @@ TEST(ChartsTest, APlotSpansItsRange) {
 // Cell by cell, what a picture's paths of cells say: the level of each; -1 where no path or more than one covers it.
 std::vector<std::vector<int>> CellsOf(const std::string& svg, size_t rows, size_t experts) {
   std::vector<std::vector<int>> cells(rows, std::vector<int>(experts, -1));
-  const std::regex path("<path class=\"l([0-9]+)\" d=\"([^\"]*)\"/>");
-  const std::regex run("M([0-9]+) ([0-9]+)h([0-9]+)v1h-([0-9]+)z");
-  for (std::sregex_iterator match(svg.begin(), svg.end(), path), end; match != end; ++match) {
-    const std::string d = (*match)[2];
-    for (std::sregex_iterator part(d.begin(), d.end(), run); part != end; ++part) {
-      const auto number = [&](int i) { return std::stoul((*part)[i]); };
-      EXPECT_EQ(number(3), number(4));
-      for (size_t e = number(1); e < number(1) + number(3); ++e) {
-        int& cell = cells.at(number(2)).at(e);
-        cell = cell == -1 ? std::stoi((*match)[1]) : -2;
+  constexpr char kPath[] = "<path class=\"l";
+  for (size_t at = svg.find(kPath); at != std::string::npos; at = svg.find(kPath, at + 1)) {
+    int level = 0;
+    int read = 0;
+    EXPECT_EQ(std::sscanf(svg.c_str() + at, "<path class=\"l%d\" d=\"%n", &level, &read), 1);
+    const char* run = svg.c_str() + at + read;
+    size_t first = 0;
+    size_t row = 0;
+    size_t width = 0;
+    size_t back = 0;
+    while (std::sscanf(run, "M%zu %zuh%zuv1h-%zuz%n", &first, &row, &width, &back, &read) == 4) {
+      EXPECT_EQ(width, back);
+      for (size_t e = first; e < first + width; ++e) {
+        int& cell = cells.at(row).at(e);
+        cell = cell == -1 ? level : -2;
       }
+      run += read;
     }
+    EXPECT_EQ(*run, '"') << "what is no run";
   }
   return cells;
 }
