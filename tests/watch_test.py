@@ -33,11 +33,17 @@ class Screen:
         self.cells = [[" "] * columns for _ in range(lines)]
         self.alternate = False
         self.cursor = True
+        # What was written for a window of another size may still come, until the screen is cleared.
+        self.stale = False
         self.rest = b""
 
     def resize(self, columns, lines):
         self.columns, self.lines = columns, lines
-        self.cells = [[" "] * columns for _ in range(lines)]
+        self.stale = True
+        self._clear()
+
+    def _clear(self):
+        self.cells = [[" "] * self.columns for _ in range(self.lines)]
 
     def feed(self, data):
         data, self.rest = self.rest + data, b""
@@ -55,8 +61,10 @@ class Screen:
             if len(data) < length:
                 self.rest = data
                 return
-            assert self.row < self.lines and self.column < self.columns, "written beyond the window"
-            self.cells[self.row][self.column] = data[:length].decode()
+            if self.row < self.lines and self.column < self.columns:
+                self.cells[self.row][self.column] = data[:length].decode()
+            else:
+                assert self.stale, "written beyond the window"
             self.column += 1
             data = data[length:]
 
@@ -71,9 +79,11 @@ class Screen:
         elif letter == "H":
             self.row, self.column = [int(number) - 1 for number in numbers.split(";")]
         elif letter == "J":
-            self.resize(self.columns, self.lines)
+            self.stale = False
+            self._clear()
         elif letter == "K":
-            self.cells[self.row][self.column:] = [" "] * (self.columns - self.column)
+            if self.row < self.lines:
+                self.cells[self.row][self.column:] = [" "] * (self.columns - self.column)
         else:
             assert letter == "m", letter
 
