@@ -10,7 +10,7 @@ packages=(
   bazel-bootstrap bazel-rules-java g++ pkg-config git patchelf
   # libraries
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev prometheus-cpp-dev
-  libssl-dev libcivetweb-dev libsqlite3-dev libyaml-cpp-dev libxxhash-dev libhwy-dev libgloo-dev
+  libssl-dev zlib1g-dev libcivetweb-dev libsqlite3-dev libyaml-cpp-dev libxxhash-dev libhwy-dev libgloo-dev
   # tests and benchmarks
   libgtest-dev libgmock-dev libbenchmark-dev clang clang-format libclang-rt-14-dev shellcheck sqlite3 curl
   procps python3 python3-numpy cmake make chromium

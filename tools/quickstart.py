@@ -356,7 +356,7 @@ def parse_arguments():
     )
     parser.add_argument(
         "--keep-running", action="store_true",
-        help="leave coordinator and metrics page up after the last step, until Ctrl-C",
+        help="leave coordinator and web page up after the last step, until Ctrl-C",
     )
     arguments = parser.parse_args()
     if arguments.kill_coordinator_at and arguments.kill_coordinator_at > arguments.steps:
@@ -414,7 +414,7 @@ def execute(run, arguments):
         print(f"report   {arguments.report}")
     print(f"pictures {run.pictures()}  (open it in a browser)")
     print(f"state    {run.coordinator.state}")
-    print(f"metrics  http://{run.coordinator.metrics}/metrics" + ("" if arguments.keep_running else
+    print(f"page     http://{run.coordinator.metrics}  (and /metrics)" + ("" if arguments.keep_running else
           "  (ends with this run; --keep-running leaves it up)"))
     if arguments.keep_running:
         print("Ctrl-C ends it.", flush=True)

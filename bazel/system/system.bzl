@@ -33,6 +33,7 @@ _LIBRARIES = {
     "sqlite": ["sqlite3"],
     "xxhash": ["libxxhash"],
     "yaml_cpp": ["yaml-cpp"],
+    "zlib": ["zlib"],
 }
 
 # Target name -> link options, for packages that bring no pkg-config file.

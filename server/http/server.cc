@@ -14,12 +14,16 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "civetweb.h"
+#include "server/http/gzip.h"
 
 namespace evenkeel::http {
 namespace {
 
 // A client that connects and says nothing, or does not take its answer, holds a thread for no longer.
 constexpr char kRequestTimeoutMs[] = "5000";
+
+// Shorter answers go out as they are: they fit a packet or two.
+constexpr size_t kLeastPacked = 2048;
 
 // Of every answer.
 constexpr struct {
@@ -32,6 +36,7 @@ constexpr struct {
      "form-action 'none'; frame-ancestors 'none'"},
     {"Cross-Origin-Resource-Policy", "same-origin"},
     {"Referrer-Policy", "no-referrer"},
+    {"Vary", "Accept-Encoding"},
     {"X-Content-Type-Options", "nosniff"},
 };
 
@@ -57,6 +62,14 @@ Request RequestOf(const mg_connection* connection) {
   const absl::string_view peer = mg_get_request_info(connection)->remote_addr;
   request.is_local = absl::StartsWith(peer, "127.") || peer == "::1";
   return request;
+}
+
+// Packs a long answer where the client can take it so: a scrape is a tenth of it then.
+void Pack(const mg_connection* connection, Response* response) {
+  if (response->body.size() < kLeastPacked) return;
+  if (!AcceptsGzip(TextOf(mg_get_header(connection, "Accept-Encoding")))) return;
+  response->body = Gzip(response->body);
+  response->fields.push_back({"Content-Encoding", "gzip"});
 }
 
 void Send(mg_connection* connection, const Response& response, bool with_body) {
@@ -124,8 +137,9 @@ struct Server::Impl {
 int Server::Impl::HandleRequest(mg_connection* connection) {
   const mg_request_info* const request = mg_get_request_info(connection);
   const absl::string_view method = request->request_method;
-  const Response response = Answer(Of(connection)->routes, method, TextOf(request->local_uri_raw),
-                                   TextOf(request->query_string), RequestOf(connection));
+  Response response = Answer(Of(connection)->routes, method, TextOf(request->local_uri_raw),
+                             TextOf(request->query_string), RequestOf(connection));
+  Pack(connection, &response);
   Send(connection, response, method != "HEAD");
   return response.status;
 }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/http/gzip.h"
 #include "server/http/health.h"
 #include "server/http/test_client.h"
 
@@ -122,6 +123,14 @@ TEST_F(ServerTest, OutlivesWhatIsNoHttp) {
 }
 
 TEST_F(ServerTest, ALargeAnswerArrivesWhole) { EXPECT_EQ(Get("/large").body, Large()); }
+
+TEST_F(ServerTest, ALongAnswerIsPackedForWhoTakesItSo) {
+  const TestAnswer packed = Ask(server_->address(), "GET", "/large", "Accept-Encoding: gzip\r\n");
+  EXPECT_THAT(packed.head, HasSubstr("Content-Encoding: gzip\r\n"));
+  EXPECT_EQ(packed.body, Gzip(Large()));
+  EXPECT_THAT(packed.head, HasSubstr(absl::StrCat("Content-Length: ", packed.body.size(), "\r\n")));
+  EXPECT_THAT(Get("/large").head, Not(HasSubstr("Content-Encoding")));
+}
 
 TEST_F(ServerTest, MoreClientsThanThreadsAreAllAnswered) {
   std::vector<std::thread> clients;
