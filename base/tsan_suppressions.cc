@@ -1,8 +1,8 @@
 // What ThreadSanitizer is told when a program links gRPC, whose shared libraries are not instrumented: it sees gRPC's
 // header-only half access what the other half has handed over, and cannot see the handing over. Only races whose
 // topmost frame is gRPC's own are left out, what ends a call (CallOnDone, in which ours only deletes itself), what an
-// alarm does (it lets a call of a rendezvous expire), and that the cancellation of a call reads what its handler has set;
-// a race in a handler of ours is still reported.
+// alarm does (it lets a call of a rendezvous expire), and that the cancellation of a call reads what its handler has
+// set; a race in a handler of ours is still reported.
 
 #if defined(__SANITIZE_THREAD__)
 

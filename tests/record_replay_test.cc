@@ -149,12 +149,12 @@ TEST_F(RecordReplayTest, TheRecordIsTheRunBitForBit) {
 TEST_F(RecordReplayTest, AReportTellsTheRun) {
   ASSERT_NO_FATAL_FAILURE(RunJobs());
   const std::string page = Report({"--record", record_, "--job", "even"});
-  EXPECT_THAT(page, AllOf(HasSubstr("<h1>even</h1>"), HasSubstr("<dt>steps</dt><dd>30</dd>"),
-                          HasSubstr("At the start: steps 1 to 8 together"),
-                          HasSubstr("At the end: steps 23 to 30 together"),
-                          HasSubstr("<li>the coordinator was started again after step 15</li>"),
-                          HasSubstr("<li>step 27 was skipped by the trainer</li>"),
-                          HasSubstr("rule: PROPORTIONAL -&gt; SIGN")));
+  EXPECT_THAT(
+      page,
+      AllOf(HasSubstr("<h1>even</h1>"), HasSubstr("<dt>steps</dt><dd>30</dd>"),
+            HasSubstr("At the start: steps 1 to 8 together"), HasSubstr("At the end: steps 23 to 30 together"),
+            HasSubstr("<li>the coordinator was started again after step 15</li>"),
+            HasSubstr("<li>step 27 was skipped by the trainer</li>"), HasSubstr("rule: PROPORTIONAL -&gt; SIGN")));
   EXPECT_THAT(page, HasSubstr(absl::StrCat(absl::Hex(replies_[{"even", kSteps}].state_hash(), absl::kZeroPad16))));
 
   const Ending unnamed =
