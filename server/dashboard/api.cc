@@ -31,8 +31,9 @@ using security::Method;
 
 // Less than a client of the server is let wait.
 constexpr std::chrono::milliseconds kLongestWait(4000);
-// So that scrapes and probes never wait for the engine.
-constexpr int kMostWaiting = http::kNumThreads - 2;
+// People look at a page, and programs at a few: more at once would only hold the engine up.
+constexpr int kMostWaiting = 6;
+static_assert(kMostWaiting < http::kNumThreads, "scrapes and probes never wait for the engine");
 
 security::Caller CallerOf(const http::Request& request) {
   constexpr absl::string_view kScheme = "Bearer ";

@@ -9,8 +9,9 @@
 
 namespace evenkeel::http {
 
-// Requests that are answered at the same time; others wait.
-inline constexpr int kNumThreads = 8;
+// Connections that are served at the same time; others wait. One that says nothing is let go after five seconds: it
+// takes so many of them to keep a probe waiting.
+inline constexpr int kNumThreads = 64;
 
 // Serves routes over HTTP, on threads of its own. Every answer ends its connection, is kept by no cache, and tells
 // browsers to take nothing for it from elsewhere, to run no script that stands in it, and to show it in no frame.

@@ -142,6 +142,15 @@ TEST_F(ServerTest, MoreClientsThanThreadsAreAllAnswered) {
   for (std::thread& client : clients) client.join();
 }
 
+TEST_F(ServerTest, AProbeIsAnsweredWhileOthersSayNothing) {
+  std::vector<std::unique_ptr<OpenConnection>> idle;
+  for (int i = 0; i < kNumThreads / 2; ++i) {
+    idle.push_back(std::make_unique<OpenConnection>(server_->address(), "GET /page HT"));
+  }
+  EXPECT_EQ(Get("/healthz").status, 200);
+  for (const auto& connection : idle) EXPECT_TRUE(connection->IsOpen()) << "the probe has waited until it was let go";
+}
+
 TEST_F(ServerTest, AnAddressInUseIsUnavailable) {
   const absl::Status status = Server::Start(server_->address(), {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);

@@ -6,25 +6,51 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 
 #include "absl/strings/str_cat.h"
 
 namespace evenkeel::http {
 
-TestAnswer Exchange(const std::string& address, const std::string& request) {
+namespace {
+
+// A connection to `address` on which `text` has gone out; -1 where that failed.
+int Send(const std::string& address, const std::string& text) {
   const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in name = {};
   name.sin_family = AF_INET;
   name.sin_port = htons(static_cast<uint16_t>(std::atoi(address.substr(address.rfind(':') + 1).c_str())));
   name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  std::string reply;
   if (connect(connection, reinterpret_cast<sockaddr*>(&name), sizeof(name)) == 0 &&
-      send(connection, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
+      send(connection, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size())) {
+    return connection;
+  }
+  close(connection);
+  return -1;
+}
+
+}  // namespace
+
+OpenConnection::OpenConnection(const std::string& address, const std::string& text) : socket_(Send(address, text)) {}
+
+OpenConnection::~OpenConnection() {
+  if (socket_ >= 0) close(socket_);
+}
+
+bool OpenConnection::IsOpen() const {
+  char byte;
+  return socket_ >= 0 && recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+TestAnswer Exchange(const std::string& address, const std::string& request) {
+  const int connection = Send(address, request);
+  std::string reply;
+  if (connection >= 0) {
     char buffer[4096];
     for (ssize_t size; (size = recv(connection, buffer, sizeof(buffer), 0)) > 0;) reply.append(buffer, size);
   }
-  close(connection);
+  if (connection >= 0) close(connection);
   const size_t end = std::min(reply.find("\r\n\r\n"), reply.size());
   const size_t code = std::min(reply.find(' '), reply.size());
   return {std::atoi(reply.c_str() + code), reply.substr(0, end), reply.substr(std::min(end + 4, reply.size()))};
