@@ -2,7 +2,7 @@
 // experts, made and packed (gzip, which Prometheus asks for) as the coordinator does; beside it the same series as
 // gauges of prometheus-cpp in a registry.
 //
-//   bazel run -c opt //server/telemetry:scrape_benchmark -- [--json] [--layers 61] [--experts 256] [--scrapes 50]
+//   bazel run -c opt //server/engine:scrape_benchmark -- [--json] [--layers 61] [--experts 256] [--scrapes 50]
 
 #include <time.h>
 
