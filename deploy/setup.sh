@@ -65,7 +65,8 @@ export DEBIAN_FRONTEND=noninteractive
 "${as_root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
 # Tests start a Prometheus of their own. The service that its package has started is nobody's wish.
 if [[ " ${missing[*]} " == *" prometheus "* ]]; then
-  "${as_root[@]}" invoke-rc.d prometheus stop >&2 || true
-  "${as_root[@]}" update-rc.d prometheus disable >&2
+  if ! "${as_root[@]}" invoke-rc.d prometheus stop >&2 || ! "${as_root[@]}" update-rc.d prometheus disable >&2; then
+    say "the service of the package prometheus could not be stopped and disabled; nothing here needs it"
+  fi
 fi
 say "done"
